@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A set of u64 numbers kept as sorted, disjoint, never adjacent ranges [start, end], both ends included, in an array
+ * that the caller gives. Used for I/O memory, ports and pirqs that a domain may use, and for e820 work.
+ * Reached by every file; calls nothing; the caller's lock.
+ */
+#ifndef LIB_RANGESET_H
+#define LIB_RANGESET_H
+
+#include "lib/errno.h"
+#include "lib/types.h"
+
+struct range {
+	u64 start;
+	u64 end; /* included */
+};
+
+struct rangeset {
+	struct range *range;
+	unsigned int count;
+	unsigned int count_max;
+};
+
+/* An empty set in range[count_max]. */
+void rangeset_init(struct rangeset *set, struct range *range, unsigned int count_max);
+
+/* Both: -EINVAL if start > end; -ENOSPC if the array is full, the set is then unchanged. */
+int rangeset_add(struct rangeset *set, u64 start, u64 end);
+int rangeset_remove(struct rangeset *set, u64 start, u64 end);
+
+/* Is all of [start, end] in the set? Is any of it? False where start > end. */
+bool rangeset_contains(const struct rangeset *set, u64 start, u64 end);
+bool rangeset_overlaps(const struct rangeset *set, u64 start, u64 end);
+
+/* The first range that ends at or after `from`; NULL if there is none. */
+const struct range *rangeset_find(const struct rangeset *set, u64 from);
+
+static inline bool rangeset_is_empty(const struct rangeset *set)
+{
+	return set->count == 0;
+}
+
+#define rangeset_for_each(pos, set) \
+	for ((pos) = (set)->range; (pos) < (set)->range + (set)->count; (pos)++)
+
+#endif
