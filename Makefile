@@ -32,7 +32,7 @@ VARIANT := $(notdir $(CC))$(if $(DEBUG),-debug)$(if $(TEETH),-teeth-$(TEETH))
 OBJ     := build/obj/$(VARIANT)
 WARN    := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wundef -Wvla \
 	   -Wswitch-enum -Wmissing-prototypes -Werror
-INC     := -Ibuild/gen -Isrc -Isrc/hw/x86
+INC     := -I$(OBJ)/gen -Isrc -Isrc/hw/x86
 CFLAGS  := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
 	   -isystem build/include $(INC) -fPIE -fvisibility=hidden -mcmodel=small -mno-red-zone \
 	   -mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fno-common \
@@ -71,19 +71,19 @@ $(OBJ)/mica.1: $(OBJS) $(OBJ)/nosymbols.o src/mica.lds
 $(OBJ)/nosymbols.S: tools/symbols.py
 	$(Q)$(PY) tools/symbols.py < /dev/null > $@
 
-$(OBJ)/%symbols.o: $(OBJ)/%symbols.S
+$(OBJ)/symbols.o $(OBJ)/nosymbols.o: %.o: %.S
 	$(Q)$(CC) -c -o $@ $<
 
-$(OBJ)/%.o: src/%.c $(OBJ)/.flags | build/gen/asm_offsets.h $$(@D)/
+$(OBJ)/%.o: src/%.c $(OBJ)/.flags | $(OBJ)/gen/asm_offsets.h $$(@D)/
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(OBJ)/%.o: src/%.S $(OBJ)/.flags | build/gen/asm_offsets.h $$(@D)/
+$(OBJ)/%.o: src/%.S $(OBJ)/.flags | $(OBJ)/gen/asm_offsets.h $$(@D)/
 	@echo "  AS      $<"
 	$(Q)$(CC) $(CFLAGS) -D__ASSEMBLY__ -MMD -MP -c -o $@ $<
 
 # Structure offsets for assembly: lines "->NAME value" in the compiler's output.
-build/gen/asm_offsets.h: $(OBJ)/entry/offsets.s
+$(OBJ)/gen/asm_offsets.h: $(OBJ)/entry/offsets.s
 	@echo "  GEN     $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PY) tools/offsets.py < $< > $@.new
@@ -111,7 +111,7 @@ objects: $(OBJS)	## compile only
 
 .PHONY: clean distclean
 clean:			## remove what was built, keep downloads, disks and guests
-	rm -rf build/obj build/gen build/include build/test build/tidy build/iso build/cov build/mica build/mica.iso
+	rm -rf build/obj build/include build/test build/tidy build/iso build/cov build/mica build/mica.iso
 distclean:		## remove build/ altogether
 	rm -rf build
 
@@ -143,7 +143,7 @@ iso: build/mica disk	## build/mica.iso: GRUB for BIOS and UEFI, Mica, kernel and
 
 # ---------------------------------------------------------------- host tests
 
-HOST_CFLAGS := -std=gnu11 -O1 -g -D_GNU_SOURCE -Ibuild/gen -Isrc -Itest/fake -isystem build/include \
+HOST_CFLAGS := -std=gnu11 -O1 -g -D_GNU_SOURCE -Isrc -Itest/fake -isystem build/include \
 	       -fno-strict-aliasing -fno-omit-frame-pointer -Wall -Wextra -Wshadow -Wvla \
 	       -Wno-unused-parameter -Werror -DMICA_HOST=1 -DMICA_DEBUG=1
 SAN_unit := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -204,7 +204,7 @@ fmt-check:		## fail if clang-format would change something
 
 TIDY_SRC := $(filter %.c,$(if $(F),$(F),$(C_SRC)))
 tidy: $(TIDY_SRC:%=build/tidy/%.ok) build/tidy/cppcheck.ok	## clang-tidy and cppcheck, zero findings (F="files")
-build/tidy/%.c.ok: %.c .clang-tidy $$(wildcard $$(dir %)*.h) | build/gen/asm_offsets.h $$(@D)/
+build/tidy/%.c.ok: %.c .clang-tidy $$(wildcard $$(dir %)*.h) | $(OBJ)/gen/asm_offsets.h $$(@D)/
 	@echo "  TIDY    $<"
 	$(Q)clang-tidy --quiet $< -- $(filter-out -fno-lto -Werror,$(TIDY_CFLAGS)) 2>$@.log || \
 		{ cat $@.log; exit 1; }
