@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The CPUs of the machine as C sees them: a number, sets of numbers, and the work bits by which a lower layer asks
+ * the exit loop (entry/run.c) for something. Per-CPU state of a module is a static array of its own, indexed by
+ * cpu_id(). No lock.
+ */
+#ifndef CORE_CPU_H
+#define CORE_CPU_H
+
+#include "core/atomic.h"
+#include "hw/cpu.h"
+#include "lib/types.h"
+
+#define CPU_MAX 256
+
+struct cpumask {
+	u64 bits[CPU_MAX / 64];
+};
+
+/* Something for the exit loop of a CPU to do before it returns to a guest; the handlers are in entry/work.c. */
+enum work_bit {
+	WORK_SCHEDULE, /* choose again who runs */
+	WORK_TIMER,    /* timers have expired */
+	WORK_EVENT,    /* look at pending events again (nothing else to do) */
+	WORK_NMI,      /* an NMI came: debug or Domain 0's */
+	WORK_MCE,      /* a corrected machine check */
+	WORK_CONSOLE,  /* the console ring has news for Domain 0 */
+	WORK_KEY,      /* a serial key was pressed */
+	WORK_REAP,     /* a dying domain lost its last reference */
+	WORK_CRASH,    /* the current domain was crashed */
+	WORK_SCRUB,
+	WORK_COUNT
+};
+
+extern struct cpumask cpu_online_mask; /* [a] bits set by boot, cleared at the end */
+extern unsigned int cpu_count;	       /* [c] after boot: CPUs online are 0 .. cpu_count - 1 */
+
+static inline unsigned int cpu_id(void)
+{
+	return hw_cpu_id();
+}
+
+static inline bool cpumask_test(const struct cpumask *mask, unsigned int cpu)
+{
+	return atomic_bit_test(mask->bits, cpu);
+}
+static inline void cpumask_set(struct cpumask *mask, unsigned int cpu)
+{
+	(void)atomic_bit_set(mask->bits, cpu);
+}
+static inline void cpumask_clear(struct cpumask *mask, unsigned int cpu)
+{
+	(void)atomic_bit_clear(mask->bits, cpu);
+}
+
+/* Raises a work bit on a CPU; sends it an IPI if it is not this one. Safe from interrupt handlers. */
+void work_raise(unsigned int cpu, enum work_bit bit);
+/* This CPU's raised bits, taken (cleared). */
+u64 work_take(void);
+bool work_is_raised(void);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spin locks, each with a rank: a CPU that holds one may take only locks of a higher rank. Debug builds stop on a
+ * wrong order. Reached from everywhere; calls only the seam. A lock taken anywhere with interrupts on must never be
+ * taken in an interrupt handler; those that are use the _irq forms everywhere.
+ *
+ * Waiting polls the flush mailbox (hw_relax), so a holder that waits for our TLB flush does not wait for ever.
+ */
+#ifndef CORE_LOCK_H
+#define CORE_LOCK_H
+
+#include "lib/types.h"
+
+/* The only list of ranks, outermost first. */
+enum lock_rank {
+	LOCK_RANK_NONE,
+	LOCK_RANK_TOOLCALL,  /* one tool call at a time for a domain (domctl, sysctl) */
+	LOCK_RANK_DOMLIST,   /* the table of domains */
+	LOCK_RANK_DOMAIN,    /* a domain's slow state */
+	LOCK_RANK_PHYSDEV,   /* PCI devices and MSI known to the machine */
+	LOCK_RANK_PAGETABLE, /* a domain's L4 changes with their twins */
+	LOCK_RANK_GRANT,     /* a grant table */
+	LOCK_RANK_MAPTRACK,  /* a domain's grant handles */
+	LOCK_RANK_EVTCHN_A,  /* a domain's ports; two domains: lower id first */
+	LOCK_RANK_EVTCHN_B,
+	LOCK_RANK_PIRQ,	     /* a domain's physical interrupts */
+	LOCK_RANK_VMAP,	     /* the hypervisor's own page tables */
+	LOCK_RANK_PAGELIST,  /* a domain's list of frames */
+	LOCK_RANK_HEAP,	     /* slabs */
+	LOCK_RANK_BUDDY,     /* free frames */
+	LOCK_RANK_SCHED,     /* a CPU's run queue; two queues: lower CPU first */
+	LOCK_RANK_SCHED_B,
+	LOCK_RANK_TIMER,     /* a CPU's timer heap */
+	LOCK_RANK_IRQ,	     /* one interrupt's descriptor */
+	LOCK_RANK_IRQCHIP,   /* IO-APIC and MSI registers, PCI configuration ports */
+	LOCK_RANK_TIME,	     /* calibration, RTC */
+	LOCK_RANK_FLUSH,     /* the flush mailbox */
+	LOCK_RANK_CONSOLE,   /* the log ring and the UART */
+};
+
+struct lock {
+	u16 next;  /* [a] ticket to be given out */
+	u16 owner; /* [a] ticket that holds the lock */
+	u16 rank;  /* [c] enum lock_rank */
+	u16 cpu;   /* holder + 1; 0: free (for reports only) */
+};
+
+#define LOCK_INIT(rank_name)                                                                                           \
+	{                                                                                                              \
+		.rank = (rank_name)                                                                                    \
+	}
+
+void lock_init(struct lock *lock, enum lock_rank rank);
+void lock_acquire(struct lock *lock);
+void lock_release(struct lock *lock);
+bool lock_try(struct lock *lock);
+/* With interrupts off while held; what it returns goes to lock_release_irq(). */
+u64 lock_acquire_irq(struct lock *lock);
+void lock_release_irq(struct lock *lock, u64 flags);
+bool lock_is_held(const struct lock *lock);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The trace ring: one ring of fixed records for each CPU, written without a lock by that CPU alone, decoded by
+ * debug/. Cheap enough to stay on.
+ */
+#ifndef CORE_TRACE_H
+#define CORE_TRACE_H
+
+#include "lib/types.h"
+
+enum trace_event {
+	TRACE_NONE,
+	TRACE_ERR,	 /* a = -errno, b = line, text = file */
+	TRACE_HYPERCALL, /* a = number, b = first argument */
+	TRACE_SWITCH,	 /* a = domain << 16 | vcpu, b = previous */
+	TRACE_FAULT,	 /* a = vector, b = address */
+	TRACE_IRQ,	 /* a = vector */
+	TRACE_EVENT,	 /* a = domain << 32 | port */
+	TRACE_CRASH,	 /* a = domain */
+	TRACE_USER,	 /* free use while debugging */
+};
+
+struct trace_record {
+	u64 tsc;
+	u64 a, b;
+	const char *text;
+	u32 event;
+	u32 pad;
+};
+
+#define TRACE_RECORDS 512 /* a CPU; a power of two */
+
+void trace(enum trace_event event, u64 a, u64 b, const char *text);
+/* The idx-th newest record of a CPU (0 = newest), or NULL. */
+const struct trace_record *trace_get(unsigned int cpu, unsigned int idx);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Seam: which CPU this is, its interrupt flag, waiting, IPIs and the wish to be preempted. The real machine's side; the
+ * host tests have their own (test/fake/hw/cpu.h). No lock.
+ */
+#ifndef HW_CPU_H
+#define HW_CPU_H
+
+#include "lib/types.h"
+
+/*
+ * Each CPU has one aligned block: this structure at its foot, then guard page, IST stacks, main stack. So C finds
+ * its CPU from the stack pointer alone.
+ */
+#define CPU_BLOCK_SIZE 0x10000ul
+
+struct vcpu;
+
+struct cpu {
+	unsigned int id;	/* [c] 0 .. CPU_MAX - 1 */
+	u32 apic_id;		/* [c] */
+	u64 work;		/* [a] work bits */
+	struct vcpu *current;	/* [v] who runs (idle vcpu when nobody does) */
+	void *entry;		/* [c] this CPU's entry data page (struct entry_cpu) */
+	void *tss;		/* [c] */
+	u64 *gdt;		/* [c] page with the reserved descriptors */
+	mfn_t gdt_mfn;		/* [c] */
+	void *self;		/* [c] */
+	u64 deadline_ns;	/* [v] preemption deadline for a long hypercall */
+};
+
+static inline struct cpu *hw_this_cpu(void)
+{
+	u64 rsp;
+
+	__asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
+	return (struct cpu *)(rsp & ~(CPU_BLOCK_SIZE - 1));
+}
+
+static inline unsigned int hw_cpu_id(void)
+{
+	return hw_this_cpu()->id;
+}
+
+static inline u64 hw_irq_save(void)
+{
+	u64 flags;
+
+	__asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+	return flags;
+}
+static inline void hw_irq_restore(u64 flags)
+{
+	if (flags & 0x200)
+		__asm__ volatile("sti" : : : "memory");
+}
+static inline void hw_irq_enable(void)
+{
+	__asm__ volatile("sti" : : : "memory");
+}
+static inline void hw_irq_disable(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+}
+static inline bool hw_irq_is_enabled(void)
+{
+	u64 flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(flags));
+	return (flags & 0x200) != 0;
+}
+
+/* In every loop that waits for another CPU: rests, and answers a flush request that could be waiting for us. */
+void hw_flush_poll(void);
+static inline void hw_relax(void)
+{
+	__asm__ volatile("pause");
+	hw_flush_poll();
+}
+
+enum ipi {
+	IPI_WORK,  /* look at your work bits and pending events */
+	IPI_FLUSH, /* look at your flush mailbox */
+	IPI_STOP,  /* the machine goes down */
+	IPI_COUNT
+};
+void hw_ipi_send(unsigned int cpu, enum ipi ipi);
+
+/* True when a long operation should save its progress and return -ERESTART: work or an event waits for this CPU. */
+bool hw_preempt_wanted(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Seam: memory as Mica reaches it. Frames through the direct map, the frame table and M2P at fixed places, guest memory
+ * only by hw_copy_*(). The real machine's side. No lock.
+ */
+#ifndef HW_MEM_H
+#define HW_MEM_H
+
+#include "hw/layout.h"
+#include "lib/types.h"
+
+struct frame;
+
+extern u64 hw_frame_max; /* [c] frames that the direct map and the frame table reach: 0 .. hw_frame_max - 1 */
+
+/* A RAM frame, writable, for as long as the caller holds a reference that keeps it. */
+static inline void *hw_frame_map(mfn_t mfn)
+{
+	return (void *)(LAYOUT_DIRECT + (mfn_num(mfn) << PAGE_SHIFT));
+}
+static inline mfn_t hw_virt_to_mfn(const void *ptr)
+{
+	return mfn_make(((u64)ptr - LAYOUT_DIRECT) >> PAGE_SHIFT);
+}
+/* Frame table: an array indexed by mfn. Pieces for holes are not mapped; hw_frame_is_ram() first. */
+static inline struct frame *hw_frame_table(void)
+{
+	return (struct frame *)LAYOUT_FRAMES;
+}
+/* Has a frame-table entry (RAM known at boot). Any number may be asked. */
+bool hw_frame_is_ram(mfn_t mfn);
+/* Machine-to-physical table, writable; read-only to guests at its ABI address. */
+static inline u64 *hw_m2p(void)
+{
+	return (u64 *)LAYOUT_M2P_RW;
+}
+
+/*
+ * Guest memory of the current address space, 0 or -EFAULT. Refuse everything inside Mica's own range. Never read the
+ * same guest bytes twice: copy, then judge the copy. Never hold a lock across these.
+ */
+int hw_copy_from_guest(void *to, gva_t from, size_t bytes);
+int hw_copy_to_guest(gva_t to, const void *from, size_t bytes);
+
+#endif
