@@ -17,7 +17,8 @@
 #define DOMAIN_VCPUS_MAX 128 /* a domain's vCPUs */
 #define DOMID_COUNT DOMID_FIRST_RESERVED
 
-struct mm_domain;     /* mm/frame.h */
+struct mm_domain;     /* mm/mm.h */
+struct mm_vcpu;
 struct evtchn_domain; /* evtchn/priv.h */
 struct evtchn_vcpu;
 struct sched_vcpu; /* sched/sched.h */
@@ -46,6 +47,7 @@ struct vcpu {
 	struct time_vcpu *time;	  /* singleshot and periodic timers, areas */
 	struct evtchn_vcpu *evtchn;
 	struct pv_vcpu *pv;
+	struct mm_vcpu *mm; /* roots; mm/mm.h */
 };
 
 struct domain {

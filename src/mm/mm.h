@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory: free frames, the heap, who owns each frame and who refers to it, the guests' page tables, the TLB clock.
+ * Reached by every module above; calls core and the seam. frame.c and ptype.c (references and types) take no lock:
+ * a frame's word is one atomic. A domain's list of frames has LOCK_RANK_PAGELIST, free frames LOCK_RANK_BUDDY, slabs
+ * LOCK_RANK_HEAP. Nothing here may be called from an interrupt handler.
+ */
+#ifndef MM_MM_H
+#define MM_MM_H
+
+#include "core/domain.h"
+#include "hw/mem.h"
+#include "lib/types.h"
+
+struct rangeset;
+
+/* ---------------------------------------------------------------- frames */
+
+/*
+ * Type of a frame, while its typed count is not 0:
+ *	NONE	nobody needs more than to read it
+ *	WRITABLE	mapped writable by a guest (or shared with one by Mica)
+ *	L1..L4	a page table, each of whose entries holds its own references
+ *	DESC	segment descriptors, each judged
+ */
+enum frame_type { FRAME_NONE, FRAME_WRITABLE, FRAME_L1, FRAME_L2, FRAME_L3, FRAME_L4, FRAME_DESC };
+
+/* The frame's word. refs: all references; typed: those that also hold the type (each of them is in refs too). */
+#define FRAME_REFS_MASK 0xffffffffull
+#define FRAME_TYPED_ONE BIT(32)
+#define FRAME_TYPED_MASK (0x3fffffull << 32)
+#define FRAME_TYPE_SHIFT 54
+#define FRAME_TYPE_MASK (7ull << FRAME_TYPE_SHIFT)
+#define FRAME_VALID BIT(57)  /* its entries have been judged and hold their references */
+#define FRAME_BUSY BIT(58)   /* one CPU is changing the type */
+#define FRAME_PINNED BIT(59) /* one typed reference is held by the guest's pin */
+#define FRAME_LIVE BIT(60)   /* one reference is the owner's own; without it no new ones are given */
+#define FRAME_NONCOH BIT(61) /* was mapped UC or WC: cached lines may be stale */
+#define FRAME_TAINTED BIT(62) /* free, and to be scrubbed before a guest sees it */
+#define FRAME_SHARED BIT(63) /* Mica's page, lent to its owner for as long as that lives */
+
+struct frame {
+	u64 word;  /* [a] */
+	u16 owner; /* [a] domid; FRAME_OWNER_MICA, FRAME_OWNER_FREE */
+	u16 done;  /* under BUSY or typed 0: entries judged so far; free block: order + 1; heap: order or class */
+	u32 stamp; /* [a] TLB clock when a translation may last have been made */
+	u32 next;  /* [l] links of the owner's list or of the free list: frame numbers, FRAME_LINK_NONE at the ends */
+	u32 prev;
+};
+_Static_assert(sizeof(struct frame) == 24, "24 bytes a frame");
+
+#define FRAME_LINK_NONE 0xffffffffu
+#define FRAME_OWNER_MICA DOMID_XEN
+#define FRAME_OWNER_FREE DOMID_INVALID
+
+static inline struct frame *frame_of(mfn_t mfn)
+{
+	return hw_frame_table() + mfn_num(mfn);
+}
+static inline mfn_t frame_mfn(const struct frame *f)
+{
+	return mfn_make((u64)(f - hw_frame_table()));
+}
+static inline enum frame_type frame_word_type(u64 word)
+{
+	return (enum frame_type)((word & FRAME_TYPE_MASK) >> FRAME_TYPE_SHIFT);
+}
+static inline u64 frame_word_typed(u64 word)
+{
+	return (word & FRAME_TYPED_MASK) >> 32;
+}
+
+/* ---------------------------------------------------------------- free frames (buddy.c) */
+
+#define FRAME_ORDER_MAX 20
+
+#define FRAME_BELOW_4G 1u /* all of it below 4 GiB */
+#define FRAME_ZERO 2u	  /* cleared, for Mica's own use */
+
+/* At boot: hands 2^n.. any number of frames to the allocator; their frame-table entries are mapped and zero. */
+void frame_pool_add(mfn_t first, u64 frames);
+/* 2^order frames, aligned to that, no TLB holds them any more; owner FRAME_OWNER_MICA. MFN_NONE when there are none. */
+mfn_t frame_alloc(unsigned int order, unsigned int flags);
+/* The same with every address below 2^address_bits. */
+mfn_t frame_alloc_below(unsigned int order, unsigned int address_bits);
+/* Mica's own frames (from frame_alloc, not given to a domain) back. */
+void frame_free(mfn_t mfn, unsigned int order);
+u64 frame_free_count(void);
+u64 frame_total_count(void); /* frames ever given to the allocator */
+
+/* ---------------------------------------------------------------- heap (heap.c) */
+
+/* Zeroed, aligned to 16 bytes (to a page above 2048 bytes); NULL when there is no memory. */
+void *heap_alloc(size_t bytes);
+void heap_free(void *ptr); /* NULL is fine */
+
+/* ---------------------------------------------------------------- a domain's memory (domain_mm.c) */
+
+#define MM_E820_MAX 128
+
+struct mm_e820_entry { /* layout of the ABI's struct e820entry */
+	u64 addr;
+	u64 size;
+	u32 type;
+} PACKED;
+
+struct mm_domain {
+	struct lock lock;      /* LOCK_RANK_PAGELIST: lists and counts */
+	u32 pages_head;	       /* [l] its frames, newest first */
+	u32 shared_head;       /* [l] Mica's pages lent to it */
+	u32 dying_head;	       /* [l] frames that teardown has dealt with, still referred to */
+	u64 pages_current;     /* [l] frames on pages_head and dying_head (not the shared ones) */
+	u64 pages_shared;      /* [l] */
+	u64 pages_max;	       /* [l] pages_current may not pass it by the guest's own wish */
+	u64 pages_claimed;     /* [l] */
+	u64 perdomain_l3_entry; /* [c] L4 entry of slot 258 for this domain's roots; the lead sets it at creation */
+	u64 max_pfn;	       /* [a] highest pfn said by the guest in its M2P updates (XENMEM_maximum_gpfn) */
+	unsigned int e820_count; /* [l] domain lock */
+	struct mm_e820_entry *e820; /* [l] what XENMEM_memory_map answers; heap, NULL: none */
+};
+
+struct mm_vcpu {
+	mfn_t root_kernel; /* [v] each holds an L4 type reference; MFN_NONE: none */
+	mfn_t root_user;
+	mfn_t unsettled; /* [v] table whose demotion was preempted; MFN_NONE */
+};
+
+/* Allocates d->mm. -ENOMEM, -EEXIST (id in use). */
+int mm_domain_init(struct domain *d, u64 pages_max);
+/* Allocates v->mm. */
+int mm_vcpu_init(struct vcpu *v);
+/* After the last frame has gone (d's last reference): frees shared pages, d->mm and the vcpus' mm. */
+void mm_domain_fini(struct domain *d);
+
+/*
+ * 2^order frames just allocated become d's: LIVE, one reference, scrubbed where needed, invalid in the M2P.
+ * -EINVAL dying, -ENOMEM above pages_max (only then is the caller still the owner).
+ */
+int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order);
+/* A cleared page of Mica that d may map, writable too, but never use as a table. Freed by mm_domain_fini(). MFN_NONE. */
+mfn_t mm_domain_share_page(struct domain *d);
+/* Takes a page of mm_domain_share_page() back early; -EBUSY while the guest refers to it (it stays shared). */
+int mm_domain_unshare_page(struct domain *d, mfn_t mfn);
+/* The owner gives a frame up: it is free at its last reference. -EINVAL not his, not live or shared; -ERESTART. */
+int mm_domain_drop(struct domain *d, mfn_t mfn);
+/*
+ * Teardown, when no CPU runs or lazily holds d any more and d->is_dying is set: roots, pins, frames. -ERESTART: call
+ * again. 0: nothing more to do here (frames that others refer to go with their last reference).
+ */
+int mm_domain_release(struct domain *d);
+
+extern u64 mm_l4_template[16];		       /* [c] L4 slots 256..271; filled at boot */
+extern struct rangeset mm_iomem_readonly;      /* [c] frames of devices that guests may only read */
+extern struct mm_e820_entry mm_host_e820[];    /* [c] XENMEM_machine_memory_map */
+extern unsigned int mm_host_e820_count;
+extern bool opt_l1tf;	/* [c] the CPU needs it: a non-present entry may not name RAM */
+extern bool opt_nx;	/* [c] the CPU has NX */
+extern bool opt_user_global; /* [c] no PCID: guest-user pages are global */
+extern u64 mm_pte_address_mask; /* [c] physical address bits of an entry, by the CPU's MAXPHYADDR */
+
+/* ---------------------------------------------------------------- references (frame.c) */
+
+/* A reference on a RAM frame of d (d == NULL: of any domain). -EINVAL: not RAM, not his, not live. */
+int frame_get(mfn_t mfn, const struct domain *d);
+void frame_put(mfn_t mfn);
+/*
+ * A reference that also holds the type. -EINVAL: not his, or in use as something else, or its entries are not allowed;
+ * -EBUSY: count full; -ERESTART: preempted, call again with the same arguments (keeps nothing meanwhile).
+ */
+int frame_type_get(mfn_t mfn, struct domain *d, enum frame_type type);
+/* Gives it back. A table's last one puts its entries: this form does not stop before the end. */
+void frame_type_put(mfn_t mfn);
+/* The same, preemptible: -ERESTART means given back, but call frame_settle(mfn, d) until it returns 0. */
+int frame_type_put_preemptible(mfn_t mfn);
+/* Finishes a preempted demotion, if there is one. 0 or -ERESTART. */
+int frame_settle(mfn_t mfn, struct domain *d);
+
+/* ---------------------------------------------------------------- page tables (ptable.c, update.c, root.c, walk.c) */
+
+#define PTE_PRESENT BIT(0)
+#define PTE_RW BIT(1)
+#define PTE_USER BIT(2)
+#define PTE_PWT BIT(3)
+#define PTE_PCD BIT(4)
+#define PTE_ACCESSED BIT(5)
+#define PTE_DIRTY BIT(6)
+#define PTE_PSE BIT(7) /* L2 and above */
+#define PTE_PAT BIT(7) /* L1 */
+#define PTE_GLOBAL BIT(8)
+#define PTE_AVAIL (7ull << 9)
+#define PTE_GUEST_KERNEL BIT(52) /* software bit: the guest gave it without USER */
+#define PTE_NX BIT(63)
+#define PTE_ADDR 0x000ffffffffff000ull
+
+static inline mfn_t pte_mfn(u64 pte)
+{
+	return mfn_make((pte & PTE_ADDR) >> PAGE_SHIFT);
+}
+static inline u64 pte_make(mfn_t mfn, u64 flags)
+{
+	return mfn_num(mfn) << PAGE_SHIFT | flags;
+}
+static inline unsigned int pte_index(u64 va, unsigned int level)
+{
+	return (unsigned int)(va >> (12 + 9 * (level - 1))) & 511;
+}
+
+/* MMUEXT_PIN_L1..L4_TABLE, level 1..4. -EINVAL (also: already pinned), -ERESTART. */
+int pt_pin(struct domain *d, mfn_t mfn, unsigned int level);
+/* -EINVAL not pinned; -ERESTART: call again. */
+int pt_unpin(struct domain *d, mfn_t mfn);
+
+/*
+ * One entry changed, its address in pte (8-byte aligned). The frame may be a table of any level, or an ordinary page of
+ * table_owner, which is then just written. page_owner: whose frames the new entry may name (table_owner, another by a
+ * foreign right, or DOMID_IO's stand-in mm_io_domain). preserve_ad: A and D set meanwhile by the CPU stay.
+ * -EINVAL, -ERESTART.
+ */
+int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte, u64 value,
+	      bool preserve_ad);
+/* The same, but only if the entry is *expected (as the guest reads it); *expected becomes what was found. */
+int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
+extern struct domain *mm_io_domain; /* page_owner for DOMID_IO: device memory only */
+
+/*
+ * New kernel (user = false) or user root; mfn MFN_NONE is allowed for user. The old one is in *old, still held: load the
+ * new CR3 (pv_roots_changed) and then pt_root_put() it. -EINVAL, -ERESTART (nothing changed).
+ */
+int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old);
+/* MFN_NONE is fine. What a preempted demotion left is remembered in v->mm->unsettled. */
+void pt_root_put(struct vcpu *v, mfn_t old);
+/* Finishes what an earlier call left half-done; 0 or -ERESTART. To be called first in every page-table hypercall. */
+int pt_settle(struct vcpu *v);
+
+/* What is mapped at va. Levels 4..1; where the walk ended is in level. */
+struct walk {
+	unsigned int level; /* of the last entry looked at: 1 when all were present */
+	bool is_present;    /* the whole way down */
+	bool is_writable;   /* all RW bits set */
+	bool is_executable; /* no NX bit set */
+	mfn_t table[5];	    /* [level] */
+	u64 entry[5];
+	maddr_t entry_maddr; /* of the last entry */
+};
+/*
+ * Walks a guest's tables from root. 0: mapped, out is complete. -EFAULT: not mapped, or in Mica's range. Takes no
+ * references: what it says may be old when another CPU changes the tables; take a reference and look again.
+ */
+int walk_root(mfn_t root, u64 va, struct walk *out);
+int walk_guest(const struct vcpu *v, u64 va, struct walk *out); /* from v's kernel root */
+
+/* Judges a segment descriptor and makes it harmless (DPL 3, accessed); false: refused. */
+bool desc_judge(u64 *desc);
+
+/* ---------------------------------------------------------------- TLB clock (flush.c) */
+
+/* All of the guest's translations on this CPU, with the clock moved. */
+void flush_local(void);
+/* What the CPUs do that hw_flush_mask() reaches (also this one). */
+void flush_answer(unsigned int kind, u64 va);
+/* CPUs that may hold d's translations: all of it, or one address. */
+void flush_domain(struct domain *d);
+void flush_domain_va(struct domain *d, u64 va);
+/* The CPUs among mask, whatever they run. */
+void flush_mask(const struct cpumask *mask);
+u32 flush_clock(void);
+
+/* ---------------------------------------------------------------- M2P (m2p.c) */
+
+void m2p_set(mfn_t mfn, u64 pfn);
+u64 m2p_get(mfn_t mfn);
+#define M2P_INVALID (~0ull)
+
+/* ---------------------------------------------------------------- audit (audit.c) */
+
+/*
+ * Recomputes every reference and type count from the tables and compares; machine quiet. extra(mfn) tells references
+ * that other modules hold (grants, GDT pages). Prints at most ten findings; returns their number.
+ */
+unsigned int audit_all(void);
+
+#endif
