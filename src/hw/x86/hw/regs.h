@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The register frame: what the entry stubs save, in the order of the public struct cpu_user_regs, so that its first
+ * part can be copied. The last five words are what the CPU itself pushes. No lock.
+ */
+#ifndef HW_REGS_H
+#define HW_REGS_H
+
+#include "lib/types.h"
+
+struct regs {
+	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	u32 error_code;
+	u32 vector; /* 0..255, or VECTOR_SYSCALL* */
+	u64 rip, cs, rflags, rsp, ss;
+};
+
+#define VECTOR_SYSCALL 0x100
+#define VECTOR_SYSCALL32 0x101
+
+#define RFLAGS_CF 0x1u
+#define RFLAGS_TF 0x100u
+#define RFLAGS_IF 0x200u
+#define RFLAGS_DF 0x400u
+#define RFLAGS_IOPL 0x3000u
+#define RFLAGS_NT 0x4000u
+#define RFLAGS_RF 0x10000u
+#define RFLAGS_VM 0x20000u
+#define RFLAGS_AC 0x40000u
+#define RFLAGS_VIF 0x80000u
+#define RFLAGS_VIP 0x100000u
+#define RFLAGS_ID 0x200000u
+
+#endif

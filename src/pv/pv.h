@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A paravirtual guest's CPU: traps bounced into its kernel, descriptor tables, privileged instructions, writes to its
+ * page tables. Reached from entry/, hcall/ and domain/; calls mm, evtchn, emul, policy. State belongs to the vCPU that
+ * runs; nothing here has a lock.
+ */
+#ifndef PV_PV_H
+#define PV_PV_H
+
+#include "core/domain.h"
+#include "hw/regs.h"
+#include "lib/abi.h"
+#include "lib/types.h"
+
+enum pv_mode { PV_USER, PV_KERNEL }; /* whose page tables and GS base are loaded */
+
+#define PV_GDT_PAGES_MAX FIRST_RESERVED_GDT_PAGE
+#define PV_LDT_ENTRIES_MAX 8192
+#define PV_LDT_PAGES_MAX 16
+#define PV_IOBITMAP_PORTS 65536
+
+/* Where the guest wants to be called, and with events masked or not. */
+struct pv_callback {
+	u64 rip;
+	bool masks_events;
+};
+
+/* One page a vCPU, mapped in its domain's area and in the direct map. regs end where TSS.rsp0 points (V). */
+struct pv_entry_page {
+	u8 stack_below[512]; /* a fault at the IRETQ of the way out lands here */
+	struct regs regs;
+};
+
+struct pv_vcpu {
+	struct regs *regs; /* [c] direct-map address of the saved registers */
+	struct pv_entry_page *page;
+	mfn_t page_mfn;
+	void *fpu; /* [c] XSAVE area, 64-byte aligned */
+
+	enum pv_mode mode;  /* [v] */
+	bool in_syscall;    /* [v] */
+	u64 kernel_sp;	    /* [v] from stack_switch; checked */
+	u64 kernel_ss;	    /* [v] */
+	u64 fs_base;	    /* [v] valid while not running */
+	u64 gs_base_kernel; /* [v] */
+	u64 gs_base_user;   /* [v] */
+	u16 ds, es, fs, gs; /* [v] selectors while not running */
+	u64 cr4;	    /* [v] what the guest wrote, masked */
+	bool cr0_ts;	    /* [v] fpu_taskswitch */
+	u32 iopl;	    /* [v] virtual IOPL 0..3 */
+	u8 *iobitmap;	    /* [v] 8 KiB copy, or NULL */
+	u32 iobitmap_ports; /* [v] */
+	u32 cf8;	    /* [v] shadow of port 0xcf8 */
+
+	u64 dr[8];	/* [v] guest's debug registers, sanitised */
+	u64 dr7_active; /* [v] what is in the CPU's DR7 while it runs */
+
+	struct trap_info traps[256]; /* [v] */
+	struct pv_callback event, failsafe, syscall, syscall32;
+	u64 nmi_rip; /* [v] NMI handler, 0: none */
+	u32 nmi_pending;
+
+	u32 gdt_entries;			/* [v] */
+	u64 gdt_mfns[PV_GDT_PAGES_MAX];		/* [v] frames held as descriptor pages */
+	u64 ldt_va;				/* [v] */
+	u32 ldt_entries;			/* [v] */
+	u32 ldt_pages;				/* [v] frames held */
+	u64 ldt_mfns[PV_LDT_PAGES_MAX];		/* [v] */
+	u64 *window;				/* [c] L1 of its per-domain window (64 entries) */
+	u64 vcpu_trap_va;			/* unused by the CPU; for reports */
+};
+
+struct pv_domain {
+	u64 *l3;	 /* [c] per-domain area's L3 */
+	u64 *l2;	 /* [c] one L2: up to 512 windows of 2 MiB; we use 64 L1s at most */
+	u64 *l1[64];	 /* [c] each serves eight vCPUs */
+	u64 perdomain_l4e; /* [c] L4 entry of slot 258 for this domain */
+};
+
+int pv_domain_init(struct domain *d);
+void pv_domain_destroy(struct domain *d);
+int pv_vcpu_init(struct vcpu *v);
+void pv_vcpu_destroy(struct vcpu *v);
+/* A whole context as VCPUOP_initialise and the builder give it: -EINVAL, -ENOMEM, or what types and references say. */
+int pv_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *ctx);
+
+/* Traps (traps.c). The vCPU is the one that runs; its registers are in v->pv->regs. */
+void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code);
+void pv_page_fault_inject(struct vcpu *v, u64 cr2, u32 error_code);
+/* Way out: bounces events, NMI or nothing; true when registers changed. */
+void pv_events_deliver(struct vcpu *v);
+bool pv_events_wanted(const struct vcpu *v);
+void pv_syscall_deliver(struct vcpu *v, bool compat);
+void pv_failsafe_deliver(struct vcpu *v);
+int pv_iret(struct vcpu *v);
+void pv_mode_toggle(struct vcpu *v);
+
+/* Loads CR3 for the mode that v is in. After a new base pointer, or a switch. */
+void pv_roots_changed(struct vcpu *v);
+
+/* Privileged instructions and tables (priv.c, ptwr.c, io.c): true when emulated. */
+bool pv_privileged_emulate(struct vcpu *v);
+bool pv_invalid_op_emulate(struct vcpu *v);
+bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code);
+
+/* Descriptors (desc.c). */
+int pv_gdt_set(struct vcpu *v, const u64 *mfns, u32 entries);
+void pv_gdt_put(struct vcpu *v);
+int pv_ldt_set(struct vcpu *v, u64 va, u32 entries);
+void pv_ldt_put(struct vcpu *v);
+void pv_ldt_load(struct vcpu *v);
+bool pv_descriptor_fix(u64 *descriptor); /* false: refused */
+int pv_descriptor_update(struct vcpu *v, u64 maddr, u64 descriptor);
+
+int pv_set_iopl(struct vcpu *v, u32 iopl);
+int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports);
+int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value);
+u64 pv_debugreg_get(struct vcpu *v, u32 reg);
+int pv_segment_base_set(struct vcpu *v, u32 which, u64 base);
+
+#endif
