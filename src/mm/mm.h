@@ -26,30 +26,30 @@ struct rangeset;
 enum frame_type { FRAME_NONE, FRAME_WRITABLE, FRAME_L1, FRAME_L2, FRAME_L3, FRAME_L4, FRAME_DESC };
 
 /* The frame's word. refs: all references; typed: those that also hold the type (each of them is in refs too). */
-#define FRAME_REFS_MASK 0xffffffffull
-#define FRAME_TYPED_ONE BIT(32)
+#define FRAME_REFS_MASK	 0xffffffffull
+#define FRAME_TYPED_ONE	 BIT(32)
 #define FRAME_TYPED_MASK (0x3fffffull << 32)
 #define FRAME_TYPE_SHIFT 54
-#define FRAME_TYPE_MASK (7ull << FRAME_TYPE_SHIFT)
-#define FRAME_VALID BIT(57)  /* its entries have been judged and hold their references */
-#define FRAME_BUSY BIT(58)   /* one CPU is changing the type */
-#define FRAME_PINNED BIT(59) /* one typed reference is held by the guest's pin */
-#define FRAME_LIVE BIT(60)   /* one reference is the owner's own; without it no new ones are given */
-#define FRAME_NONCOH BIT(61) /* was mapped UC or WC: cached lines may be stale */
-#define FRAME_TAINTED BIT(62) /* free, and to be scrubbed before a guest sees it */
-#define FRAME_SHARED BIT(63) /* Mica's page, lent to its owner for as long as that lives */
+#define FRAME_TYPE_MASK	 (7ull << FRAME_TYPE_SHIFT)
+#define FRAME_VALID	 BIT(57) /* its entries have been judged and hold their references */
+#define FRAME_BUSY	 BIT(58) /* one CPU is changing the type */
+#define FRAME_PINNED	 BIT(59) /* one typed reference is held by the guest's pin */
+#define FRAME_LIVE	 BIT(60) /* one reference is the owner's own; without it no new ones are given */
+#define FRAME_NONCOH	 BIT(61) /* was mapped UC or WC: cached lines may be stale */
+#define FRAME_TAINTED	 BIT(62) /* free, and to be scrubbed before a guest sees it */
+#define FRAME_SHARED	 BIT(63) /* Mica's page, lent to its owner for as long as that lives */
 
 struct frame {
-	u64 word;  /* [a] */
+	u64 word; /* [a] */
 	u16 owner; /* [a] domid; FRAME_OWNER_MICA, FRAME_OWNER_FREE */
-	u16 done;  /* under BUSY or typed 0: entries judged so far; free block: order + 1; heap: order or class */
+	u16 done; /* under BUSY or typed 0: entries judged so far; free block: order + 1; heap: order or class */
 	u32 stamp; /* [a] TLB clock when a translation may last have been made */
-	u32 next;  /* [l] links of the owner's list or of the free list: frame numbers, FRAME_LINK_NONE at the ends */
+	u32 next; /* [l] links of the owner's list or of the free list: frame numbers, FRAME_LINK_NONE at the ends */
 	u32 prev;
 };
 _Static_assert(sizeof(struct frame) == 24, "24 bytes a frame");
 
-#define FRAME_LINK_NONE 0xffffffffu
+#define FRAME_LINK_NONE	 0xffffffffu
 #define FRAME_OWNER_MICA DOMID_XEN
 #define FRAME_OWNER_FREE DOMID_INVALID
 
@@ -75,7 +75,7 @@ static inline u64 frame_word_typed(u64 word)
 #define FRAME_ORDER_MAX 20
 
 #define FRAME_BELOW_4G 1u /* all of it below 4 GiB */
-#define FRAME_ZERO 2u	  /* cleared, for Mica's own use */
+#define FRAME_ZERO     2u /* cleared, for Mica's own use */
 
 /* At boot: hands 2^n.. any number of frames to the allocator; their frame-table entries are mapped and zero. */
 void frame_pool_add(mfn_t first, u64 frames);
@@ -105,16 +105,16 @@ struct mm_e820_entry { /* layout of the ABI's struct e820entry */
 } PACKED;
 
 struct mm_domain {
-	struct lock lock;      /* LOCK_RANK_PAGELIST: lists and counts */
-	u32 pages_head;	       /* [l] its frames, newest first */
-	u32 shared_head;       /* [l] Mica's pages lent to it */
-	u32 dying_head;	       /* [l] frames that teardown has dealt with, still referred to */
-	u64 pages_current;     /* [l] frames on pages_head and dying_head (not the shared ones) */
-	u64 pages_shared;      /* [l] */
-	u64 pages_max;	       /* [l] pages_current may not pass it by the guest's own wish */
-	u64 pages_claimed;     /* [l] */
+	struct lock lock; /* LOCK_RANK_PAGELIST: lists and counts */
+	u32 pages_head; /* [l] its frames, newest first */
+	u32 shared_head; /* [l] Mica's pages lent to it */
+	u32 dying_head; /* [l] frames that teardown has dealt with, still referred to */
+	u64 pages_current; /* [l] frames on pages_head and dying_head (not the shared ones) */
+	u64 pages_shared; /* [l] */
+	u64 pages_max; /* [l] pages_current may not pass it by the guest's own wish */
+	u64 pages_claimed; /* [l] */
 	u64 perdomain_l3_entry; /* [c] L4 entry of slot 258 for this domain's roots; the lead sets it at creation */
-	u64 max_pfn;	       /* [a] highest pfn said by the guest in its M2P updates (XENMEM_maximum_gpfn) */
+	u64 max_pfn; /* [a] highest pfn said by the guest in its M2P updates (XENMEM_maximum_gpfn) */
 	unsigned int e820_count; /* [l] domain lock */
 	struct mm_e820_entry *e820; /* [l] what XENMEM_memory_map answers; heap, NULL: none */
 };
@@ -149,12 +149,12 @@ int mm_domain_drop(struct domain *d, mfn_t mfn);
  */
 int mm_domain_release(struct domain *d);
 
-extern u64 mm_l4_template[16];		       /* [c] L4 slots 256..271; filled at boot */
-extern struct rangeset mm_iomem_readonly;      /* [c] frames of devices that guests may only read */
-extern struct mm_e820_entry mm_host_e820[];    /* [c] XENMEM_machine_memory_map */
+extern u64 mm_l4_template[16]; /* [c] L4 slots 256..271; filled at boot */
+extern struct rangeset mm_iomem_readonly; /* [c] frames of devices that guests may only read */
+extern struct mm_e820_entry mm_host_e820[]; /* [c] XENMEM_machine_memory_map */
 extern unsigned int mm_host_e820_count;
-extern bool opt_l1tf;	/* [c] the CPU needs it: a non-present entry may not name RAM */
-extern bool opt_nx;	/* [c] the CPU has NX */
+extern bool opt_l1tf; /* [c] the CPU needs it: a non-present entry may not name RAM */
+extern bool opt_nx; /* [c] the CPU has NX */
 extern bool opt_user_global; /* [c] no PCID: guest-user pages are global */
 extern u64 mm_pte_address_mask; /* [c] physical address bits of an entry, by the CPU's MAXPHYADDR */
 
@@ -177,20 +177,20 @@ int frame_settle(mfn_t mfn, struct domain *d);
 
 /* ---------------------------------------------------------------- page tables (ptable.c, update.c, root.c, walk.c) */
 
-#define PTE_PRESENT BIT(0)
-#define PTE_RW BIT(1)
-#define PTE_USER BIT(2)
-#define PTE_PWT BIT(3)
-#define PTE_PCD BIT(4)
-#define PTE_ACCESSED BIT(5)
-#define PTE_DIRTY BIT(6)
-#define PTE_PSE BIT(7) /* L2 and above */
-#define PTE_PAT BIT(7) /* L1 */
-#define PTE_GLOBAL BIT(8)
-#define PTE_AVAIL (7ull << 9)
+#define PTE_PRESENT	 BIT(0)
+#define PTE_RW		 BIT(1)
+#define PTE_USER	 BIT(2)
+#define PTE_PWT		 BIT(3)
+#define PTE_PCD		 BIT(4)
+#define PTE_ACCESSED	 BIT(5)
+#define PTE_DIRTY	 BIT(6)
+#define PTE_PSE		 BIT(7) /* L2 and above */
+#define PTE_PAT		 BIT(7) /* L1 */
+#define PTE_GLOBAL	 BIT(8)
+#define PTE_AVAIL	 (7ull << 9)
 #define PTE_GUEST_KERNEL BIT(52) /* software bit: the guest gave it without USER */
-#define PTE_NX BIT(63)
-#define PTE_ADDR 0x000ffffffffff000ull
+#define PTE_NX		 BIT(63)
+#define PTE_ADDR	 0x000ffffffffff000ull
 
 static inline mfn_t pte_mfn(u64 pte)
 {
@@ -216,8 +216,8 @@ int pt_unpin(struct domain *d, mfn_t mfn);
  * foreign right, or DOMID_IO's stand-in mm_io_domain). preserve_ad: A and D set meanwhile by the CPU stay.
  * -EINVAL, -ERESTART.
  */
-int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte, u64 value,
-	      bool preserve_ad);
+int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
+	      u64 value, bool preserve_ad);
 /* The same, but only if the entry is *expected (as the guest reads it); *expected becomes what was found. */
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
 extern struct domain *mm_io_domain; /* page_owner for DOMID_IO: device memory only */
@@ -235,10 +235,10 @@ int pt_settle(struct vcpu *v);
 /* What is mapped at va. Levels 4..1; where the walk ended is in level. */
 struct walk {
 	unsigned int level; /* of the last entry looked at: 1 when all were present */
-	bool is_present;    /* the whole way down */
-	bool is_writable;   /* all RW bits set */
+	bool is_present; /* the whole way down */
+	bool is_writable; /* all RW bits set */
 	bool is_executable; /* no NX bit set */
-	mfn_t table[5];	    /* [level] */
+	mfn_t table[5]; /* [level] */
 	u64 entry[5];
 	maddr_t entry_maddr; /* of the last entry */
 };

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Fake seam: before each access to a shared word the test may run another CPU (fake_step_hook). */
+#ifndef HW_ATOMIC_H
+#define HW_ATOMIC_H
+
+extern void (*fake_step_hook)(void); /* NULL: nothing */
+
+static inline void hw_atomic_step(void)
+{
+	if (fake_step_hook)
+		fake_step_hook();
+}
+
+#endif

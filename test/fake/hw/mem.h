@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fake seam: fake_memory_init(frames) gives a machine of that many frames; hw_frame_max of them exist, all RAM unless
+ * fake_frame_set_ram() says otherwise. A guest address is a host pointer (fake_copy_any), or must lie in the arena.
+ */
+#ifndef HW_MEM_H
+#define HW_MEM_H
+
+#include "hw/layout.h"
+#include "lib/types.h"
+
+struct frame;
+
+extern u64 hw_frame_max;
+extern u8 *fake_ram; /* hw_frame_max pages */
+extern struct frame *fake_frame_table;
+extern u64 *fake_m2p;
+
+static inline void *hw_frame_map(mfn_t mfn)
+{
+	return fake_ram + (mfn_num(mfn) << PAGE_SHIFT);
+}
+static inline mfn_t hw_virt_to_mfn(const void *ptr)
+{
+	return mfn_make((u64)((const u8 *)ptr - fake_ram) >> PAGE_SHIFT);
+}
+static inline struct frame *hw_frame_table(void)
+{
+	return fake_frame_table;
+}
+bool hw_frame_is_ram(mfn_t mfn);
+static inline u64 *hw_m2p(void)
+{
+	return fake_m2p;
+}
+
+int hw_copy_from_guest(void *to, gva_t from, size_t bytes);
+int hw_copy_to_guest(gva_t to, const void *from, size_t bytes);
+
+#endif
