@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linux's bzImage: where in it the compressed ELF kernel lies, and how it is compressed. Reached by the Domain 0 builder;
+ * calls lib/ only; no lock.
+ */
+#ifndef IMAGE_BZIMAGE_H
+#define IMAGE_BZIMAGE_H
+
+#include "image/error.h"
+#include "lib/types.h"
+
+#define UNPACKED_BYTES_MAX (512ull << 20) /* no kernel is larger */
+
+enum compression {
+	COMPRESSION_NONE, /* a plain ELF file as payload */
+	COMPRESSION_GZIP,
+	COMPRESSION_XZ,
+	COMPRESSION_ZSTD,
+	COMPRESSION_LZ4,
+	COMPRESSION_COUNT
+};
+
+enum image_kind { IMAGE_KIND_UNKNOWN, IMAGE_KIND_ELF, IMAGE_KIND_BZIMAGE };
+
+struct bzimage {
+	u16 protocol; /* 0x020f is 2.15 */
+	enum compression compression;
+	const u8 *
+		payload; /* the compressed stream; what follows it in the payload is left out where known */
+	size_t payload_len;
+	u64 unpacked_len; /* as the image says: credible, but to be checked against what comes out */
+};
+
+/* By the first bytes alone. */
+enum image_kind image_kind(const void *data, size_t size);
+
+/* Find and judge the payload of the bzImage in data[size]; the result points into it. */
+enum image_error bzimage_parse(struct bzimage *image, const void *data, size_t size);
+
+/* "xz", ...: for the console. */
+const char *compression_name(enum compression compression);
+
+#endif
