@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * IO-APICs: one redirection entry for each global system interrupt (GSI). Reached from irq/ and hcall/physdev_op.c;
+ * registers are under one lock of rank IRQCHIP, taken here. Intel 82093AA, SDM 3A 11.11 (destination formats).
+ */
+#ifndef HW_IOAPIC_H
+#define HW_IOAPIC_H
+
+#include "lib/types.h"
+
+#define GSI_MAX 1024 /* GSIs that we look after */
+
+/* What goes into a redirection entry. Delivery is always fixed, to one CPU by its APIC id. */
+struct ioapic_route {
+	u8 vector;
+	u32 apic_id; /* 0..254 */
+	bool is_level;
+	bool is_low;
+};
+
+/* Maps the controllers of hw_acpi, masks every entry. -ENODEV: none usable. */
+int hw_ioapic_init(void);
+u32 hw_gsi_count(void); /* [c] highest GSI + 1 */
+bool hw_gsi_exists(u32 gsi); /* there may be holes */
+
+/* Writes the whole entry, masked; the caller unmasks. */
+void hw_ioapic_route(u32 gsi, const struct ioapic_route *route);
+void hw_ioapic_mask(u32 gsi);
+void hw_ioapic_unmask(u32 gsi);
+/* A level interrupt was accepted by a CPU that has not said EOI for it yet (Remote IRR). */
+bool hw_ioapic_is_in_service(u32 gsi);
+
+/* For Domain 0's apic_read and apic_write. NULL-like -1: no controller at that address. */
+int hw_ioapic_find(u64 address);
+u32 hw_ioapic_read(unsigned int ioapic, u8 reg);
+u32 hw_ioapic_gsi_base(unsigned int ioapic);
+u32 hw_ioapic_entry_count(unsigned int ioapic);
+
+#endif
