@@ -68,6 +68,7 @@ struct domain {
 	struct shared_info *shared; /* [c] direct-map address; frame owned by the domain, never freed before it */
 	mfn_t shared_mfn;
 	u64 vm_assist; /* [a] bits VMASST_TYPE_* */
+	u32 poll_count; /* [a] vCPUs in SCHEDOP_poll: sched counts them before it looks at ports, evtchn tests it */
 
 	struct mm_domain *mm;
 	struct evtchn_domain *evtchn;

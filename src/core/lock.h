@@ -21,13 +21,14 @@ enum lock_rank {
 	LOCK_RANK_PAGETABLE, /* a domain's L4 changes with their twins */
 	LOCK_RANK_GRANT,     /* a grant table */
 	LOCK_RANK_MAPTRACK,  /* a domain's grant handles */
-	LOCK_RANK_EVTCHN_A,  /* a domain's ports; two domains: lower id first */
-	LOCK_RANK_EVTCHN_B,
+	LOCK_RANK_EVTCHN_A,  /* ends of interdomain channels, all domains */
+	LOCK_RANK_EVTCHN_B,  /* a domain's ports; one domain at a time */
 	LOCK_RANK_PIRQ,	     /* a domain's physical interrupts */
 	LOCK_RANK_VMAP,	     /* the hypervisor's own page tables */
 	LOCK_RANK_PAGELIST,  /* a domain's list of frames */
 	LOCK_RANK_HEAP,	     /* slabs */
 	LOCK_RANK_BUDDY,     /* free frames */
+	LOCK_RANK_EVTCHN_QUEUE, /* a vCPU's event queues; taken with interrupts off */
 	LOCK_RANK_SCHED,     /* a CPU's run queue; two queues: lower CPU first */
 	LOCK_RANK_SCHED_B,
 	LOCK_RANK_TIMER,     /* a CPU's timer heap */
