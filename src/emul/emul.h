@@ -198,7 +198,10 @@ struct emul_ops {
 	 */
 	int (*cmpxchg)(struct emul_state *state, gva_t va, u64 *old, u64 new, unsigned int bytes,
 		       bool is_locked);
-	/* Optional: may va be written? Asked before INS takes from the port what could not be put back. */
+	/*
+	 * Optional: may va be written? Asked before a read that a write to va follows (add, bts, xchg ...), so that
+	 * the fault is the CPU's, and before INS takes from the port what could not be put back.
+	 */
 	int (*write_check)(struct emul_state *state, gva_t va, unsigned int bytes);
 
 	int (*io_in)(struct emul_state *state, u16 port, u64 *value, unsigned int bytes);

@@ -230,7 +230,10 @@ static int operand_write(const struct emul_insn *insn, struct emul_state *state,
 	return -EOPNOTSUPP;
 }
 
-/* What INS takes from a port is gone; so learn first whether it can be put where it belongs. */
+/*
+ * What INS takes from a port is gone, so learn first whether it can be put where it belongs. And an instruction that
+ * reads and writes faults as a writer.
+ */
 static int write_check(const struct emul_insn *insn, struct emul_state *state)
 {
 	gva_t va;
@@ -323,7 +326,7 @@ static int memory_change(const struct emul_insn *insn, struct emul_state *state,
 	rc = access_prepare(insn, state, &insn->dst, &va);
 	if (!rc)
 		rc = CALL(state, cmpxchg, va, &seen, new, insn->dst.bytes, true);
-	*is_lost = !rc && seen != old;
+	*is_lost = !rc && (seen & width_mask(insn->dst.bytes)) != old;
 	return rc;
 }
 
@@ -332,10 +335,13 @@ static int alu_try(const struct emul_insn *insn, struct emul_state *state, bool 
 	struct emul_regs *regs = state->regs;
 	u64 rflags = regs->rflags;
 	u64 old, src, new;
-	int rc;
+	int rc = 0;
 
 	*is_lost = false;
-	rc = operand_read(insn, state, &insn->src, &src);
+	if (has_memory(&insn->dst) && alu_writes(insn->alu))
+		rc = write_check(insn, state);
+	if (!rc)
+		rc = operand_read(insn, state, &insn->src, &src);
 	if (!rc)
 		rc = operand_read(insn, state, &insn->dst, &old);
 	if (rc)
@@ -366,6 +372,7 @@ static int alu_execute(const struct emul_insn *insn, struct emul_state *state)
 	return rc;
 }
 
+/* Of memory only: CPUs differ in what a comparison of registers that fails does to the destination's upper half. */
 static int cmpxchg_execute(const struct emul_insn *insn, struct emul_state *state)
 {
 	struct emul_regs *regs = state->regs;
@@ -374,19 +381,16 @@ static int cmpxchg_execute(const struct emul_insn *insn, struct emul_state *stat
 	u64 new = gpr_read(regs, insn->src.reg, bytes);
 	u64 seen = expected;
 	gva_t va;
-	int rc = 0;
+	int rc;
 
-	if (has_memory(&insn->dst)) {
-		rc = access_prepare(insn, state, &insn->dst, &va);
-		if (!rc)
-			rc = CALL(state, cmpxchg, va, &seen, new, bytes,
-				  insn->prefixes & EMUL_PREFIX_LOCK);
-		if (rc)
-			return rc;
-	} else {
-		seen = gpr_read(regs, insn->dst.reg, bytes);
-		gpr_write(regs, insn->dst.reg, bytes, seen == expected ? new : seen);
-	}
+	if (!has_memory(&insn->dst))
+		return -EOPNOTSUPP;
+	rc = access_prepare(insn, state, &insn->dst, &va);
+	if (!rc)
+		rc = CALL(state, cmpxchg, va, &seen, new, bytes, insn->prefixes & EMUL_PREFIX_LOCK);
+	if (rc)
+		return rc;
+	seen &= width_mask(bytes);
 	if (seen != expected)
 		gpr_write(regs, EMUL_RAX, bytes, seen);
 	emul_compute(EMUL_CMP, bytes, expected, seen, &regs->rflags);
