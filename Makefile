@@ -2,7 +2,7 @@
 # Mica: everything a person types. `make help` lists it.
 #
 #   src/**/*.c, *.S  ->  build/obj/<cc>/...  ->  build/obj/<cc>/mica  ->  build/mica
-#   test/unit/x_test.c   ->  build/test/unit/x     (ASan + UBSan; other sources: its "uses:" line)
+#   test/unit/x_test.c   ->  build/test/unit/x     (ASan + UBSan; other sources: its "uses:" line; "links:" libraries)
 #   test/race/x_test.c   ->  build/test/race/x     (TSan)
 #   test/fuzz/x_fuzz.c   ->  build/test/fuzz/x     (libFuzzer + ASan + UBSan)
 
@@ -96,6 +96,8 @@ $(OBJ)/entry/offsets.s: src/entry/offsets.c $(OBJ)/.flags | $(OBJ)/entry/
 $(OBJ)/.flags: FORCE | $(OBJ)/ build/include/xen
 	$(Q)echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' > $@
 
+include src/image/image.mk
+
 build/include/xen:
 	$(Q)tools/deps.sh --check
 	$(Q)mkdir -p $(@D)
@@ -151,18 +153,19 @@ SAN_race := -fsanitize=thread
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 SAN_cov  := --coverage -O0
 
+links = $(shell sed -n 's,^/\* *links: *\(.*\)\*/ *$$,\1,p' $(1))
 uses = $(shell sed -n 's,^/\* *uses: *\(.*\)\*/ *$$,\1,p' $(1))
 objs = $(patsubst %.c,build/test/obj/$(1)/%.o,$(2) $(call uses,$(2)))
 tests = $(patsubst test/$(1)/%_$(2).c,%,$(wildcard test/$(1)/*_$(2).c))
 
 build/test/unit/%: $$(call objs,unit,test/unit/$$*_test.c) | build/test/unit/
-	$(Q)$(HOSTCC) $(SAN_unit) -o $@ $^ -lcmocka -lpthread
+	$(Q)$(HOSTCC) $(SAN_unit) -o $@ $^ -lcmocka -lpthread $(call links,test/unit/$*_test.c)
 build/test/race/%: $$(call objs,race,test/race/$$*_test.c) | build/test/race/
 	$(Q)$(HOSTCC) $(SAN_race) -o $@ $^ -lcmocka -lpthread
 build/test/cov/%: $$(call objs,cov,test/unit/$$*_test.c) | build/test/cov/
-	$(Q)$(HOSTCC) $(SAN_cov) -o $@ $^ -lcmocka -lpthread
+	$(Q)$(HOSTCC) $(SAN_cov) -o $@ $^ -lcmocka -lpthread $(call links,test/unit/$*_test.c)
 build/test/fuzz/%: $$(call objs,fuzz,test/fuzz/$$*_fuzz.c) | build/test/fuzz/
-	$(Q)$(FUZZCC) -fsanitize=fuzzer,address,undefined -o $@ $^
+	$(Q)$(FUZZCC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(call links,test/fuzz/$*_fuzz.c)
 
 define host_object
 build/test/obj/$(1)/%.o: %.c Makefile | build/include/xen $$$$(@D)/

@@ -46,6 +46,7 @@ static const char *const sentences[IMAGE_ERROR_COUNT] = {
 		"kernel compressed with lzo, which is not supported (xz, gzip, zstd, lz4 are)",
 	[IMAGE_BAD_SIZE] = "the kernel's size after decompression is not credible",
 	[IMAGE_DATA_CORRUPT] = "compressed kernel is corrupt",
+	[IMAGE_XZ_CHECK] = "kernel compressed by xz with another check than CRC32",
 	[IMAGE_OUTPUT_FULL] = "the kernel decompresses to more than it says",
 	[IMAGE_ARENA_FULL] = "not enough memory to decompress the kernel",
 	[IMAGE_OUTPUT_SHORT] = "the kernel decompresses to less than it says",

@@ -55,6 +55,7 @@ enum image_error {
 
 	/* decompression */
 	IMAGE_DATA_CORRUPT,
+	IMAGE_XZ_CHECK,
 	IMAGE_OUTPUT_FULL,
 	IMAGE_ARENA_FULL,
 	IMAGE_OUTPUT_SHORT,
