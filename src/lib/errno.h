@@ -15,6 +15,7 @@
 #define XEN_ERRNO(name, value) name = value,
 enum xen_errno {
 #include <xen/errno.h>
+	ERESTART = 85 /* never seen by a guest: the call is made again */
 };
 #endif
 

@@ -37,7 +37,9 @@ enum frame_type { FRAME_NONE, FRAME_WRITABLE, FRAME_L1, FRAME_L2, FRAME_L3, FRAM
 #define FRAME_LIVE	 BIT(60) /* one reference is the owner's own; without it no new ones are given */
 #define FRAME_NONCOH	 BIT(61) /* was mapped UC or WC: cached lines may be stale */
 #define FRAME_TAINTED	 BIT(62) /* free, and to be scrubbed before a guest sees it */
-#define FRAME_SHARED	 BIT(63) /* Mica's page, lent to its owner for as long as that lives */
+#define FRAME_FOREIGN \
+	FRAME_TAINTED /* owned: another domain maps it; any CPU may hold a translation */
+#define FRAME_SHARED BIT(63) /* Mica's page, lent to its owner for as long as that lives */
 
 struct frame {
 	u64 word; /* [a] */
@@ -143,6 +145,9 @@ mfn_t mm_domain_share_page(struct domain *d);
 int mm_domain_unshare_page(struct domain *d, mfn_t mfn);
 /* The owner gives a frame up: it is free at its last reference. -EINVAL not his, not live or shared; -ERESTART. */
 int mm_domain_drop(struct domain *d, mfn_t mfn);
+/* Takes a frame that nobody else refers to away from d: it is the caller's (Mica's). -EINVAL. And gives it back. */
+int mm_domain_steal(struct domain *d, mfn_t mfn);
+void mm_domain_unsteal(struct domain *d, mfn_t mfn);
 /*
  * Teardown, when no CPU runs or lazily holds d any more and d->is_dying is set: roots, pins, frames. -ERESTART: call
  * again. 0: nothing more to do here (frames that others refer to go with their last reference).
@@ -188,6 +193,7 @@ int frame_settle(mfn_t mfn, struct domain *d);
 #define PTE_PAT		 BIT(7) /* L1 */
 #define PTE_GLOBAL	 BIT(8)
 #define PTE_AVAIL	 (7ull << 9)
+#define PTE_AVAIL_HIGH	 (0x7ffull << 52)
 #define PTE_GUEST_KERNEL BIT(52) /* software bit: the guest gave it without USER */
 #define PTE_NX		 BIT(63)
 #define PTE_ADDR	 0x000ffffffffff000ull
@@ -274,9 +280,12 @@ u64 m2p_get(mfn_t mfn);
 /* ---------------------------------------------------------------- audit (audit.c) */
 
 /*
- * Recomputes every reference and type count from the tables and compares; machine quiet. extra(mfn) tells references
- * that other modules hold (grants, GDT pages). Prints at most ten findings; returns their number.
+ * Recomputes every reference and type count from the tables and compares; nothing may run meanwhile. Modules that hold
+ * references (grants, GDT frames) tell them with audit_add() between begin and finish; typed: it holds the type too.
+ * begin: -ENOMEM. finish prints at most ten findings and returns their number.
  */
-unsigned int audit_all(void);
+int audit_begin(void);
+void audit_add(mfn_t mfn, bool typed);
+unsigned int audit_finish(void);
 
 #endif

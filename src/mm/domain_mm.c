@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which frames a domain has: given, shared, dropped, torn down. Reached by the domain builders, memory_op and teardown;
+ * calls frame.c, buddy.c and the heap. Lock: LOCK_RANK_PAGELIST of the domain for its lists and counts.
+ *
+ * A domain with frames holds one reference on itself: the last frame gone gives it back, wherever that happens.
+ */
+#include "mm/priv.h"
+
+#include "core/err.h"
+#include "hw/cpu.h"
+#include "lib/string.h"
+
+struct mm_e820_entry mm_host_e820[MM_E820_MAX];
+unsigned int mm_host_e820_count;
+
+/* Owners by domid, in pages of 512: frames name their owner by number. */
+#define OWNERS_PER_PAGE 512u
+static struct domain **owners[DOMID_COUNT / OWNERS_PER_PAGE + 1];
+
+struct domain *owner_domain(u16 id)
+{
+	struct domain **page = id < DOMID_COUNT ? atomic_load(&owners[id / OWNERS_PER_PAGE]) : NULL;
+
+	return page ? atomic_load(&page[id % OWNERS_PER_PAGE]) : NULL;
+}
+
+static int owner_set(u16 id, struct domain *d)
+{
+	struct domain **page, **nobody = NULL;
+
+	if (id >= DOMID_COUNT)
+		return err(EINVAL);
+	page = atomic_load(&owners[id / OWNERS_PER_PAGE]);
+	if (!page) {
+		page = heap_alloc(OWNERS_PER_PAGE * sizeof(*page));
+		if (!page)
+			return err(ENOMEM);
+		if (!atomic_cmpxchg(&owners[id / OWNERS_PER_PAGE], &nobody, page)) {
+			heap_free(page);
+			page = nobody;
+		}
+	}
+	atomic_store(&page[id % OWNERS_PER_PAGE], d);
+	return 0;
+}
+
+int mm_domain_init(struct domain *d, u64 pages_max)
+{
+	struct mm_domain *mm;
+	int rc;
+
+	if (owner_domain(d->id))
+		return err(EEXIST);
+	mm = heap_alloc(sizeof(*mm));
+	if (!mm)
+		return err(ENOMEM);
+	lock_init(&mm->lock, LOCK_RANK_PAGELIST);
+	mm->pages_head = mm->shared_head = mm->dying_head = FRAME_LINK_NONE;
+	mm->pages_max = pages_max;
+	rc = owner_set(d->id, d);
+	if (rc) {
+		heap_free(mm);
+		return rc;
+	}
+	d->mm = mm;
+	return 0;
+}
+
+int mm_vcpu_init(struct vcpu *v)
+{
+	v->mm = heap_alloc(sizeof(*v->mm));
+	if (!v->mm)
+		return err(ENOMEM);
+	v->mm->root_kernel = v->mm->root_user = v->mm->unsettled = MFN_NONE;
+	return 0;
+}
+
+static void list_push(u32 *head, struct frame *f)
+{
+	f->prev = FRAME_LINK_NONE;
+	f->next = *head;
+	if (*head != FRAME_LINK_NONE)
+		frame_of(mfn_make(*head))->prev = (u32)mfn_num(frame_mfn(f));
+	*head = (u32)mfn_num(frame_mfn(f));
+}
+
+static void list_remove(struct mm_domain *mm, struct frame *f)
+{
+	u32 self = (u32)mfn_num(frame_mfn(f));
+
+	if (f->next != FRAME_LINK_NONE)
+		frame_of(mfn_make(f->next))->prev = f->prev;
+	if (f->prev != FRAME_LINK_NONE)
+		frame_of(mfn_make(f->prev))->next = f->next;
+	else if (mm->pages_head == self)
+		mm->pages_head = f->next;
+	else if (mm->dying_head == self)
+		mm->dying_head = f->next;
+	else
+		mm->shared_head = f->next;
+}
+
+/* Under the lock: one frame less. True: the domain has none left, its reference is the caller's to give back. */
+static bool count_down_locked(struct mm_domain *mm)
+{
+	return --mm->pages_current == 0;
+}
+
+void domain_frame_gone(struct frame *f)
+{
+	struct domain *d = owner_domain(f->owner);
+	mfn_t mfn = frame_mfn(f);
+	bool is_last;
+
+	ASSERT(d);
+	m2p_set(mfn, M2P_INVALID);
+	lock_acquire(&d->mm->lock);
+	list_remove(d->mm, f);
+	is_last = count_down_locked(d->mm);
+	lock_release(&d->mm->lock);
+	f->done = 0;
+	f->owner = FRAME_OWNER_MICA;
+	atomic_store(&f->stamp, flush_clock());
+	atomic_store(&f->word, FRAME_TAINTED);
+	frame_free_stamped(mfn);
+	if (is_last)
+		domain_put(d);
+}
+
+static void assign_locked(struct domain *d, mfn_t mfn)
+{
+	struct frame *f = frame_of(mfn);
+
+	f->done = 0;
+	list_push(&d->mm->pages_head, f);
+	f->owner = d->id;
+	atomic_store(&f->word, FRAME_LIVE | 1);
+}
+
+int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order)
+{
+	struct mm_domain *mm = d->mm;
+	u64 frames = BIT(order);
+
+	for (u64 i = 0; i < frames; i++) {
+		mfn_t one = mfn_add(mfn, i);
+
+		/* What comes straight from boot held nobody's data; Domain 0 may see it. */
+		if (!d->is_hardware || atomic_load(&frame_of(one)->word) & FRAME_TAINTED)
+			memset(hw_frame_map(one), 0, PAGE_SIZE);
+		m2p_set(one, M2P_INVALID);
+	}
+	lock_acquire(&mm->lock);
+	if (atomic_load(&d->is_dying) ||
+	    mm->pages_max - MIN(mm->pages_current, mm->pages_max) < frames) {
+		lock_release(&mm->lock);
+		return d->is_dying ? err(EINVAL) : err(ENOMEM);
+	}
+	if (!mm->pages_current)
+		domain_get(d);
+	mm->pages_current += frames;
+	for (u64 i = 0; i < frames; i++)
+		assign_locked(d, mfn_add(mfn, i));
+	lock_release(&mm->lock);
+	return 0;
+}
+
+mfn_t mm_domain_share_page(struct domain *d)
+{
+	mfn_t mfn = frame_alloc(0, FRAME_ZERO);
+	struct frame *f;
+
+	if (mfn_is_none(mfn))
+		return MFN_NONE;
+	f = frame_of(mfn);
+	m2p_set(mfn, M2P_INVALID);
+	lock_acquire(&d->mm->lock);
+	list_push(&d->mm->shared_head, f);
+	d->mm->pages_shared++;
+	f->owner = d->id;
+	/* The owner's reference, and a writable one that never ends: it can never become a table. */
+	atomic_store(&f->word,
+		     FRAME_LIVE | FRAME_SHARED | type_bits(FRAME_WRITABLE) | FRAME_TYPED_ONE | 2);
+	lock_release(&d->mm->lock);
+	return mfn;
+}
+
+static void shared_free(struct domain *d, struct frame *f)
+{
+	lock_acquire(&d->mm->lock);
+	list_remove(d->mm, f);
+	d->mm->pages_shared--;
+	lock_release(&d->mm->lock);
+	m2p_set(frame_mfn(f), M2P_INVALID);
+	atomic_store(&f->stamp, flush_clock());
+	f->owner = FRAME_OWNER_MICA;
+	frame_free(frame_mfn(f), 0);
+}
+
+int mm_domain_unshare_page(struct domain *d, mfn_t mfn)
+{
+	struct frame *f = frame_of(mfn);
+	u64 old = FRAME_LIVE | FRAME_SHARED | type_bits(FRAME_WRITABLE) | FRAME_TYPED_ONE | 2;
+	u64 word = atomic_load(&f->word);
+
+	ASSERT(f->owner == d->id && word & FRAME_SHARED);
+	old |= word & (FRAME_NONCOH | FRAME_FOREIGN);
+	if (!atomic_cmpxchg(&f->word, &old, FRAME_TAINTED))
+		return err(EBUSY);
+	shared_free(d, f);
+	return 0;
+}
+
+int mm_domain_drop(struct domain *d, mfn_t mfn)
+{
+	struct frame *f;
+	u64 old;
+	int rc;
+
+	if (!hw_frame_is_ram(mfn))
+		return err(EINVAL);
+	f = frame_of(mfn);
+	if (f->owner != d->id)
+		return err(EINVAL);
+	rc = settle(f, false);
+	if (rc)
+		return rc;
+	old = atomic_load(&f->word);
+	do {
+		if (!(old & FRAME_LIVE) || old & FRAME_SHARED || f->owner != d->id)
+			return err(EINVAL);
+	} while (!atomic_cmpxchg(&f->word, &old, old & ~FRAME_LIVE));
+	frame_put(mfn);
+	return 0;
+}
+
+int mm_domain_steal(struct domain *d, mfn_t mfn)
+{
+	struct frame *f;
+	bool is_last;
+	u64 old;
+
+	if (!hw_frame_is_ram(mfn))
+		return err(EINVAL);
+	f = frame_of(mfn);
+	if (f->owner != d->id)
+		return err(EINVAL);
+	old = atomic_load(&f->word);
+	do {
+		if (!(old & FRAME_LIVE) || old & (FRAME_SHARED | FRAME_BUSY | FRAME_TYPED_MASK) ||
+		    (old & FRAME_REFS_MASK) != 1 || f->owner != d->id)
+			return err(EINVAL);
+	} while (!atomic_cmpxchg(&f->word, &old, FRAME_TAINTED));
+	lock_acquire(&d->mm->lock);
+	list_remove(d->mm, f);
+	is_last = count_down_locked(d->mm);
+	lock_release(&d->mm->lock);
+	atomic_store(&f->stamp, flush_clock());
+	f->done = 0;
+	f->owner = FRAME_OWNER_MICA;
+	if (is_last)
+		domain_put(d);
+	return 0;
+}
+
+void mm_domain_unsteal(struct domain *d, mfn_t mfn)
+{
+	lock_acquire(&d->mm->lock);
+	if (!d->mm->pages_current++)
+		domain_get(d);
+	assign_locked(d, mfn);
+	lock_release(&d->mm->lock);
+}
+
+static int release_roots(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu (d, v) {
+		struct mm_vcpu *mm = v->mm;
+		int rc;
+
+		if (!mm)
+			continue;
+		rc = pt_settle(v);
+		if (rc)
+			return rc;
+		pt_root_put(v, mm->root_user);
+		mm->root_user = MFN_NONE;
+		rc = pt_settle(v);
+		if (rc)
+			return rc;
+		pt_root_put(v, mm->root_kernel);
+		mm->root_kernel = MFN_NONE;
+		rc = pt_settle(v);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* One frame: its pin, its half-done type, its owner's reference. */
+static int release_frame(struct domain *d, struct frame *f)
+{
+	mfn_t mfn = frame_mfn(f);
+	int rc;
+
+	if (atomic_fetch_and(&f->word, ~FRAME_PINNED) & FRAME_PINNED) {
+		rc = frame_type_put_preemptible(mfn);
+		if (rc)
+			return rc;
+	}
+	rc = settle(f, false);
+	if (rc)
+		return rc;
+	lock_acquire(&d->mm->lock);
+	list_remove(d->mm, f);
+	list_push(&d->mm->dying_head, f);
+	lock_release(&d->mm->lock);
+	if (atomic_fetch_and(&f->word, ~FRAME_LIVE) & FRAME_LIVE)
+		frame_put(mfn);
+	return 0;
+}
+
+int mm_domain_release(struct domain *d)
+{
+	int rc;
+
+	ASSERT(d->is_dying);
+	rc = release_roots(d);
+	while (!rc) {
+		u32 head;
+
+		lock_acquire(&d->mm->lock);
+		head = d->mm->pages_head;
+		lock_release(&d->mm->lock);
+		if (head == FRAME_LINK_NONE)
+			break;
+		rc = release_frame(d, frame_of(mfn_make(head)));
+		if (!rc && hw_preempt_wanted())
+			rc = -ERESTART;
+	}
+	return rc;
+}
+
+void mm_domain_fini(struct domain *d)
+{
+	struct vcpu *v;
+
+	ASSERT(!d->mm->pages_current);
+	while (d->mm->shared_head != FRAME_LINK_NONE)
+		shared_free(d, frame_of(mfn_make(d->mm->shared_head)));
+	for_each_vcpu (d, v) {
+		heap_free(v->mm);
+		v->mm = NULL;
+	}
+	(void)owner_set(d->id, NULL);
+	heap_free(d->mm->e820);
+	heap_free(d->mm);
+	d->mm = NULL;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entries of guest page tables, judged: what an entry may say, which references it takes, and how a whole table gets
+ * or gives them back in steps. Reached by frame.c (promotion, demotion) and update.c (one entry); calls frame.c for the
+ * entries' frames, one level down. No lock: the table is BUSY in the caller's hand, or he holds its type.
+ *
+ * The guest's kernel runs in ring 3 too, so every entry gets USER. What the guest gave without USER is marked
+ * GUEST_KERNEL instead and is never global; what it gave with USER is global (where there is no PCID), so that going
+ * from user to kernel and back drops the kernel's translations alone.
+ */
+#include "mm/priv.h"
+
+#include "core/err.h"
+#include "hw/cpu.h"
+#include "hw/layout.h"
+#include "lib/rangeset.h"
+
+u64 mm_l4_template[16];
+struct rangeset mm_iomem_readonly;
+bool opt_l1tf;
+bool opt_nx = true;
+bool opt_user_global = true;
+u64 mm_pte_address_mask = PTE_ADDR;
+static struct domain io_domain = {.id = DOMID_IO};
+struct domain *mm_io_domain = &io_domain;
+
+#define CACHE_BITS (PTE_PAT | PTE_PCD | PTE_PWT)
+/* L2 to L4: superpages, global, and cache attributes of tables are refused. */
+#define TABLE_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
+
+bool slot_is_hypervisors(unsigned int level, unsigned int idx)
+{
+	return level == 4 && idx >= LAYOUT_FIRST_SLOT && idx <= LAYOUT_LAST_SLOT;
+}
+
+static bool has_io_rights(const struct domain *d)
+{
+	return d->iomem_allowed && !rangeset_is_empty(d->iomem_allowed);
+}
+
+/* Xen's PAT (0x050100070406): 0 WB, 1 WT, 5 WP keep caches coherent with what other mappings read. */
+static bool cache_bits_noncoherent(u64 entry)
+{
+	unsigned int idx = (entry & PTE_PAT ? 4u : 0) | (entry & PTE_PCD ? 2u : 0) |
+			   (entry & PTE_PWT ? 1u : 0);
+
+	return BIT(idx) & (BIT(2) | BIT(3) | BIT(4) | BIT(6) | BIT(7));
+}
+
+static void leaf_adjust(u64 *entry)
+{
+	if (*entry & PTE_USER && !(*entry & PTE_GUEST_KERNEL)) {
+		if (opt_user_global)
+			*entry |= PTE_GLOBAL;
+		else
+			*entry &= ~PTE_GLOBAL;
+		return;
+	}
+	*entry |= PTE_USER | PTE_GUEST_KERNEL;
+	*entry &= ~PTE_GLOBAL;
+}
+
+/* SDM 3A 4.5, reserved bits; an entry that is not present is judged only for L1TF. */
+int entry_check(const struct domain *d, unsigned int level, u64 *entry)
+{
+	u64 e = *entry;
+	mfn_t mfn = pte_mfn(e);
+
+	if (!(e & PTE_PRESENT)) {
+		if (opt_l1tf && e && hw_frame_is_ram(mfn))
+			return err(EINVAL);
+		return 0;
+	}
+	if (e & PTE_ADDR & ~mm_pte_address_mask || (e & PTE_NX && !opt_nx))
+		return err(EINVAL);
+	if (level > 1) {
+		if (e & TABLE_REFUSED)
+			return err(EINVAL);
+		*entry = e | PTE_USER;
+		return 0;
+	}
+	leaf_adjust(entry);
+	if (hw_frame_is_ram(mfn)) {
+		if (unlikely(e & CACHE_BITS) && !has_io_rights(d))
+			return err(EINVAL);
+		return 0;
+	}
+	if (e & PTE_RW && rangeset_contains(&mm_iomem_readonly, mfn_num(mfn), mfn_num(mfn)))
+		*entry &= ~PTE_RW;
+	return 0;
+}
+
+static int leaf_get(struct domain *d, struct domain *page_owner, u64 entry, bool nested)
+{
+	mfn_t mfn = pte_mfn(entry);
+	int rc;
+
+	if (unlikely(!hw_frame_is_ram(mfn))) {
+		if (page_owner != d && page_owner != mm_io_domain)
+			return err(EINVAL);
+		if (!d->iomem_allowed ||
+		    !rangeset_contains(d->iomem_allowed, mfn_num(mfn), mfn_num(mfn)))
+			return err(EINVAL);
+		return 0;
+	}
+	if (entry & PTE_RW)
+		rc = type_get(mfn, page_owner, FRAME_WRITABLE, nested);
+	else
+		rc = frame_get(mfn, page_owner);
+	if (rc)
+		return rc;
+	if (unlikely(entry & CACHE_BITS) && cache_bits_noncoherent(entry))
+		atomic_fetch_or(&frame_of(mfn)->word, FRAME_NONCOH);
+	if (unlikely(page_owner != d))
+		atomic_fetch_or(&frame_of(mfn)->word, FRAME_FOREIGN);
+	return 0;
+}
+
+int entry_get(struct domain *d, struct domain *page_owner, unsigned int level, u64 entry,
+	      bool nested)
+{
+	if (!(entry & PTE_PRESENT))
+		return 0;
+	if (level == 1)
+		return leaf_get(d, page_owner, entry, nested);
+	return type_get(pte_mfn(entry), d, level_type(level - 1), nested);
+}
+
+int entry_put(unsigned int level, u64 entry)
+{
+	mfn_t mfn = pte_mfn(entry);
+
+	if (!(entry & PTE_PRESENT))
+		return 0;
+	if (level > 1 || entry & PTE_RW) {
+		if (level == 1 && unlikely(!hw_frame_is_ram(mfn)))
+			return 0;
+		return frame_type_put_preemptible(mfn);
+	}
+	if (likely(hw_frame_is_ram(mfn)))
+		frame_put(mfn);
+	return 0;
+}
+
+static u64 hypervisor_entry(const struct domain *d, unsigned int idx)
+{
+	return idx == LAYOUT_PERDOMAIN_SLOT ? d->mm->perdomain_l3_entry
+					    : mm_l4_template[idx - LAYOUT_FIRST_SLOT];
+}
+
+static int leaf_table_fill(struct frame *f, struct domain *d, u64 *table)
+{
+	for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
+		u64 entry = table[i];
+		int rc;
+
+		if (!entry)
+			continue;
+		rc = entry_check(d, 1, &entry);
+		if (!rc && entry & PTE_PRESENT)
+			rc = leaf_get(d, d, entry, true);
+		if (rc) {
+			f->done = (u16)i;
+			return rc;
+		}
+		if (entry != table[i])
+			table[i] = entry;
+	}
+	f->done = TABLE_ENTRIES;
+	return 0;
+}
+
+static int upper_table_fill(struct frame *f, struct domain *d, unsigned int level, u64 *table)
+{
+	unsigned int first = f->done & DONE_MASK;
+
+	if (f->done & DONE_HALF)
+		first--; /* that entry's reference has gone already */
+	for (unsigned int i = first; i < TABLE_ENTRIES; i++) {
+		u64 entry = table[i];
+		int rc;
+
+		if (slot_is_hypervisors(level, i)) {
+			table[i] = hypervisor_entry(d, i);
+			continue;
+		}
+		if (!entry)
+			continue;
+		rc = entry_check(d, level, &entry);
+		if (!rc && entry & PTE_PRESENT)
+			rc = entry_get(d, d, level, entry, true);
+		f->done = (u16)i;
+		if (rc)
+			return rc;
+		if (entry != table[i])
+			table[i] = entry;
+		f->done = (u16)(i + 1);
+		if (i + 1 < TABLE_ENTRIES && hw_preempt_wanted())
+			return -ERESTART;
+	}
+	f->done = TABLE_ENTRIES;
+	return 0;
+}
+
+static int desc_table_fill(struct frame *f, u64 *table)
+{
+	for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
+		u64 desc = table[i];
+
+		if (!desc)
+			continue;
+		if (!desc_judge(&desc))
+			return err(EINVAL);
+		if (desc != table[i])
+			table[i] = desc;
+	}
+	f->done = TABLE_ENTRIES;
+	return 0;
+}
+
+/* Judges the entries from f->done on. 0: all done; -ERESTART with progress in f->done; another error likewise. */
+int table_fill(struct frame *f, struct domain *d, enum frame_type type)
+{
+	u64 *table = hw_frame_map(frame_mfn(f));
+
+	if (type == FRAME_DESC)
+		return desc_table_fill(f, table);
+	if (type == FRAME_L1)
+		return leaf_table_fill(f, d, table);
+	return upper_table_fill(f, d, type_level(type), table);
+}
+
+/* Gives the entries below f->done back. 0: none left; -ERESTART with progress in f->done. */
+int table_drain(struct frame *f, enum frame_type type)
+{
+	u64 *table = hw_frame_map(frame_mfn(f));
+	unsigned int level = type_level(type);
+
+	if (!level) {
+		f->done = 0;
+		return 0;
+	}
+	while (f->done & DONE_MASK) {
+		unsigned int idx = (f->done & DONE_MASK) - 1;
+		u64 entry = table[idx];
+		int rc = 0;
+
+		if (slot_is_hypervisors(level, idx)) {
+			table[idx] = 0;
+			f->done = (u16)idx;
+			continue;
+		}
+		if (f->done & DONE_HALF)
+			rc = settle(frame_of(pte_mfn(entry)), true);
+		else if (entry)
+			rc = entry_put(level, entry);
+		if (rc) {
+			f->done = (u16)((idx + 1) | DONE_HALF);
+			return rc;
+		}
+		f->done = (u16)idx;
+		if (level > 1 && entry && idx && hw_preempt_wanted())
+			return -ERESTART;
+	}
+	return 0;
+}

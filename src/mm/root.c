@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pins and roots: who keeps whole trees of page tables. Reached by mmuext_op, the domain builders and teardown; calls
+ * frame.c. No lock: pins are bits of the frame's word, roots belong to their vCPU.
+ */
+#include "mm/priv.h"
+
+#include "core/err.h"
+
+int pt_pin(struct domain *d, mfn_t mfn, unsigned int level)
+{
+	struct frame *f;
+	int rc;
+
+	if (level < 1 || level > 4)
+		return err(EINVAL);
+	rc = frame_type_get(mfn, d, level_type(level));
+	if (rc)
+		return rc;
+	f = frame_of(mfn);
+	if (!(atomic_fetch_or(&f->word, FRAME_PINNED) & FRAME_PINNED))
+		return 0;
+	frame_type_put(mfn); /* the pin's own reference remains */
+	return err(EINVAL);
+}
+
+int pt_unpin(struct domain *d, mfn_t mfn)
+{
+	struct frame *f;
+	u64 old;
+	int rc;
+
+	if (!hw_frame_is_ram(mfn))
+		return err(EINVAL);
+	f = frame_of(mfn);
+	if (f->owner != d->id)
+		return err(EINVAL);
+	old = atomic_load(&f->word);
+	do {
+		if (old & FRAME_PINNED)
+			continue;
+		/* The rest of a call that was preempted. */
+		if (type_level(frame_word_type(old)) && !(old & FRAME_TYPED_MASK))
+			return settle(f, false);
+		return err(EINVAL);
+	} while (!atomic_cmpxchg(&f->word, &old, old & ~FRAME_PINNED));
+	rc = frame_type_put_preemptible(mfn);
+	return rc;
+}
+
+int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
+{
+	mfn_t *root = user ? &v->mm->root_user : &v->mm->root_kernel;
+
+	*old = MFN_NONE;
+	if (mfn_equal(mfn, *root))
+		return 0;
+	if (mfn_is_none(mfn)) {
+		if (!user)
+			return err(EINVAL);
+	} else {
+		int rc = frame_type_get(mfn, v->domain, FRAME_L4);
+
+		if (rc)
+			return rc;
+	}
+	*old = *root;
+	*root = mfn;
+	return 0;
+}
+
+void pt_root_put(struct vcpu *v, mfn_t old)
+{
+	if (!mfn_is_none(old) && frame_type_put_preemptible(old) == -ERESTART)
+		v->mm->unsettled = old;
+}
+
+int pt_settle(struct vcpu *v)
+{
+	mfn_t mfn = v->mm->unsettled;
+	int rc;
+
+	if (likely(mfn_is_none(mfn)))
+		return 0;
+	rc = frame_settle(mfn, v->domain);
+	if (!rc)
+		v->mm->unsettled = MFN_NONE;
+	return rc;
+}

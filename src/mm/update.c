@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One page-table entry changed by a guest's wish. Reached by the page-table hypercalls, by writes that fault on a
+ * table, and by grants; calls frame.c and ptable.c. No lock: the table's type is held, the new entry's references
+ * are taken first, the entry is exchanged in one atomic step, and what was in it is put.
+ */
+#include "mm/priv.h"
+
+#include "core/err.h"
+
+/* What may change in an entry without its references being looked at, its frame and RW being the same. */
+#define LEAF_HARMLESS \
+	(PTE_USER | PTE_ACCESSED | PTE_DIRTY | PTE_GLOBAL | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX)
+#define TABLE_HARMLESS \
+	(PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX)
+
+struct change {
+	struct domain *owner; /* of the table */
+	struct domain *page_owner; /* of the frame that the entry names */
+	unsigned int level;
+	u64 *entry;
+	u64 value; /* judged and adjusted */
+	bool preserve_ad;
+	bool is_conditional;
+	u64 expected; /* if conditional: the entry must be this; what was found */
+};
+
+static bool is_harmless(const struct change *change, u64 old)
+{
+	u64 harmless = change->level == 1 ? LEAF_HARMLESS : TABLE_HARMLESS;
+
+	if (!(old & change->value & PTE_PRESENT))
+		return !(old & PTE_PRESENT) && !(change->value & PTE_PRESENT);
+	return !((old ^ change->value) & ~harmless);
+}
+
+static u64 merged(const struct change *change, u64 old)
+{
+	return change->value | (change->preserve_ad ? old & (PTE_ACCESSED | PTE_DIRTY) : 0);
+}
+
+static bool differs(struct change *change, u64 old)
+{
+	if (!change->is_conditional || old == change->expected)
+		return false;
+	change->expected = old;
+	return true;
+}
+
+static int change_entry(struct vcpu *v, struct change *change)
+{
+	u64 old = atomic_load(change->entry);
+	int rc;
+
+	while (is_harmless(change, old)) {
+		if (differs(change, old) ||
+		    atomic_cmpxchg(change->entry, &old, merged(change, old)))
+			return 0;
+	}
+	if (differs(change, old))
+		return 0;
+	rc = entry_get(change->owner, change->page_owner, change->level, change->value, false);
+	if (rc)
+		return rc;
+	while (!differs(change, old)) {
+		if (!atomic_cmpxchg(change->entry, &old, merged(change, old)))
+			continue;
+		if (entry_put(change->level, old) == -ERESTART)
+			v->mm->unsettled = pte_mfn(old);
+		return 0;
+	}
+	/* Another CPU was faster: the new references are not needed. */
+	if (entry_put(change->level, change->value) == -ERESTART)
+		v->mm->unsettled = pte_mfn(change->value);
+	return 0;
+}
+
+static int change_table(struct vcpu *v, struct change *change, enum frame_type type,
+			unsigned int idx)
+{
+	int rc;
+
+	change->level = type_level(type);
+	if (slot_is_hypervisors(change->level, idx))
+		return err(EINVAL);
+	rc = entry_check(change->owner, change->level, &change->value);
+	if (rc)
+		return rc;
+	return change_entry(v, change);
+}
+
+/* An ordinary page of the guest: whatever it likes. */
+static void change_plain(struct change *change)
+{
+	u64 old = atomic_load(change->entry);
+
+	while (!differs(change, old))
+		if (atomic_cmpxchg(change->entry, &old, change->value))
+			return;
+}
+
+static int change(struct vcpu *v, struct change *change, maddr_t pte)
+{
+	mfn_t mfn = maddr_to_mfn(pte);
+	unsigned int idx = (unsigned int)(maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+	enum frame_type type;
+	int rc;
+
+	if (maddr_num(pte) & 7)
+		return err(EINVAL);
+	rc = pt_settle(v);
+	if (rc)
+		return rc;
+	rc = type_get_current(mfn, change->owner, &type);
+	if (rc)
+		return rc;
+	change->entry = (u64 *)hw_frame_map(mfn) + idx;
+	if (type == FRAME_WRITABLE)
+		change_plain(change);
+	else
+		rc = change_table(v, change, type, idx);
+	if (frame_type_put_preemptible(mfn) == -ERESTART)
+		v->mm->unsettled = mfn;
+	return rc;
+}
+
+int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
+	      u64 value, bool preserve_ad)
+{
+	struct change c = {
+		.owner = table_owner,
+		.page_owner = page_owner,
+		.value = value,
+		.preserve_ad = preserve_ad,
+	};
+
+	return change(v, &c, pte);
+}
+
+int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)
+{
+	struct change c = {
+		.owner = v->domain,
+		.page_owner = v->domain,
+		.value = value,
+		.is_conditional = true,
+		.expected = *expected,
+	};
+	int rc = change(v, &c, pte);
+
+	*expected = c.expected;
+	return rc;
+}
