@@ -69,10 +69,11 @@ def step(name, command, limit):
             subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, text=True, errors='replace',
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         text = follow(p, log, limit + 30)
-    good, bad, skipped = count(text) or (0, 0, 0)
+    counted = count(text)
+    good, bad, skipped = counted or (0, 0, 0)
     if p.returncode and not bad:
         bad = 1
-    elif not p.returncode and not good and not bad:
+    elif counted is None and not p.returncode:
         good = 1
     if bad:
         print(''.join(line + '\n' for line in text.splitlines()[-60:]))
