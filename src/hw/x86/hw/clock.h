@@ -11,11 +11,26 @@ static inline u64 hw_tsc(void)
 {
 	u32 low, high;
 
-	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high));
+	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
 	return (u64)high << 32 | low;
 }
-extern u64 hw_tsc_khz; /* [c] after hw_clock_init() */
+extern u64 hw_tsc_khz;	      /* [c] after hw_clock_init() */
+extern bool hw_tsc_is_stable; /* [c] invariant by CPUID, or tsc=stable */
+extern bool opt_tsc_stable;   /* tsc=stable */
+
+/* Boot CPU, once: after hw_acpi_init(), hw_device_map() and hw_lapic_init_bsp(). Counts the TSC against HPET, PM timer or PIT. */
+void hw_clock_init(void);
+/* The timer of this CPU, after hw_lapic_init_*(): one-shot, disarmed. */
+void hw_timer_init(void);
 /* Arms this CPU's one-shot timer to interrupt when the TSC reaches the value (at once if past); 0: disarms. */
 void hw_timer_arm_tsc(u64 tsc);
+/* Waits, for the start of other CPUs and the like. After hw_clock_init(). */
+void hw_delay_us(unsigned int us);
+
+/* The CMOS clock. -EIO: it does not answer, or shows no date. */
+struct hw_date {
+	unsigned int year, month, day, hour, minute, second;
+};
+int hw_rtc_read(struct hw_date *date);
 
 #endif

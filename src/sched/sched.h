@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler: who may run, and who runs next on each CPU. It chooses; entry/ switches. Reached from the exit loop
+ * (sched_choose, sched_switched), from evtchn, hcall, domain and core's work bits; calls time (slice timers) and IPIs.
+ *
+ * Each CPU has a run queue with a lock of its own (LOCK_RANK_SCHED, interrupts off). A vCPU's scheduling state is under
+ * the lock of the queue of v->cpu; no path holds two. vcpu_kick(), vcpu_wake(), vcpu_wake_poll() and vcpu_pause_nosync()
+ * are safe in interrupt handlers and under any lock of a lower rank.
+ *
+ * is_running, "its registers are on a CPU":
+ *
+ *	from	by			to	then
+ *	false	sched_choose()		true	on v->cpu, which does not change while it is true; v is on no queue
+ *	true	sched_choose()		true	it stays the one that runs, or prev was told to leave: still true
+ *	true	sched_switched(prev)	false	prev's registers are in memory (release; pairs with the acquire load in
+ *						vcpu_sleep_sync() and with the queue lock of whoever runs it next);
+ *						if it is runnable it goes on a queue only now
+ *
+ * Nobody is lost between two CPUs: a sender sets the pending bit, fences, then reads `wait` and is_running; a CPU sets
+ * `wait` (block, poll) or is_running (choose), fences, then reads pending.
+ */
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include "core/domain.h"
+#include "lib/types.h"
+
+extern unsigned int opt_sched_ratelimit_us; /* a vCPU that got the CPU keeps it at least so long; 0: no limit */
+
+/* ---------------------------------------------------------------- set-up */
+
+/* One for each CPU, by that CPU or before it starts, before its exit loop; idle is current there. -ENOMEM. */
+int sched_cpu_init(unsigned int cpu, struct vcpu *idle);
+/*
+ * Allocates v->sched; v->cpu = cpu. Affinity: all CPUs. v starts as the flags say: is_down or paused vCPUs wait for
+ * vcpu_wake() or vcpu_unpause(). Idle vCPUs too. -ENOMEM.
+ */
+int sched_vcpu_init(struct vcpu *v, unsigned int cpu);
+/* v is paused or down and not running (vcpu_sleep_sync()). Also after a failed init. */
+void sched_vcpu_destroy(struct vcpu *v);
+
+/* ---------------------------------------------------------------- the exit loop, interrupts off */
+
+/*
+ * On WORK_SCHEDULE: who runs now on this CPU (the current one included; the idle vCPU when nobody can). Takes from other
+ * queues when there is nothing here. If the answer is not current: save current, load the answer, then sched_switched().
+ */
+struct vcpu *sched_choose(unsigned int cpu);
+/* prev's registers are in memory; another CPU may run it from now on. prev may be gone (freed) when this returns. */
+void sched_switched(struct vcpu *prev, struct vcpu *next);
+
+/*
+ * Writes v's registered runstate area, if there is one, through the guest's own address space: v's *kernel* root is loaded
+ * (a vCPU in user mode needs a look at sched_runstate_wanted() first). Call for prev before its root leaves, between
+ * sched_choose() and sched_switched(), so that other vCPUs see that it was preempted; and for next when its root is there.
+ */
+void sched_runstate_publish(struct vcpu *v);
+bool sched_runstate_wanted(const struct vcpu *v);
+
+/* ---------------------------------------------------------------- running and waiting */
+
+/* Not down, not paused, not waiting. */
+bool vcpu_is_runnable(const struct vcpu *v);
+/* Something that kept v from running is gone (down flag cleared ...): queue it if it is runnable. */
+void vcpu_wake(struct vcpu *v);
+/*
+ * An event became pending for v (the caller has set the bit): ends a block or poll; if v runs on another CPU sends IPI_WORK
+ * there, whatever the guest's mask says.
+ */
+void vcpu_kick(struct vcpu *v);
+/* v is the caller. Waits until an event is pending (the upcall mask is the caller's to clear first); or does not at all. */
+void vcpu_block(struct vcpu *v);
+/* v is the caller: others of this queue go first, once. */
+void vcpu_yield(struct vcpu *v);
+
+/*
+ * SCHEDOP_poll, v the caller: vcpu_poll_begin() makes it known, then the caller looks at the ports, then
+ * vcpu_poll_commit() or vcpu_poll_abort(). timeout_ns: absolute system time, 0: none.
+ */
+void vcpu_poll_begin(struct vcpu *v, const u32 *ports, u32 port_count);
+void vcpu_poll_commit(struct vcpu *v, u64 timeout_ns);
+void vcpu_poll_abort(struct vcpu *v);
+/* A port of d became pending; to be called when d->poll_count is not 0. Ends every poll that may be for it. */
+void vcpu_wake_poll(struct domain *d, u32 port);
+
+/* ---------------------------------------------------------------- pausing */
+
+/* v does not run from some time soon on; vcpu_pause() waits for it. Nests. */
+void vcpu_pause_nosync(struct vcpu *v);
+/*
+ * v is not running on this CPU. Two CPUs must never wait for each other's current vCPUs: callers hold the tool-call lock,
+ * or know that v's domain cannot do the same to theirs.
+ */
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+/* All vCPUs of d. domain_pause() waits; d is not the caller's domain. */
+void domain_pause(struct domain *d);
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+/* After is_down was set (or a pause): makes the CPU that runs v choose again. */
+void vcpu_sleep_nosync(struct vcpu *v);
+/* The same and waits until its registers are in memory. */
+void vcpu_sleep_sync(struct vcpu *v);
+
+/* ---------------------------------------------------------------- what tools and guests ask */
+
+/* With the time in the present state added. Any vCPU. */
+void sched_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
+/* VCPUOP_register_runstate_memory_area; 0: none any more. */
+void sched_runstate_register(struct vcpu *v, gva_t va);
+
+/* -EINVAL: no online CPU in it. */
+int sched_affinity_set(struct vcpu *v, const struct cpumask *mask);
+void sched_affinity_get(struct vcpu *v, struct cpumask *mask);
+/* SCHEDOP_pin_override: cpu < 0 undoes. -EINVAL no such CPU, -EBUSY pinned already, -ENOENT nothing to undo. */
+int sched_pin_override(struct vcpu *v, s32 cpu);
+/* Is it tied to exactly one CPU? (VCPUOP_get_physid) */
+bool sched_is_pinned(struct vcpu *v);
+
+#define SCHED_WEIGHT_DEFAULT 256u
+#define SCHED_WEIGHT_MAX 65535u
+/* All vCPUs of d. -EINVAL: weight 0 or too large. */
+int sched_weight_set(struct domain *d, u32 weight);
+u32 sched_weight_get(const struct domain *d);
+
+/* Serial key: one line for each CPU and vCPU. */
+void sched_print(void);
+
+#endif

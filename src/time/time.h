@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System time, timers, and the clocks of a guest. Reached from nearly everywhere above; calls the seam (hw/clock.h) and
+ * mm's heap. A CPU's timers are under its LOCK_RANK_TIMER (interrupts off), a vCPU's areas are its own.
+ *
+ * System time is nanoseconds since Mica's boot: the TSC scaled by one multiplier, the same on every CPU and in every
+ * vcpu_time_info, so a guest that reads the TSC gets the same time that Mica has.
+ */
+#ifndef TIME_TIME_H
+#define TIME_TIME_H
+
+#include "core/domain.h"
+#include "lib/types.h"
+
+/* ---------------------------------------------------------------- system time */
+
+/* Boot CPU, once, after hw_clock_init() and hw_lapic_init_bsp(): zero of system time, wall clock. */
+void time_init(void);
+/* Each CPU (the boot CPU too), before its exit loop; interrupts off. */
+void time_cpu_init(unsigned int cpu);
+
+u64 time_now_ns(void);
+/* The TSC value at which time_now_ns() is at least ns; UINT64_MAX when that is too far. */
+u64 time_ns_to_tsc(u64 ns);
+
+/* The pure arithmetic behind it: ns = ((tsc << shift) * mul) >> 32, shift may be negative. */
+struct time_scale {
+	u32 mul;
+	s8 shift;
+};
+struct time_scale time_scale_make(u64 tsc_khz);
+u64 time_scale_tsc(struct time_scale scale, u64 tsc_delta);    /* cut at UINT64_MAX */
+u64 time_scale_ns(struct time_scale scale, u64 ns);	       /* inverse, rounded up, cut at UINT64_MAX */
+u64 time_from_date(unsigned int year, unsigned int month, unsigned int day, unsigned int hour, unsigned int minute,
+		   unsigned int second); /* seconds since 1970; month and day from 1 */
+
+/* ---------------------------------------------------------------- timers */
+
+/* Fields are time's own. fn runs on timer's CPU from the exit loop, interrupts on, no lock held; it may set it again. */
+struct timer {
+	u64 expires_ns;
+	void (*fn)(void *ctx);
+	void *ctx;
+	struct timer *parent, *left, *right; /* leftist heap */
+	u32 rank;
+	u32 cpu;       /* [a] whose heap; changes under both... the old CPU's lock */
+	bool is_queued; /* in the heap */
+};
+
+#define TIMER_NEVER UINT64_MAX
+
+void timer_init(struct timer *t, void (*fn)(void *ctx), void *ctx, unsigned int cpu);
+/* Sets or sets again; in the past: as soon as possible. TIMER_NEVER: as timer_cancel(). Any CPU, any context. */
+void timer_set(struct timer *t, u64 expires_ns);
+/* The same, on that CPU from now on. */
+void timer_set_on(struct timer *t, unsigned int cpu, u64 expires_ns);
+/* Not called any more, unless fn is running this moment on another CPU. */
+void timer_cancel(struct timer *t);
+/* The same and waits for fn; not from fn itself, and fn must not set it again. Then t may be freed. */
+void timer_kill(struct timer *t);
+/* To another CPU, with its expiry. */
+void timer_move(struct timer *t, unsigned int cpu);
+bool timer_is_set(const struct timer *t);
+/* The CPU goes down: its timers move. */
+void timer_cpu_leave(unsigned int cpu, unsigned int to);
+
+/* Handler of WORK_TIMER: runs what has expired, arms the hardware for the next. */
+void time_softirq(void);
+/* The local APIC's timer fired: raises WORK_TIMER. Interrupts off. */
+void time_interrupt(void);
+
+/* ---------------------------------------------------------------- a vCPU's clocks */
+
+/* fire: delivers VIRQ_TIMER to v (evtchn_virq_raise_vcpu()); time is below evtchn. -ENOMEM. */
+int time_vcpu_init(struct vcpu *v, void (*fire)(struct vcpu *v));
+/* v does not run any more. Also after a failed init. */
+void time_vcpu_destroy(struct vcpu *v);
+/* The ABI's 100 Hz tick until the guest stops it: when v first comes up. */
+void time_vcpu_start(struct vcpu *v);
+
+/*
+ * Writes v->info->time if it is not what it should be. v is the caller, or not running. Cheap when there is nothing to
+ * do: to be called at each switch to v, after v->info moved (evtchn_vcpu_info_place()), and before it first runs.
+ */
+void time_vcpu_update(struct vcpu *v);
+/*
+ * The secondary area, through the guest's own address space (v's kernel root is loaded), if there is one that is not
+ * up to date. Call with sched_runstate_publish().
+ */
+void time_vcpu_publish(struct vcpu *v);
+bool time_vcpu_publish_wanted(const struct vcpu *v);
+/* VCPUOP_register_vcpu_time_memory_area; 0: none any more. v->cpu's time_vcpu_publish() fills it. */
+void time_vcpu_area_register(struct vcpu *v, gva_t va);
+
+/* VCPUOP_set_singleshot_timer: system time in ns. -ETIME: is_future and it has passed. */
+int time_singleshot_set(struct vcpu *v, u64 timeout_ns, bool is_future);
+void time_singleshot_stop(struct vcpu *v);
+/* set_timer_op: 0 stops; what makes no sense (too far, negative) fires in 100 ms. */
+void time_timer_op(struct vcpu *v, u64 timeout_ns);
+#define TIME_PERIOD_MIN_NS 1000000ull
+#define TIME_PERIOD_MAX_NS (1ull << 62)
+/* -EINVAL: period out of range. */
+int time_periodic_set(struct vcpu *v, u64 period_ns);
+void time_periodic_stop(struct vcpu *v);
+
+/* ---------------------------------------------------------------- wall clock */
+
+/* It was seconds + nanoseconds at system time system_time_ns; tells all domains. -EINVAL: nanoseconds >= 10^9, overflow. */
+int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns);
+/* Fills d->shared's wc_*: when d is made, and after time_wallclock_set(). */
+void time_wallclock_publish(struct domain *d);
+/* Now, in ns since 1970. */
+u64 time_wallclock_now_ns(void);
+
+/* Serial key. */
+void time_print(void);
+
+#endif
