@@ -91,7 +91,7 @@ static void roots_add(void)
 	struct vcpu *v;
 
 	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
-		for_each_vcpu (d, v) {
+		for_each_vcpu(d, v) {
 			if (v->mm && !mfn_is_none(v->mm->root_kernel))
 				audit_add(v->mm->root_kernel, true);
 			if (v->mm && !mfn_is_none(v->mm->root_user))

@@ -17,8 +17,8 @@
 
 static struct lock buddy_lock = LOCK_INIT(LOCK_RANK_BUDDY);
 static u32 heads_plus_one[ZONES][FRAME_ORDER_MAX + 1]; /* [l] 0: empty */
-static u32 orders_present[ZONES]; /* [l] bit for each list that is not empty */
-static u64 free_count; /* [l] read without */
+static u32 orders_present[ZONES];		       /* [l] bit for each list that is not empty */
+static u64 free_count;				       /* [l] read without */
 static u64 total_count;
 
 static unsigned int zone_of(u64 mfn, unsigned int order)

@@ -173,7 +173,7 @@ mfn_t mm_domain_share_page(struct domain *d)
 
 	if (mfn_is_none(mfn))
 		return MFN_NONE;
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	m2p_set(mfn, M2P_INVALID);
 	lock_acquire(&d->mm->lock);
 	list_push(&d->mm->shared_head, f);
@@ -220,7 +220,7 @@ int mm_domain_drop(struct domain *d, mfn_t mfn)
 
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	if (f->owner != d->id)
 		return err(EINVAL);
 	rc = settle(f, false);
@@ -243,7 +243,7 @@ int mm_domain_steal(struct domain *d, mfn_t mfn)
 
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	if (f->owner != d->id)
 		return err(EINVAL);
 	old = atomic_load(&f->word);
@@ -277,7 +277,7 @@ static int release_roots(struct domain *d)
 {
 	struct vcpu *v;
 
-	for_each_vcpu (d, v) {
+	for_each_vcpu(d, v) {
 		struct mm_vcpu *mm = v->mm;
 		int rc;
 
@@ -351,7 +351,7 @@ void mm_domain_fini(struct domain *d)
 	ASSERT(!d->mm->pages_current);
 	while (d->mm->shared_head != FRAME_LINK_NONE)
 		shared_free(d, frame_of(mfn_make(d->mm->shared_head)));
-	for_each_vcpu (d, v) {
+	for_each_vcpu(d, v) {
 		heap_free(v->mm);
 		v->mm = NULL;
 	}

@@ -59,7 +59,7 @@ void flush_newer_than(u64 stamp, const struct domain *d)
 		u64 word = atomic_load(&from->bits[word_idx]);
 		unsigned int bit;
 
-		for_each_set_bit (bit, word) {
+		for_each_set_bit(bit, word) {
 			unsigned int cpu = word_idx * 64 + bit;
 
 			if (atomic_load(&flush_times[cpu].value) > stamp)

@@ -38,7 +38,7 @@ int frame_get(mfn_t mfn, const struct domain *d)
 
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	old = atomic_load(&f->word);
 	do {
 		if (!(old & FRAME_LIVE) || (old & FRAME_REFS_MASK) == FRAME_REFS_MASK)
@@ -132,7 +132,7 @@ int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	for (;;) {
 		u64 old = atomic_load(&f->word), new;
 		bool resumed = type_level(frame_word_type(old)) != 0;
@@ -183,7 +183,7 @@ int type_get_current(mfn_t mfn, struct domain *d, enum frame_type *type)
 
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	for (;;) {
 		u64 old = atomic_load(&f->word);
 		enum frame_type has = frame_word_type(old);

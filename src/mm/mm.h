@@ -38,11 +38,11 @@ enum frame_type { FRAME_NONE, FRAME_WRITABLE, FRAME_L1, FRAME_L2, FRAME_L3, FRAM
 #define FRAME_NONCOH	 BIT(61) /* was mapped UC or WC: cached lines may be stale */
 #define FRAME_TAINTED	 BIT(62) /* free, and to be scrubbed before a guest sees it */
 #define FRAME_FOREIGN \
-	FRAME_TAINTED /* owned: another domain maps it; any CPU may hold a translation */
+	FRAME_TAINTED	     /* owned: another domain maps it; any CPU may hold a translation */
 #define FRAME_SHARED BIT(63) /* Mica's page, lent to its owner for as long as that lives */
 
 struct frame {
-	u64 word; /* [a] */
+	u64 word;  /* [a] */
 	u16 owner; /* [a] domid; FRAME_OWNER_MICA, FRAME_OWNER_FREE */
 	u16 done; /* under BUSY or typed 0: entries judged so far; free block: order + 1; heap: order or class */
 	u32 stamp; /* [a] TLB clock when a translation may last have been made */
@@ -62,6 +62,11 @@ static inline struct frame *frame_of(mfn_t mfn)
 static inline mfn_t frame_mfn(const struct frame *f)
 {
 	return mfn_make((u64)(f - hw_frame_table()));
+}
+/* A frame number that a guest gave and hw_frame_is_ram() allowed, safe from a CPU that guessed otherwise. */
+static inline mfn_t mfn_nospec(mfn_t mfn)
+{
+	return mfn_make(idx_nospec(mfn_num(mfn), hw_frame_max));
 }
 static inline enum frame_type frame_word_type(u64 word)
 {
@@ -107,17 +112,16 @@ struct mm_e820_entry { /* layout of the ABI's struct e820entry */
 } PACKED;
 
 struct mm_domain {
-	struct lock lock; /* LOCK_RANK_PAGELIST: lists and counts */
-	u32 pages_head; /* [l] its frames, newest first */
-	u32 shared_head; /* [l] Mica's pages lent to it */
-	u32 dying_head; /* [l] frames that teardown has dealt with, still referred to */
+	struct lock lock;  /* LOCK_RANK_PAGELIST: lists and counts */
+	u32 pages_head;	   /* [l] its frames, newest first */
+	u32 shared_head;   /* [l] Mica's pages lent to it */
+	u32 dying_head;	   /* [l] frames that teardown has dealt with, still referred to */
 	u64 pages_current; /* [l] frames on pages_head and dying_head (not the shared ones) */
-	u64 pages_shared; /* [l] */
-	u64 pages_max; /* [l] pages_current may not pass it by the guest's own wish */
+	u64 pages_shared;  /* [l] */
+	u64 pages_max;	   /* [l] pages_current may not pass it by the guest's own wish */
 	u64 pages_claimed; /* [l] */
 	u64 perdomain_l3_entry; /* [c] L4 entry of slot 258 for this domain's roots; the lead sets it at creation */
-	u64 max_pfn; /* [a] highest pfn said by the guest in its M2P updates (XENMEM_maximum_gpfn) */
-	unsigned int e820_count; /* [l] domain lock */
+	unsigned int e820_count;    /* [l] domain lock */
 	struct mm_e820_entry *e820; /* [l] what XENMEM_memory_map answers; heap, NULL: none */
 };
 
@@ -154,16 +158,19 @@ void mm_domain_unsteal(struct domain *d, mfn_t mfn);
  */
 int mm_domain_release(struct domain *d);
 
-extern u64 mm_l4_template[16]; /* [c] L4 slots 256..271; filled at boot */
-extern struct rangeset mm_iomem_readonly; /* [c] frames of devices that guests may only read */
+extern u64 mm_l4_template[16];		    /* [c] L4 slots 256..271; filled at boot */
+extern struct rangeset mm_iomem_readonly;   /* [c] frames of devices that guests may only read */
 extern struct mm_e820_entry mm_host_e820[]; /* [c] XENMEM_machine_memory_map */
 extern unsigned int mm_host_e820_count;
-extern bool opt_l1tf; /* [c] the CPU needs it: a non-present entry may not name RAM */
-extern bool opt_nx; /* [c] the CPU has NX */
-extern bool opt_user_global; /* [c] no PCID: guest-user pages are global */
+extern bool opt_l1tf;		/* [c] the CPU needs it: a non-present entry may not name RAM */
+extern bool opt_nx;		/* [c] the CPU has NX */
+extern bool opt_user_global;	/* [c] no PCID: guest-user pages are global */
 extern u64 mm_pte_address_mask; /* [c] physical address bits of an entry, by the CPU's MAXPHYADDR */
 
 /* ---------------------------------------------------------------- references (frame.c) */
+
+/* The domain has device memory, so it may choose cache attributes and flush caches. */
+bool mm_has_io_rights(const struct domain *d);
 
 /* A reference on a RAM frame of d (d == NULL: of any domain). -EINVAL: not RAM, not his, not live. */
 int frame_get(mfn_t mfn, const struct domain *d);
@@ -241,10 +248,10 @@ int pt_settle(struct vcpu *v);
 /* What is mapped at va. Levels 4..1; where the walk ended is in level. */
 struct walk {
 	unsigned int level; /* of the last entry looked at: 1 when all were present */
-	bool is_present; /* the whole way down */
-	bool is_writable; /* all RW bits set */
+	bool is_present;    /* the whole way down */
+	bool is_writable;   /* all RW bits set */
 	bool is_executable; /* no NX bit set */
-	mfn_t table[5]; /* [level] */
+	mfn_t table[5];	    /* [level] */
 	u64 entry[5];
 	maddr_t entry_maddr; /* of the last entry */
 };

@@ -33,7 +33,7 @@ bool slot_is_hypervisors(unsigned int level, unsigned int idx)
 	return level == 4 && idx >= LAYOUT_FIRST_SLOT && idx <= LAYOUT_LAST_SLOT;
 }
 
-static bool has_io_rights(const struct domain *d)
+bool mm_has_io_rights(const struct domain *d)
 {
 	return d->iomem_allowed && !rangeset_is_empty(d->iomem_allowed);
 }
@@ -81,7 +81,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 	}
 	leaf_adjust(entry);
 	if (hw_frame_is_ram(mfn)) {
-		if (unlikely(e & CACHE_BITS) && !has_io_rights(d))
+		if (unlikely(e & CACHE_BITS) && !mm_has_io_rights(d))
 			return err(EINVAL);
 		return 0;
 	}

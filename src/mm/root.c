@@ -17,7 +17,7 @@ int pt_pin(struct domain *d, mfn_t mfn, unsigned int level)
 	rc = frame_type_get(mfn, d, level_type(level));
 	if (rc)
 		return rc;
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	if (!(atomic_fetch_or(&f->word, FRAME_PINNED) & FRAME_PINNED))
 		return 0;
 	frame_type_put(mfn); /* the pin's own reference remains */
@@ -32,7 +32,7 @@ int pt_unpin(struct domain *d, mfn_t mfn)
 
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
-	f = frame_of(mfn);
+	f = frame_of(mfn_nospec(mfn));
 	if (f->owner != d->id)
 		return err(EINVAL);
 	old = atomic_load(&f->word);
@@ -82,7 +82,7 @@ int pt_settle(struct vcpu *v)
 
 	if (likely(mfn_is_none(mfn)))
 		return 0;
-	rc = frame_settle(mfn, v->domain);
+	rc = settle(frame_of(mfn), false);
 	if (!rc)
 		v->mm->unsettled = MFN_NONE;
 	return rc;

@@ -15,7 +15,7 @@
 	(PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX)
 
 struct change {
-	struct domain *owner; /* of the table */
+	struct domain *owner;	   /* of the table */
 	struct domain *page_owner; /* of the frame that the entry names */
 	unsigned int level;
 	u64 *entry;
@@ -114,7 +114,7 @@ static int change(struct vcpu *v, struct change *change, maddr_t pte)
 	rc = type_get_current(mfn, change->owner, &type);
 	if (rc)
 		return rc;
-	change->entry = (u64 *)hw_frame_map(mfn) + idx;
+	change->entry = (u64 *)hw_frame_map(mfn_nospec(mfn)) + idx;
 	if (type == FRAME_WRITABLE)
 		change_plain(change);
 	else

@@ -24,7 +24,7 @@ int walk_root(mfn_t root, u64 va, struct walk *out)
 
 		if (!hw_frame_is_ram(table))
 			return -EFAULT;
-		entry = atomic_load((u64 *)hw_frame_map(table) + idx);
+		entry = atomic_load((u64 *)hw_frame_map(mfn_nospec(table)) + idx);
 		out->level = level;
 		out->table[level] = table;
 		out->entry[level] = entry;

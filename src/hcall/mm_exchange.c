@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * XENMEM_exchange: a domain gives frames back and gets as many others, contiguous or below an address. Reached from
+ * memory_op.c; calls mm. No lock. Done in chunks, each of which either happens or leaves everything as it was; progress
+ * is the guest's own nr_exchanged, judged again at each restart.
+ */
+#include "core/err.h"
+#include "hcall/hcall.h"
+#include "hcall/mm_args.h"
+#include "hw/cpu.h"
+#include "hw/mem.h"
+#include "mm/mm.h"
+
+struct exchange {
+	struct xen_memory_exchange abi;
+	struct domain *d;
+	unsigned int chunk_order;
+	u64 chunk_in;  /* extents a chunk */
+	u64 chunk_out; /* extents a chunk */
+	u32 stolen;    /* chain through frame.next */
+	u32 fresh;     /* the same: first frames of the new extents, in order */
+};
+
+static void chain_push(u32 *chain, mfn_t mfn)
+{
+	frame_of(mfn)->next = *chain;
+	*chain = (u32)mfn_num(mfn);
+}
+
+static mfn_t chain_pop(u32 *chain)
+{
+	mfn_t mfn = mfn_make(*chain);
+
+	*chain = frame_of(mfn)->next;
+	return mfn;
+}
+
+static gva_t list_slot(const struct xen_memory_reservation *r, u64 idx)
+{
+	return gva_add(gva_make((u64)r->extent_start.p), idx * sizeof(xen_pfn_t));
+}
+
+static int judge(struct vcpu *v, struct exchange *x)
+{
+	const struct xen_memory_exchange *abi = &x->abi;
+	u64 in_frames, out_frames;
+
+	if (abi->in.domid != abi->out.domid || abi->nr_exchanged > abi->in.nr_extents)
+		return err(EINVAL);
+	if (abi->in.extent_order > MEMORY_ORDER_MAX || abi->out.extent_order > MEMORY_ORDER_MAX)
+		return err(EPERM);
+	if (abi->in.nr_extents > ~0ul >> MEMORY_EXTENT_SHIFT ||
+	    abi->out.nr_extents > ~0ul >> MEMORY_EXTENT_SHIFT)
+		return err(EINVAL);
+	if (__builtin_mul_overflow(abi->in.nr_extents, BIT(abi->in.extent_order), &in_frames) ||
+	    __builtin_mul_overflow(abi->out.nr_extents, BIT(abi->out.extent_order), &out_frames) ||
+	    in_frames != out_frames)
+		return err(EINVAL);
+	x->chunk_order = MAX(abi->in.extent_order, abi->out.extent_order);
+	x->chunk_in = BIT(x->chunk_order - abi->in.extent_order);
+	x->chunk_out = BIT(x->chunk_order - abi->out.extent_order);
+	if (abi->nr_exchanged & (x->chunk_in - 1) || abi->in.nr_extents & (x->chunk_in - 1))
+		return err(EINVAL);
+	x->stolen = x->fresh = FRAME_LINK_NONE;
+	return mm_args_domain(v, abi->in.domid, &x->d);
+}
+
+static int chunk_steal(struct exchange *x)
+{
+	for (u64 i = 0; i < x->chunk_in; i++) {
+		u64 number;
+		int rc = hw_copy_from_guest(&number, list_slot(&x->abi.in, x->abi.nr_exchanged + i),
+					    sizeof(number));
+
+		for (u64 j = 0; !rc && j < BIT(x->abi.in.extent_order); j++) {
+			mfn_t mfn = mfn_make(number + j);
+
+			rc = mm_domain_steal(x->d, mfn);
+			if (!rc)
+				chain_push(&x->stolen, mfn);
+		}
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int chunk_alloc(struct exchange *x)
+{
+	unsigned int bits = XENMEMF_get_address_bits(x->abi.out.mem_flags);
+
+	for (u64 i = 0; i < x->chunk_out; i++) {
+		mfn_t mfn = frame_alloc_below(x->abi.out.extent_order, bits ? bits : 64);
+
+		if (mfn_is_none(mfn))
+			return err(ENOMEM);
+		chain_push(&x->fresh, mfn);
+	}
+	return 0;
+}
+
+static void chunk_undo(struct exchange *x)
+{
+	while (x->fresh != FRAME_LINK_NONE)
+		frame_free(chain_pop(&x->fresh), x->abi.out.extent_order);
+	while (x->stolen != FRAME_LINK_NONE)
+		mm_domain_unsteal(x->d, chain_pop(&x->stolen));
+}
+
+/* The new extents become the domain's, at the guest frame numbers that it wants. */
+static int chunk_give(struct exchange *x)
+{
+	u64 first = (x->abi.nr_exchanged >> (x->chunk_order - x->abi.in.extent_order))
+		    << (x->chunk_order - x->abi.out.extent_order);
+	int rc = 0;
+
+	for (u64 i = 0; i < x->chunk_out; i++) {
+		gva_t slot = list_slot(&x->abi.out, first + i);
+		mfn_t mfn = chain_pop(&x->fresh);
+		u64 gpfn, number = mfn_num(mfn);
+
+		if (mm_domain_assign(x->d, mfn, x->abi.out.extent_order)) {
+			frame_free(mfn, x->abi.out.extent_order);
+			rc = err(ENOMEM);
+			continue;
+		}
+		if (hw_copy_from_guest(&gpfn, slot, sizeof(gpfn)) ||
+		    hw_copy_to_guest(slot, &number, sizeof(number))) {
+			rc = err(EFAULT);
+			continue;
+		}
+		for (u64 j = 0; j < BIT(x->abi.out.extent_order); j++)
+			m2p_set(mfn_add(mfn, j), gpfn + j);
+	}
+	return rc;
+}
+
+static int chunk_do(struct exchange *x)
+{
+	int rc = chunk_steal(x);
+
+	if (!rc)
+		rc = chunk_alloc(x);
+	if (rc) {
+		chunk_undo(x);
+		return rc;
+	}
+	while (x->stolen != FRAME_LINK_NONE)
+		frame_free(chain_pop(&x->stolen), 0);
+	rc = chunk_give(x);
+	x->abi.nr_exchanged += x->chunk_in;
+	return rc;
+}
+
+int mm_exchange(struct vcpu *v, struct hcall_args *args)
+{
+	struct exchange x;
+	u64 first;
+	int rc = hw_copy_from_guest(&x.abi, gva_make(args->a[1]), sizeof(x.abi));
+
+	if (rc)
+		return rc;
+	rc = judge(v, &x);
+	if (rc)
+		return rc;
+	first = x.abi.nr_exchanged;
+	while (!rc && x.abi.nr_exchanged < x.abi.in.nr_extents) {
+		if (x.abi.nr_exchanged != first && hw_preempt_wanted())
+			rc = -ERESTART;
+		else
+			rc = chunk_do(&x);
+	}
+	domain_put(x.d);
+	args->result = 0;
+	if (hw_copy_to_guest(
+		    gva_make(args->a[1] + offsetof(struct xen_memory_exchange, nr_exchanged)),
+		    &x.abi.nr_exchanged, sizeof(x.abi.nr_exchanged)))
+		return err(EFAULT);
+	return rc;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmu_update and update_va_mapping: page-table entries changed one by one. Reached from the hypercall table; calls
+ * mm/update through pt_update(). No lock.
+ */
+#include "core/err.h"
+#include "hcall/hcall.h"
+#include "hcall/mm_args.h"
+#include "hw/cpu.h"
+#include "hw/flush.h"
+#include "hw/mem.h"
+#include "mm/mm.h"
+
+#define REQUESTS_COPIED 16u /* at a time */
+
+struct owners {
+	struct domain *tables;
+	struct domain *pages;
+};
+
+static int owners_get(struct vcpu *v, u32 foreign, struct owners *owners)
+{
+	domid_t tables = foreign >> 16 ? (domid_t)((foreign >> 16) - 1) : DOMID_SELF;
+	int rc = mm_args_domain(v, tables, &owners->tables);
+
+	if (rc)
+		return rc;
+	rc = mm_args_page_owner(v, (domid_t)foreign, &owners->pages);
+	if (rc)
+		domain_put(owners->tables);
+	return rc;
+}
+
+static void owners_put(const struct owners *owners)
+{
+	domain_put(owners->tables);
+	domain_put(owners->pages);
+}
+
+static int machphys_update(struct domain *d, mfn_t mfn, u64 pfn)
+{
+	int rc = frame_get(mfn, d);
+
+	if (rc)
+		return rc;
+	m2p_set(mfn_nospec(mfn), pfn);
+	frame_put(mfn);
+	return 0;
+}
+
+static int request_do(struct vcpu *v, const struct owners *owners, const struct mmu_update *request)
+{
+	unsigned int cmd = request->ptr & 3;
+	maddr_t maddr = maddr_make(request->ptr & ~3ull);
+
+	switch (cmd) {
+	case MMU_NORMAL_PT_UPDATE:
+	case MMU_PT_UPDATE_PRESERVE_AD:
+	case MMU_PT_UPDATE_NO_TRANSLATE:
+		return pt_update(v, owners->tables, owners->pages, maddr, request->val,
+				 cmd == MMU_PT_UPDATE_PRESERVE_AD);
+	default: /* MMU_MACHPHYS_UPDATE */
+		return machphys_update(owners->pages, maddr_to_mfn(maddr), request->val);
+	}
+}
+
+static int requests_do(struct vcpu *v, const struct owners *owners, u64 from, u32 count, u32 *done)
+{
+	struct mmu_update requests[REQUESTS_COPIED];
+
+	for (*done = 0; *done < count; (*done)++) {
+		u32 idx = *done % REQUESTS_COPIED;
+		int rc = 0;
+
+		if (*done && hw_preempt_wanted())
+			return -ERESTART;
+		if (!idx)
+			rc = hw_copy_from_guest(
+				requests, gva_make(from + *done * sizeof(requests[0])),
+				MIN(count - *done, REQUESTS_COPIED) * sizeof(requests[0]));
+		if (!rc)
+			rc = request_do(v, owners, &requests[idx]);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int do_mmu_update(struct vcpu *v, struct hcall_args *args)
+{
+	u32 count, before, done = 0;
+	struct owners owners;
+	int rc;
+
+	rc = mm_args_batch_begin(args, &count, &before);
+	if (rc)
+		return rc;
+	rc = owners_get(v, (u32)args->a[3], &owners);
+	if (!rc) {
+		rc = requests_do(v, &owners, args->a[0], count, &done);
+		owners_put(&owners);
+	}
+	return mm_args_batch_end(args, count, done, before, sizeof(struct mmu_update), rc);
+}
+
+/* flags of update_va_mapping: what to flush, and a set of vCPUs or a word in its place. */
+static int flush_after(struct vcpu *v, u64 va, u64 flags)
+{
+	u64 who = flags & ~(u64)UVMF_FLUSHTYPE_MASK;
+	bool one = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG;
+	struct cpumask mask;
+	int rc;
+
+	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
+		return 0;
+	if (who == UVMF_LOCAL) {
+		if (one)
+			hw_flush_tlb_va_local(va);
+		else
+			flush_local();
+		return 0;
+	}
+	if (who == UVMF_ALL) {
+		if (one)
+			flush_domain_va(v->domain, va);
+		else
+			flush_domain(v->domain);
+		return 0;
+	}
+	rc = mm_args_vcpumask(v, who, &mask);
+	if (!rc)
+		hw_flush_mask(&mask, one ? FLUSH_VA : FLUSH_TLB, va);
+	return rc;
+}
+
+static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
+			     const struct hcall_args *args)
+{
+	u64 va = args->a[0], flags = args->a[2];
+	struct walk walk;
+	int rc;
+
+	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_FLUSHTYPE_MASK)
+		return err(EINVAL);
+	(void)walk_guest(v, va, &walk);
+	if (walk.level != 1)
+		return err(EINVAL);
+	rc = pt_update(v, v->domain, page_owner, walk.entry_maddr, args->a[1], false);
+	return rc ? rc : flush_after(v, va, flags);
+}
+
+/* Restarted with unchanged arguments: an entry that already says so costs nothing. */
+int do_update_va_mapping(struct vcpu *v, struct hcall_args *args)
+{
+	args->result = 0;
+	return va_mapping_update(v, v->domain, args);
+}
+
+int do_update_va_mapping_otherdomain(struct vcpu *v, struct hcall_args *args)
+{
+	struct domain *page_owner;
+	int rc = mm_args_page_owner(v, (domid_t)args->a[3], &page_owner);
+
+	if (rc)
+		return rc;
+	rc = va_mapping_update(v, page_owner, args);
+	domain_put(page_owner);
+	args->result = 0;
+	return rc;
+}
