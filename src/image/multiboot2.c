@@ -242,6 +242,7 @@ static void map_from(struct boot_info *boot, const u8 *list, u32 bytes, u64 info
 		return;
 	boot->map.count = 0;
 	boot->map_is_from_efi = false;
+	boot->map_was_cut = false;
 	while (tag_next(list, bytes, info, &at, &tag, &error)) {
 		if (tag.type != type)
 			continue;

@@ -30,7 +30,7 @@ static enum image_error result_convert(int result, const z_stream *stream, size_
 	if (result == Z_MEM_ERROR)
 		return IMAGE_ARENA_FULL;
 	if (result == Z_OK || result == Z_BUF_ERROR)
-		return stream->avail_out ? IMAGE_TRUNCATED : IMAGE_OUTPUT_FULL;
+		return stream->avail_in ? IMAGE_OUTPUT_FULL : IMAGE_TRUNCATED;
 	return IMAGE_DATA_CORRUPT;
 }
 
