@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of bitmap.h that loop over words. Reached by every file; calls nothing; the caller's lock.
+ * The parts of bitmap.h that loop over words. Reached by every file; calls nothing; the caller's
+ * lock.
  */
 #include "lib/bitmap.h"
 

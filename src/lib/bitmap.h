@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bitmaps in arrays of 64-bit words. Nothing here is atomic: the caller's lock covers the map (shared words belong
- * to core/atomic.h). Bits past `bits` in the last word are never counted or found. Reached by every file.
+ * Bitmaps in arrays of 64-bit words. Nothing here is atomic: the caller's lock covers the map
+ * (shared words belong to core/atomic.h). Bits past `bits` in the last word are never counted or
+ * found. Reached by every file.
  */
 #ifndef LIB_BITMAP_H
 #define LIB_BITMAP_H

@@ -49,7 +49,10 @@ static inline bool is_power_of_2(u64 x)
 	return x && !(x & (x - 1));
 }
 
-/* Number of set bits, without a call into the compiler's library (the machine's baseline has no POPCNT). */
+/*
+ * Number of set bits, without a call into the compiler's library (the machine's baseline has no
+ * POPCNT).
+ */
 static inline unsigned int popcount64(u64 x)
 {
 	x -= (x >> 1) & 0x5555555555555555ull;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Products and quotients wider than 64 bits, without the compiler's library. Reached by time and by anyone who
- * scales a count; calls nothing; no lock.
+ * Products and quotients wider than 64 bits, without the compiler's library. Reached by time and by
+ * anyone who scales a count; calls nothing; no lock.
  */
 #ifndef LIB_DIV_H
 #define LIB_DIV_H

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small printf. Reached by core/log and whoever makes text; calls lib/string; no lock, no memory of its own, so
- * it serves in a panic too. The arguments are ours, never a guest's; a guest's text is printed by "%.*s".
+ * A small printf. Reached by core/log and whoever makes text; calls lib/string; no lock, no memory
+ * of its own, so it serves in a panic too. The arguments are ours, never a guest's; a guest's text
+ * is printed by "%.*s".
  */
 #include "lib/format.h"
 
 #include "lib/string.h"
+
+#define COUNT_MAX 100000 /* of a width or a precision */
 
 struct out {
 	char *buf;
@@ -14,7 +17,7 @@ struct out {
 };
 
 struct spec {
-	bool left, zero;
+	bool left, zero, prefix;
 	int width;
 	int precision; /* -1: none given */
 	unsigned int size_bytes;
@@ -105,7 +108,7 @@ static const char *parse_count(const char *fmt, int *count, bool *is_star)
 	if (*is_star)
 		return fmt + 1;
 	for (*count = 0; *fmt >= '0' && *fmt <= '9'; fmt++) {
-		if (*count < 100000)
+		if (*count < COUNT_MAX)
 			*count = *count * 10 + (*fmt - '0');
 	}
 	return fmt;
@@ -136,86 +139,110 @@ static void put_string(struct out *out, const struct spec *spec, const char *tex
 		  spec->precision < 0 ? strlen(text) : strnlen(text, (size_t)spec->precision));
 }
 
-int format_vprint(char *buf, size_t size, const char *fmt, va_list args)
+/* A va_list in a struct, so that helpers can take from one and the same list. */
+struct args {
+	va_list list;
+};
+
+/* Everything between the % and the conversion letter. */
+static const char *parse_spec(const char *fmt, struct spec *spec, struct args *args)
+{
+	bool is_star;
+
+	for (; *fmt == '-' || *fmt == '0' || *fmt == '#' || *fmt == '+'; fmt++) {
+		spec->left |= *fmt == '-';
+		spec->zero |= *fmt == '0';
+		spec->prefix |= *fmt == '#';
+	}
+	fmt = parse_count(fmt, &spec->width, &is_star);
+	if (is_star)
+		spec->width = va_arg(args->list, int);
+	if (spec->width < 0) {
+		spec->left = true;
+		spec->width = spec->width < -COUNT_MAX ? COUNT_MAX : -spec->width;
+	}
+	if (*fmt == '.') {
+		fmt = parse_count(fmt + 1, &spec->precision, &is_star);
+		if (is_star)
+			spec->precision = va_arg(args->list, int);
+	}
+	return parse_size(fmt, spec);
+}
+
+static u64 take_number(struct args *args, const struct spec *spec)
+{
+	if (spec->size_bytes == 8)
+		return va_arg(args->list, u64);
+	return number_cut(va_arg(args->list, unsigned int), spec->size_bytes);
+}
+
+/* One conversion; false if the letter is not known. */
+static bool convert(struct out *out, char letter, const struct spec *spec, struct args *args)
+{
+	struct number number = {.prefix = "", .base = 16};
+	char c;
+
+	switch (letter) {
+	case 'd':
+	case 'i':
+		number = number_signed(take_number(args, spec), spec->size_bytes);
+		put_number(out, spec, &number);
+		return true;
+	case 'u':
+		number.base = 10;
+		number.value = take_number(args, spec);
+		put_number(out, spec, &number);
+		return true;
+	case 'x':
+	case 'X':
+		number.upper = letter == 'X';
+		number.prefix = spec->prefix ? "0x" : "";
+		number.value = take_number(args, spec);
+		put_number(out, spec, &number);
+		return true;
+	case 'p':
+		number.prefix = "0x";
+		number.value = (u64)(uintptr_t)va_arg(args->list, void *);
+		put_number(out, spec, &number);
+		return true;
+	case 's':
+		put_string(out, spec, va_arg(args->list, const char *));
+		return true;
+	case 'c':
+		c = (char)va_arg(args->list, int);
+		put_field(out, spec, &c, 1);
+		return true;
+	case '%':
+		put(out, '%');
+		return true;
+	default:
+		return false;
+	}
+}
+
+int format_vprint(char *buf, size_t size, const char *fmt, va_list list)
 {
 	struct out out = {.buf = buf, .size = size, .len = 0};
+	struct args args;
 
-	for (; *fmt; fmt++) {
+	va_copy(args.list, list);
+	while (*fmt) {
 		struct spec spec = {.precision = -1};
-		struct number number = {.prefix = "", .base = 16};
-		const char *start = fmt;
-		bool is_star;
-		char c;
+		const char *end;
 
 		if (*fmt != '%') {
-			put(&out, *fmt);
+			put(&out, *fmt++);
 			continue;
 		}
-		for (fmt++; *fmt == '-' || *fmt == '0' || *fmt == '#' || *fmt == '+'; fmt++) {
-			spec.left |= *fmt == '-';
-			spec.zero |= *fmt == '0';
-			if (*fmt == '#')
-				number.prefix = "0x";
+		end = parse_spec(fmt + 1, &spec, &args);
+		if (convert(&out, *end, &spec, &args)) {
+			fmt = end + 1;
+			continue;
 		}
-		fmt = parse_count(fmt, &spec.width, &is_star);
-		if (is_star)
-			spec.width = va_arg(args, int);
-		if (spec.width < 0) {
-			spec.left = true;
-			spec.width = spec.width < -100000 ? 100000 : -spec.width;
-		}
-		if (*fmt == '.') {
-			fmt = parse_count(fmt + 1, &spec.precision, &is_star);
-			if (is_star)
-				spec.precision = va_arg(args, int);
-		}
-		fmt = parse_size(fmt, &spec);
-
-		switch (*fmt) {
-		case 'd':
-		case 'i':
-		case 'u':
-		case 'x':
-		case 'X':
-			if (spec.size_bytes == 8)
-				number.value = va_arg(args, u64);
-			else
-				number.value = number_cut(va_arg(args, unsigned int),
-							  spec.size_bytes);
-			number.upper = *fmt == 'X';
-			if (*fmt == 'u') {
-				number.base = 10;
-				number.prefix = "";
-			}
-			if (*fmt == 'd' || *fmt == 'i')
-				number = number_signed(number.value, spec.size_bytes);
-			put_number(&out, &spec, &number);
-			break;
-		case 'p':
-			number.value = (u64)(uintptr_t)va_arg(args, void *);
-			number.prefix = "0x";
-			put_number(&out, &spec, &number);
-			break;
-		case 's':
-			put_string(&out, &spec, va_arg(args, const char *));
-			break;
-		case 'c':
-			c = (char)va_arg(args, int);
-			put_field(&out, &spec, &c, 1);
-			break;
-		case '%':
-			put(&out, '%');
-			break;
-		default: /* unknown, or the format ended: print it as it stands */
-			for (; start < fmt; start++)
-				put(&out, *start);
-			if (!*fmt)
-				fmt--;
-			else
-				put(&out, *fmt);
-			break;
-		}
+		while (fmt < end) /* unknown, or cut off: as it stands */
+			put(&out, *fmt++);
 	}
+	va_end(args.list);
 	if (size)
 		buf[MIN(out.len, size - 1)] = '\0';
 	return (int)out.len;

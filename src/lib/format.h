@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * printf into a buffer, for the machine and for the host alike. Knows %d %i %u %x %X %p %s %c %%, the flags 0 and -,
- * width and precision (numbers or *), the sizes hh h l ll z t j. Anything else is printed as it stands.
- * Reached by every file (mostly core/log); no lock.
+ * printf into a buffer, for the machine and for the host alike. Knows %d %i %u %x %X %p %s %c %%,
+ * the flags 0 and -, width and precision (numbers or *), the sizes hh h l ll z t j. Anything else
+ * is printed as it stands. Reached by every file (mostly core/log); no lock.
  */
 #ifndef LIB_FORMAT_H
 #define LIB_FORMAT_H
@@ -12,8 +12,8 @@
 #include "lib/types.h"
 
 /*
- * Both write at most size bytes, the last of them 0 (unless size is 0), and return the length that the whole text
- * has: size or more means that it was cut.
+ * Both write at most size bytes, the last of them 0 (unless size is 0), and return the length that
+ * the whole text has: size or more means that it was cut.
  */
 int format_vprint(char *buf, size_t size, const char *fmt, va_list args) PRINTF_LIKE(3, 0);
 int format_print(char *buf, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

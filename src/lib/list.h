@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Doubly linked lists whose links live inside the things listed. A list is a ring through its head; an unlinked
- * entry (list_init or list_del) is a ring of one, so list_is_empty(&entry->link) says "on no list", and deleting
- * twice is harmless. Reached by every file; the caller's lock.
+ * Doubly linked lists whose links live inside the things listed. A list is a ring through its head;
+ * an unlinked entry (list_init or list_del) is a ring of one, so list_is_empty(&entry->link) says
+ * "on no list", and deleting twice is harmless. Reached by every file; the caller's lock.
  */
 #ifndef LIB_LIST_H
 #define LIB_LIST_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sorted ranges; see rangeset.h. Searches are binary, changes move the tail of the array. Reached by every file;
- * calls lib/string; the caller's lock.
+ * Sorted ranges; see rangeset.h. Searches are binary, changes move the tail of the array. Reached
+ * by every file; calls lib/string; the caller's lock.
  */
 #include "lib/rangeset.h"
 
@@ -28,7 +28,9 @@ static unsigned int first_ending_at(const struct rangeset *set, u64 from)
 	return low;
 }
 
-/* Replace ranges [first, last) by the `n` ranges in with[]. The caller has checked that they fit. */
+/*
+ * Replace ranges [first, last) by the `n` ranges in with[]. The caller has checked that they fit.
+ */
 static void replace(struct rangeset *set, unsigned int first, unsigned int last,
 		    const struct range *with, unsigned int n)
 {
@@ -49,7 +51,10 @@ int rangeset_add(struct rangeset *set, u64 start, u64 end)
 	if (start > end)
 		return -EINVAL;
 
-	/* A neighbour that ends just before start, or starts just after end, becomes one with the new range. */
+	/*
+	 * A neighbour that ends just before start, or starts just after end, becomes one with the
+	 * new range.
+	 */
 	first = first_ending_at(set, start ? start - 1 : 0);
 	for (last = first; last < set->count; last++) {
 		if (end != UINT64_MAX && set->range[last].start > end + 1)

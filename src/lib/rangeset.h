@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A set of u64 numbers kept as sorted, disjoint, never adjacent ranges [start, end], both ends included, in an array
- * that the caller gives. Used for I/O memory, ports and pirqs that a domain may use, and for e820 work.
- * Reached by every file; calls nothing; the caller's lock.
+ * A set of u64 numbers kept as sorted, disjoint, never adjacent ranges [start, end], both ends
+ * included, in an array that the caller gives. Used for I/O memory, ports and pirqs that a domain
+ * may use, and for e820 work. Reached by every file; calls nothing; the caller's lock.
  */
 #ifndef LIB_RANGESET_H
 #define LIB_RANGESET_H

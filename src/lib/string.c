@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C library's memory and string functions, for the machine only (host programs link their own libc). Reached by
- * every file and by calls that the compiler makes up; calls nothing; no lock.
+ * The C library's memory and string functions, for the machine only (host programs link their own
+ * libc). Reached by every file and by calls that the compiler makes up; calls nothing; no lock.
  *
- * Two things are special. The empty asm statements stop the compiler from recognising a loop as memcpy, memset or
- * strlen and turning it into a call of itself. And the bulk of a copy is `rep movsq`, not `rep movsb`, since an
- * emulator counts every iteration; this file is the one exception to "asm only in hw/ and entry/".
+ * Two things are special. The empty asm statements stop the compiler from recognising a loop as
+ * memcpy, memset or strlen and turning it into a call of itself. And the bulk of a copy is `rep
+ * movsq`, not `rep movsb`, since an emulator counts every iteration; this file is the one exception
+ * to "asm only in hw/ and entry/".
  */
 #include "lib/string.h"
 
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
-#undef strlen
-
+/* Names in brackets are not macros: string.h has some of these as such. */
 #define KEEP_LOOP(x) __asm__ volatile("" : "+r"(x))
 
-void *memcpy(void *to, const void *from, size_t bytes)
+void *(memcpy)(void *to, const void *from, size_t bytes)
 {
 	u8 *d = to;
 	const u8 *s = from;
@@ -31,7 +27,7 @@ void *memcpy(void *to, const void *from, size_t bytes)
 	return to;
 }
 
-void *memmove(void *to, const void *from, size_t bytes)
+void *(memmove)(void *to, const void *from, size_t bytes)
 {
 	u8 *d = to;
 	const u8 *s = from;
@@ -54,7 +50,7 @@ void *memmove(void *to, const void *from, size_t bytes)
 	return to;
 }
 
-void *memset(void *to, int value, size_t bytes)
+void *(memset)(void *to, int value, size_t bytes)
 {
 	u8 *d = to;
 	size_t words = bytes / 8;
@@ -68,7 +64,7 @@ void *memset(void *to, int value, size_t bytes)
 	return to;
 }
 
-int memcmp(const void *a, const void *b, size_t bytes)
+int(memcmp)(const void *a, const void *b, size_t bytes)
 {
 	const u8 *x = a;
 	const u8 *y = b;
@@ -88,7 +84,7 @@ int memcmp(const void *a, const void *b, size_t bytes)
 	return 0;
 }
 
-size_t strnlen(const char *s, size_t max)
+size_t(strnlen)(const char *s, size_t max)
 {
 	size_t len = 0;
 
@@ -99,12 +95,12 @@ size_t strnlen(const char *s, size_t max)
 	return len;
 }
 
-size_t strlen(const char *s)
+size_t(strlen)(const char *s)
 {
 	return strnlen(s, SIZE_MAX);
 }
 
-int strncmp(const char *a, const char *b, size_t max)
+int(strncmp)(const char *a, const char *b, size_t max)
 {
 	for (; max; max--, a++, b++) {
 		if (*a != *b)
@@ -115,12 +111,12 @@ int strncmp(const char *a, const char *b, size_t max)
 	return 0;
 }
 
-int strcmp(const char *a, const char *b)
+int(strcmp)(const char *a, const char *b)
 {
 	return strncmp(a, b, SIZE_MAX);
 }
 
-char *strchr(const char *s, int c)
+char *(strchr)(const char *s, int c)
 {
 	for (;; s++) {
 		if (*s == (char)c)

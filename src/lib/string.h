@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory and string functions under their usual names. On the host they are the C library's; on the machine
- * string.c has them. Reached by every file; calls nothing; no lock.
+ * Memory and string functions under their usual names. On the host they are the C library's; on the
+ * machine string.c has them. Reached by every file; calls nothing; no lock.
  */
 #ifndef LIB_STRING_H
 #define LIB_STRING_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPUID of a guest: one table says which leaves it sees and which parts of them; feature.c says which features.
- * Reached from pv/ (a trapped or forced CPUID), domain/ (a new domain's policy) and the tool calls; calls feature.c.
- * No lock.
+ * CPUID of a guest: one table says which leaves it sees and which parts of them; feature.c says
+ * which features. Reached from pv/ (a trapped or forced CPUID), domain/ (a new domain's policy) and
+ * the tool calls; calls feature.c. No lock.
  */
 #include "policy/priv.h"
 
@@ -17,7 +17,10 @@
 #define ALL	  0xffffffffu
 #define ANY_SUB	  POLICY_NO_SUB, 1
 
-/* Sub-leaves first_sub .. first_sub + subs - 1 of one leaf, and the bits of each register that a guest may be shown. */
+/*
+ * Sub-leaves first_sub .. first_sub + subs - 1 of one leaf, and the bits of each register that a
+ * guest may be shown.
+ */
 struct leaf_row {
 	u32 leaf;
 	u32 first_sub, subs;
@@ -25,9 +28,10 @@ struct leaf_row {
 };
 
 /*
- * Not here, so zero: 3 serial number; 5 MONITOR; 6 and A power, thermal and performance monitors; B and 1F topology
- * (Linux takes a PV guest's from elsewhere); 8000001D, 8000001E (with TOPOEXT); everything newer.
- * Domain 0 sees the boot CPU's APIC ID on all its vCPUs: Linux compares it with what XENPF_get_cpuinfo says of CPU 0.
+ * Not here, so zero: 3 serial number; 5 MONITOR; 6 and A power, thermal and performance monitors; B
+ * and 1F topology (Linux takes a PV guest's from elsewhere); 8000001D, 8000001E (with TOPOEXT);
+ * everything newer. Domain 0 sees the boot CPU's APIC ID on all its vCPUs: Linux compares it with
+ * what XENPF_get_cpuinfo says of CPU 0.
  */
 static const struct leaf_row leaf_rows[] = {
 	{0x0, ANY_SUB, {ALL, ALL, ALL, ALL}, {ALL, ALL, ALL, ALL}},
@@ -49,7 +53,10 @@ static const struct leaf_row leaf_rows[] = {
 	{0x80000021, ANY_SUB, {ALL, 0, ALL, 0}, {ALL, 0, ALL, 0}},
 };
 
-/* Intel's manual reserves these parts of the extended leaves (SDM 2A CPUID); an emulated CPU may fill them. */
+/*
+ * Intel's manual reserves these parts of the extended leaves (SDM 2A CPUID); an emulated CPU may
+ * fill them.
+ */
 static const struct leaf_row intel_rows[] = {
 	{0x80000000, ANY_SUB, {ALL, 0, 0, 0}, {ALL, 0, 0, 0}},
 	{0x80000001, ANY_SUB, {0, 0, ALL, ALL}, {0, 0, ALL, ALL}},
@@ -79,7 +86,9 @@ static enum policy_vendor vendor_of(const struct cpuid_leaf *v)
 	return POLICY_OTHER;
 }
 
-/* Does the CPU have this sub-leaf? A leaf past the maximum would answer with another leaf's data. */
+/*
+ * Does the CPU have this sub-leaf? A leaf past the maximum would answer with another leaf's data.
+ */
 static bool sub_exists(u32 leaf, u32 sub, const struct cpuid_leaf *zero, const struct cpuid_leaf *v)
 {
 	if (leaf == 0x4)
@@ -179,7 +188,10 @@ static u32 xsave_compact_bytes(const struct policy *policy, u64 xcr0)
 	return bytes;
 }
 
-/* A component whose place or size is not believable is not shown: its sum sizes the guest's own buffers. */
+/*
+ * A component whose place or size is not believable is not shown: its sum sizes the guest's own
+ * buffers.
+ */
 static bool xstate_component_is_sane(const struct policy *policy, u32 i)
 {
 	const struct cpuid_leaf *v = policy_leaf_find(policy->leaf, policy->leaf_count, 0xd, i);
@@ -337,8 +349,7 @@ static void xen_leaf(const struct policy *policy, u32 nr, u32 sub, struct cpuid_
 		break;
 	case 2:
 		out->a = 1;
-		out->b =
-			0x40000000; /* the MSR that would fill a hypercall page: only HVM guests write it */
+		out->b = 0x40000000; /* would fill an HVM guest's hypercall page */
 		out->c = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
 		break;
 	case 3:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPU features by the public header's names: THE list of those that a PV guest sees when the CPU has them, and where
- * their words lie among the CPUID leaves. Reached from cpuid.c, msr.c and pv/; calls nothing; no lock.
+ * CPU features by the public header's names: THE list of those that a PV guest sees when the CPU
+ * has them, and where their words lie among the CPUID leaves. Reached from cpuid.c, msr.c and pv/;
+ * calls nothing; no lock.
  */
 #include "policy/priv.h"
 
@@ -10,7 +11,10 @@
 
 #include <xen/arch-x86/cpufeatureset.h>
 
-/* Word of the feature set -> leaf, sub-leaf and register (0..3: a..d). Words 16 and 17 are an MSR, not here. */
+/*
+ * Word of the feature set -> leaf, sub-leaf and register (0..3: a..d). Words 16 and 17 are an MSR,
+ * not here.
+ */
 static const struct {
 	u32 leaf, sub;
 	u8 reg;
@@ -36,9 +40,12 @@ static const struct {
 #define WORD_ARCH_CAPS 16
 
 /*
- * What a PV guest sees if the CPU has it. Missing on purpose, beside what nobody has thought about yet:
- *	ring 0's own: VME PSE PSE36 PGE MTRR SMEP SMAP UMIP PCID INVPCID LA57 PKU CET PAGE1GB TSC_ADJUST XSAVES MPX
- *	Mica's own: VMX SVM SMX X2APIC TSC_DEADLINE MONITOR MONITORX, thermal and performance monitors
+ * What a PV guest sees if the CPU has it. Missing on purpose, beside what nobody has thought about
+ * yet:
+ *	ring 0's own: VME PSE PSE36 PGE MTRR SMEP SMAP UMIP PCID INVPCID LA57 PKU CET PAGE1GB
+ *		TSC_ADJUST XSAVES MPX
+ *	Mica's own: VMX SVM SMX X2APIC TSC_DEADLINE MONITOR MONITORX, thermal and
+ *		performance monitors
  *	SEP: Mica refuses SYSENTER. HLE RTM: nothing uses them, TAA does
  *	SPEC_CTRL (IBRSB STIBP SSBD and AMD's): until it is switched with the vCPU
  *	DBEXT: its address masks are not switched. TOPOEXT, XOP, FMA4, LWP: nothing needs them

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Model-specific registers of a PV guest: one table of those that it may read or write. Reached from pv/ when a
- * guest's RDMSR or WRMSR traps; calls feature.c; no lock.
+ * Model-specific registers of a PV guest: one table of those that it may read or write. Reached
+ * from pv/ when a guest's RDMSR or WRMSR traps; calls feature.c; no lock.
  *
- * What is not in the table faults, and that is harmless: Linux reads what it is not sure of through a fix-up. A row
- * gives a fixed value, unless the real register is needed; then a mask says which bits are shown, so that nothing of
- * the host is seen by accident. Values that Linux looks at are those that Xen 4.17 gives to its Domain 0.
+ * What is not in the table faults, and that is harmless: Linux reads what it is not sure of through
+ * a fix-up. A row gives a fixed value, unless the real register is needed; then a mask says which
+ * bits are shown, so that nothing of the host is seen by accident. Values that Linux looks at are
+ * those that Xen 4.17 gives to its Domain 0.
  */
 #include "policy/priv.h"
 
@@ -55,7 +56,10 @@ struct msr_row {
 		.first = (first_), .last = (last_), .read = MSR_FIXED, .write = MSR_FIXED, \
 		.shown = (value), .writable = ALL_BITS, .who = (who_), .name = (name_)     \
 	}
-/* Some bits of the real register for Domain 0, 0 for others; only 0 may be written, and nothing happens then. */
+/*
+ * Some bits of the real register for Domain 0, 0 for others; only 0 may be written, and nothing
+ * happens then.
+ */
 #define REAL_FOR_DOM0(nr, bits, who_, name_)                                           \
 	{                                                                              \
 		.first = (nr), .last = (nr), .read = MSR_HARDWARE, .write = MSR_FIXED, \

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a guest is told about the CPU: CPUID leaves and model-specific registers, each from one table. Reached by pv/
- * (the forced-emulation prefix, CPUID faulting, trapped RDMSR, WRMSR and XSETBV) and by the tool calls; pure: it never
- * touches hardware, a callback gave it the real leaves once. No lock: a policy is written while its domain is built
- * and only read afterwards.
+ * What a guest is told about the CPU: CPUID leaves and model-specific registers, each from one
+ * table. Reached by pv/ (the forced-emulation prefix, CPUID faulting, trapped RDMSR, WRMSR and
+ * XSETBV) and by the tool calls; pure: it never touches hardware, a callback gave it the real
+ * leaves once. No lock: a policy is written while its domain is built and only read afterwards.
  *
- * The rule is a list of what is shown. A leaf, feature bit or MSR that no table names reads as zero (CPUID) or
- * faults (MSR); so what the next CPU brings is hidden until somebody has thought about it.
+ * The rule is a list of what is shown. A leaf, feature bit or MSR that no table names reads as zero
+ * (CPUID) or faults (MSR); so what the next CPU brings is hidden until somebody has thought about
+ * it.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -17,7 +18,10 @@ struct cpuid_leaf {
 	u32 a, b, c, d;
 };
 
-/* One leaf as stored; the layout of the public xen_cpuid_leaf_t. sub is POLICY_NO_SUB where ECX does not matter. */
+/*
+ * One leaf as stored; the layout of the public xen_cpuid_leaf_t. sub is POLICY_NO_SUB where ECX
+ * does not matter.
+ */
 struct policy_leaf {
 	u32 leaf, sub;
 	struct cpuid_leaf v;
@@ -58,14 +62,20 @@ struct policy_vcpu {
 void policy_host_init(struct policy_host *host,
 		      void (*cpuid)(u32 leaf, u32 sub, struct cpuid_leaf *out));
 
-/* The default of a PV guest on that CPU. machine_bits, tsc_khz and is_tsc_stable are then the caller's to set. */
+/*
+ * The default of a PV guest on that CPU. machine_bits, tsc_khz and is_tsc_stable are then the
+ * caller's to set.
+ */
 void policy_pv_default(struct policy *policy, const struct policy_host *host, bool is_dom0);
 
 /* CPUID as the guest sees it. Any leaf and sub-leaf; what is not shown is zero. */
 void policy_cpuid(const struct policy *policy, const struct policy_vcpu *vcpu, u32 leaf, u32 sub,
 		  struct cpuid_leaf *out);
 
-/* Is a feature shown? XEN_X86_FEATURE_* of the public header, without what depends on the vCPU's state. */
+/*
+ * Is a feature shown? XEN_X86_FEATURE_* of the public header, without what depends on the vCPU's
+ * state.
+ */
 bool policy_has(const struct policy *policy, unsigned int feature);
 
 /* The feature words of the public header (word 16 and 17: ARCH_CAPABILITIES). */
@@ -85,12 +95,15 @@ enum policy_msr_do {
 	POLICY_MSR_FAULT,    /* #GP to the guest */
 	POLICY_MSR_DONE,     /* read: *value is the answer; write: accepted, nothing more to do */
 	POLICY_MSR_HARDWARE, /* read: the real register & *value; write: put the value there */
-	POLICY_MSR_VCPU, /* state of this vCPU: the caller has it (FS_BASE, GS_BASE, KERNEL_GS_BASE, TSC_AUX) */
+	POLICY_MSR_VCPU,     /* the caller's: FS_BASE, GS_BASE, KERNEL_GS_BASE, TSC_AUX */
 };
 
 enum policy_msr_do policy_rdmsr(const struct policy *policy, u32 msr, u64 *value);
 
-/* A value that comes out as HARDWARE or VCPU is already fit for the register (canonical, no reserved bits). */
+/*
+ * A value that comes out as HARDWARE or VCPU is already fit for the register (canonical, no
+ * reserved bits).
+ */
 enum policy_msr_do policy_wrmsr(const struct policy *policy, u32 msr, u64 value);
 
 /* For log lines: the name of a known MSR, else NULL. */

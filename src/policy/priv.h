@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between cpuid.c and feature.c: which leaf and register holds each word of the public feature set, and which
- * features a PV guest may see. No lock.
+ * Between cpuid.c and feature.c: which leaf and register holds each word of the public feature set,
+ * and which features a PV guest may see. No lock.
  */
 #ifndef POLICY_PRIV_H
 #define POLICY_PRIV_H
