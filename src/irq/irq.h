@@ -28,6 +28,8 @@ void irq_dispatch(u8 vector);
 void irq_cpu_leave(unsigned int cpu);
 /* The machine ends or a report is printed: masks every IO-APIC entry. */
 void irq_stop_all(void);
+/* A GSI for Mica itself (a serial line): fn runs with interrupts off. -EINVAL, -EBUSY, -ENOSPC. */
+int irq_own_bind(u32 gsi, void (*fn)(void));
 /* One line for each irq in use (serial key). */
 void irq_print(void);
 
@@ -74,8 +76,8 @@ bool irq_eoi_unmasks(const struct domain *d);
 struct irq_msi_request {
 	struct pci_id id;
 	bool is_msix;
-	u32 count; /* MSI: messages wanted, a power of two; MSI-X: 1 */
-	u32 entry; /* MSI-X: table entry */
+	u32 count;	/* MSI: messages wanted, a power of two; MSI-X: 1 */
+	u32 entry;	/* MSI-X: table entry */
 	u64 table_base; /* MSI-X: the BAR's address as the domain sees it; 0: not given */
 };
 
@@ -89,8 +91,6 @@ int irq_unmap(struct domain *d, s64 pirq);
 int irq_reserve_pirq(struct domain *d, bool is_gsi, u32 *pirq);
 /* PHYSDEVOP_setup_gsi. -EINVAL no such GSI; -EEXIST: set up already, unchanged. */
 int irq_gsi_setup(struct domain *d, s64 gsi, bool is_level, bool is_low);
-/* PHYSDEVOP_alloc_irq_vector: a vector for a GSI, which stays Mica's own business. */
-int irq_gsi_vector(struct domain *d, u32 gsi, u32 *vector);
 
 /* ---------------------------------------------------------------- PCI (pci.c) */
 

@@ -42,7 +42,7 @@ struct acpi_override {
 	u8 isa_irq;
 	u32 gsi;
 	bool is_level; /* as the bus has it: edge for ISA */
-	bool is_low; /* active low */
+	bool is_low;   /* active low */
 };
 
 struct acpi_nmi {
@@ -74,8 +74,8 @@ struct acpi_info {
 	struct acpi_nmi nmis[ACPI_NMIS_MAX];
 
 	bool has_fadt;
-	u16 sci_irq; /* GSI or ISA number as the FADT has it */
-	u8 century; /* RTC register, 0: none */
+	u16 sci_irq;	/* GSI or ISA number as the FADT has it */
+	u8 century;	/* RTC register, 0: none */
 	u16 boot_flags; /* IAPC_BOOT_ARCH */
 	u32 fadt_flags;
 	bool is_hw_reduced;
@@ -88,6 +88,8 @@ struct acpi_info {
 	u8 reset_value;
 	u64 facs;
 	u64 dsdt;
+	bool has_s5; /* found in the DSDT, for a power-off that Domain 0 did not prepare */
+	u8 s5_type_a, s5_type_b;
 
 	u64 hpet_address; /* 0: none */
 	unsigned int mcfg_count;
@@ -136,5 +138,7 @@ int acpi_madt_read(struct acpi_info *info, const u8 *table, size_t bytes);
 int acpi_fadt_read(struct acpi_info *info, const u8 *table, size_t bytes);
 int acpi_hpet_read(struct acpi_info *info, const u8 *table, size_t bytes);
 int acpi_mcfg_read(struct acpi_info *info, const u8 *table, size_t bytes);
+/* Looks for the package \\_S5 in a DSDT, without reading AML: -ENOENT. */
+int acpi_s5_find(struct acpi_info *info, const u8 *table, size_t bytes);
 
 #endif

@@ -20,7 +20,7 @@ struct ioapic_route {
 
 /* Maps the controllers of hw_acpi, masks every entry. -ENODEV: none usable. */
 int hw_ioapic_init(void);
-u32 hw_gsi_count(void); /* [c] highest GSI + 1 */
+u32 hw_gsi_count(void);	     /* [c] highest GSI + 1 */
 bool hw_gsi_exists(u32 gsi); /* there may be holes */
 
 /* Writes the whole entry, masked; the caller unmasks. */

@@ -31,7 +31,11 @@ struct pci_id {
 void hw_pci_init(void);
 /* A window reported by Domain 0. -EINVAL it does not look like configuration space; -ENOSPC; 0 also if known already. */
 int hw_pci_window_add(u64 address, u16 segment, u8 bus_first, u8 bus_last);
-bool hw_pci_reachable(struct pci_id id, u16 offset);
+/*
+ * Makes all of a function's space reachable that can be: to be called before offsets from 256 on, or other segments than 0,
+ * are used, with no lock above rank PHYSDEV held. False: only the first 256 bytes, or nothing.
+ */
+bool hw_pci_open(struct pci_id id);
 
 /* bytes is 1, 2 or 4, offset aligned to it, below 4096. Where nothing answers: all ones. */
 u32 hw_pci_read(struct pci_id id, u16 offset, unsigned int bytes);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PCI configuration space: by the two ports of old where they reach (segment 0, the first 256 bytes), else through the
+ * memory-mapped window, whose pages are mapped one function at a time when hw_pci_open() is called. Reached from irq/; one
+ * lock, interrupts off. PCI 3.0 3.2.2.3, PCIe 7.2.2.
+ */
+#include "hw/pci.h"
+
+#include "core/atomic.h"
+#include "core/lock.h"
+#include "hw/acpi.h"
+#include "hw/io.h"
+#include "hw/map.h"
+#include "lib/errno.h"
+
+#define PORT_ADDRESS 0xcf8
+#define PORT_DATA    0xcfc
+#define WINDOWS_MAX  16
+#define PAGES_MAX    1024
+#define BUS_BYTES    BIT(20)
+#define NO_ENTRY     0xffffffffu
+
+struct window {
+	u64 address; /* of bus 0 */
+	u16 segment;
+	u8 bus_first, bus_last;
+};
+
+struct page {
+	u32 key; /* segment << 16 | bus << 8 | devfn */
+	u8 *base;
+};
+
+static struct lock pci_lock = LOCK_INIT(LOCK_RANK_IRQCHIP);
+static struct window windows[WINDOWS_MAX]; /* entries are added, never changed */
+static unsigned int
+	window_count; /* [a] pairs with the readers: an entry is whole before it counts */
+static struct page pages[PAGES_MAX]; /* the same */
+static unsigned int page_count;	     /* [a] */
+
+int hw_pci_window_add(u64 address, u16 segment, u8 bus_first, u8 bus_last)
+{
+	int rc = 0;
+	u64 flags, end;
+
+	if (bus_last < bus_first || address == 0 || (address & (BUS_BYTES - 1)) != 0 ||
+	    __builtin_add_overflow(address, ((u64)bus_last + 1) * BUS_BYTES, &end))
+		return -EINVAL;
+	flags = lock_acquire_irq(&pci_lock);
+	for (unsigned int i = 0; i < window_count; i++)
+		if (windows[i].segment == segment && windows[i].bus_first <= bus_last &&
+		    windows[i].bus_last >= bus_first) {
+			rc = windows[i].address == address ? 0 : -EINVAL;
+			goto out;
+		}
+	if (window_count == WINDOWS_MAX) {
+		rc = -ENOSPC;
+		goto out;
+	}
+	windows[window_count] = (struct window){address, segment, bus_first, bus_last};
+	atomic_store(&window_count, window_count + 1);
+out:
+	lock_release_irq(&pci_lock, flags);
+	return rc;
+}
+
+void hw_pci_init(void)
+{
+	/*
+	 * The firmware's MCFG is believed for segment 0 only when Domain 0 says that the window is reserved
+	 * (pci_mmcfg_reserved); other segments cannot be reached otherwise.
+	 */
+	for (unsigned int i = 0; i < hw_acpi.mcfg_count; i++) {
+		const struct acpi_mcfg *mcfg = &hw_acpi.mcfgs[i];
+
+		if (mcfg->segment)
+			(void)hw_pci_window_add(mcfg->address, mcfg->segment, mcfg->bus_first,
+						mcfg->bus_last);
+	}
+}
+
+static u32 key_of(struct pci_id id)
+{
+	return (u32)id.segment << 16 | (u32)id.bus << 8 | id.devfn;
+}
+
+static u8 *page_find(struct pci_id id)
+{
+	unsigned int count = atomic_load(&page_count);
+
+	for (unsigned int i = 0; i < count; i++)
+		if (pages[i].key == key_of(id))
+			return pages[i].base;
+	return NULL;
+}
+
+static const struct window *window_find(struct pci_id id)
+{
+	unsigned int count = atomic_load(&window_count);
+
+	for (unsigned int i = 0; i < count; i++)
+		if (windows[i].segment == id.segment && id.bus >= windows[i].bus_first &&
+		    id.bus <= windows[i].bus_last)
+			return &windows[i];
+	return NULL;
+}
+
+bool hw_pci_open(struct pci_id id)
+{
+	const struct window *window = window_find(id);
+	u64 flags;
+	u8 *base;
+
+	if (!window)
+		return false;
+	if (page_find(id))
+		return true;
+	base = hw_device_map(window->address + ((u64)id.bus << 20) + ((u64)id.devfn << 12),
+			     PAGE_SIZE);
+	flags = lock_acquire_irq(&pci_lock);
+	if (page_count < PAGES_MAX) {
+		pages[page_count] = (struct page){key_of(id), base};
+		atomic_store(&page_count, page_count + 1);
+	}
+	lock_release_irq(&pci_lock, flags);
+	return page_find(id) != NULL;
+}
+
+static bool ports_reach(struct pci_id id, u16 offset)
+{
+	return id.segment == 0 && offset < 256;
+}
+
+static void address_write_locked(struct pci_id id, u16 offset)
+{
+	hw_out32(PORT_ADDRESS,
+		 (u32)(BIT(31) | (u32)id.bus << 16 | (u32)id.devfn << 8 | (offset & 0xfcu)));
+}
+
+static u32 ports_read(struct pci_id id, u16 offset, unsigned int bytes)
+{
+	u16 port = (u16)(PORT_DATA + (offset & 3));
+	u64 flags = lock_acquire_irq(&pci_lock);
+	u32 value;
+
+	address_write_locked(id, offset);
+	value = bytes == 1 ? hw_in8(port) : bytes == 2 ? hw_in16(port) : hw_in32(port);
+	lock_release_irq(&pci_lock, flags);
+	return value;
+}
+
+static void ports_write(struct pci_id id, u16 offset, unsigned int bytes, u32 value)
+{
+	u16 port = (u16)(PORT_DATA + (offset & 3));
+	u64 flags = lock_acquire_irq(&pci_lock);
+
+	address_write_locked(id, offset);
+	if (bytes == 1)
+		hw_out8(port, (u8)value);
+	else if (bytes == 2)
+		hw_out16(port, (u16)value);
+	else
+		hw_out32(port, value);
+	lock_release_irq(&pci_lock, flags);
+}
+
+u32 hw_pci_read(struct pci_id id, u16 offset, unsigned int bytes)
+{
+	const u8 *p;
+
+	if (ports_reach(id, offset))
+		return ports_read(id, offset, bytes);
+	p = page_find(id);
+	if (!p)
+		return NO_ENTRY >> (32 - 8 * bytes);
+	p += offset;
+	return bytes == 1 ? hw_mmio_read8(p) : bytes == 2 ? hw_mmio_read16(p) : hw_mmio_read32(p);
+}
+
+void hw_pci_write(struct pci_id id, u16 offset, unsigned int bytes, u32 value)
+{
+	u8 *p;
+
+	if (ports_reach(id, offset)) {
+		ports_write(id, offset, bytes, value);
+		return;
+	}
+	p = page_find(id);
+	if (!p)
+		return;
+	p += offset;
+	if (bytes == 1)
+		hw_mmio_write8(p, (u8)value);
+	else if (bytes == 2)
+		hw_mmio_write16(p, (u16)value);
+	else
+		hw_mmio_write32(p, value);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A domain's physical interrupts: the numbers by which it knows them, binding them to a handler (evtchn's), EOI, and the page
+ * in which it reads whether an EOI is wanted. Reached from evtchn/, hcall/physdev_op.c and domain/; calls irq.c and mm. The
+ * table is under a lock of rank PIRQ; interrupt handlers do not need it.
+ */
+#include "core/atomic.h"
+#include "core/err.h"
+#include "hw/ioapic.h"
+#include "irq/priv.h"
+#include "lib/errno.h"
+#include "lib/rangeset.h"
+#include "mm/mm.h"
+
+#define PIRQ_MESSAGES_MAX 2048 /* for devices of the hardware domain */
+#define EOI_PAGE_PIRQS	  (PAGE_SIZE * 8)
+
+_Static_assert(GSI_MAX + PIRQ_MESSAGES_MAX <= EOI_PAGE_PIRQS,
+	       "every pirq has a bit in the EOI page");
+
+/* ---------------------------------------------------------------- the table */
+
+int irq_domain_init(struct domain *d)
+{
+	struct irq_domain *di = heap_alloc(sizeof(*di));
+
+	if (!di)
+		return err(ENOMEM);
+	lock_init(&di->lock, LOCK_RANK_PIRQ);
+	di->eoi_mfn = MFN_NONE;
+	if (d->is_hardware) {
+		di->count = hw_gsi_count() + PIRQ_MESSAGES_MAX;
+		di->pirqs = heap_alloc(di->count * sizeof(*di->pirqs));
+		if (!di->pirqs) {
+			heap_free(di);
+			return err(ENOMEM);
+		}
+	}
+	d->irq = di;
+	return 0;
+}
+
+void irq_domain_destroy(struct domain *d)
+{
+	struct irq_domain *di = d->irq;
+
+	if (!di)
+		return;
+	for (u32 pirq = 0; pirq < di->count; pirq++)
+		if (di->pirqs[pirq].irq)
+			(void)irq_unmap(d, pirq);
+	if (!mfn_is_none(di->eoi_mfn))
+		frame_type_put(di->eoi_mfn);
+	heap_free(di->pirqs);
+	heap_free(di);
+	d->irq = NULL;
+}
+
+u32 irq_pirq_count(const struct domain *d)
+{
+	return d->irq ? d->irq->count : 0;
+}
+
+static struct irq *pirq_irq_locked(const struct irq_domain *di, u64 pirq)
+{
+	return pirq < di->count ? di->pirqs[idx_nospec(pirq, di->count)].irq : NULL;
+}
+
+static bool run_is_free(const struct irq_domain *di, u32 first, u32 count)
+{
+	for (u32 i = 0; i < count; i++)
+		if (di->pirqs[first + i].irq || di->pirqs[first + i].is_reserved)
+			return false;
+	return true;
+}
+
+int pirq_find_free_locked(const struct irq_domain *di, s64 wanted, u32 count, u32 *first)
+{
+	u32 start = hw_gsi_count();
+
+	if (wanted >= 0) {
+		if (wanted < start || wanted + count > di->count)
+			return err(EINVAL);
+		for (u32 i = 0; i < count; i++)
+			if (di->pirqs[idx_nospec((size_t)wanted + i, di->count)].irq)
+				return err(EBUSY);
+		*first = (u32)wanted;
+		return 0;
+	}
+	for (u32 at = start; at + count <= di->count; at++) {
+		if (!run_is_free(di, at, count))
+			continue;
+		*first = at;
+		return 0;
+	}
+	return err(ENOSPC);
+}
+
+void pirq_set_locked(struct domain *d, u32 pirq, struct irq *irq)
+{
+	u64 flags = lock_acquire_irq(&irq->lock);
+
+	irq->owner = d;
+	irq->pirq = pirq;
+	lock_release_irq(&irq->lock, flags);
+	d->irq->pirqs[pirq].irq = irq;
+	d->irq->pirqs[pirq].is_reserved = false;
+}
+
+void pirq_clear(struct domain *d, u32 pirq)
+{
+	lock_acquire(&d->irq->lock);
+	d->irq->pirqs[pirq].irq = NULL;
+	d->irq->pirqs[pirq].is_reserved = false;
+	lock_release(&d->irq->lock);
+}
+
+int irq_reserve_pirq(struct domain *d, bool is_gsi, u32 *pirq)
+{
+	int rc = -ENOSPC;
+
+	if (!d->irq || !d->irq->count)
+		return err(ENOSPC);
+	lock_acquire(&d->irq->lock);
+	if (is_gsi) {
+		for (u32 i = 0; i < hw_gsi_count() && rc; i++)
+			if (hw_gsi_exists(i) && run_is_free(d->irq, i, 1)) {
+				*pirq = i;
+				rc = 0;
+			}
+	} else {
+		rc = pirq_find_free_locked(d->irq, -1, 1, pirq);
+	}
+	if (!rc)
+		d->irq->pirqs[*pirq].is_reserved = true;
+	lock_release(&d->irq->lock);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- GSIs */
+
+static bool gsi_is_allowed(const struct domain *d, u32 gsi)
+{
+	return d->is_hardware || (d->irq_allowed && rangeset_contains(d->irq_allowed, gsi, gsi));
+}
+
+static int map_gsi_locked(struct domain *d, u32 gsi)
+{
+	struct irq *irq = irq_of_gsi(gsi);
+	int rc = 0;
+	u64 flags;
+
+	if (!irq || gsi >= d->irq->count)
+		return err(EINVAL);
+	if (!gsi_is_allowed(d, gsi))
+		return err(EPERM);
+	flags = lock_acquire_irq(&irq->lock);
+	if (irq->own_fn)
+		rc = err(EPERM);
+	else if (irq->owner && irq->owner != d)
+		rc = err(EBUSY);
+	lock_release_irq(&irq->lock, flags);
+	if (!rc)
+		pirq_set_locked(d, gsi, irq);
+	return rc;
+}
+
+int irq_map_gsi(struct domain *d, s64 gsi, s64 *pirq)
+{
+	int rc;
+
+	/* One number for both: nobody asks for anything else. */
+	if (gsi < 0 || gsi >= GSI_MAX || (*pirq >= 0 && *pirq != gsi) || !d->irq)
+		return err(EINVAL);
+	lock_acquire(&d->irq->lock);
+	rc = map_gsi_locked(d, (u32)gsi);
+	lock_release(&d->irq->lock);
+	if (!rc)
+		*pirq = gsi;
+	return rc;
+}
+
+int irq_gsi_setup(struct domain *d, s64 gsi, bool is_level, bool is_low)
+{
+	struct irq *irq = gsi >= 0 && gsi < GSI_MAX ? irq_of_gsi((u32)gsi) : NULL;
+	int rc = 0;
+	u64 flags;
+
+	if (!irq)
+		return err(EINVAL);
+	if (!gsi_is_allowed(d, (u32)gsi))
+		return err(EPERM);
+	flags = lock_acquire_irq(&irq->lock);
+	if (irq->is_set_up || irq->fn || irq->own_fn) {
+		rc = -EEXIST;
+	} else {
+		irq->is_set_up = true;
+		irq->is_level = is_level;
+		irq->is_low = is_low;
+	}
+	lock_release_irq(&irq->lock, flags);
+	return rc;
+}
+
+static int unmap_gsi(struct domain *d, struct irq *irq)
+{
+	u64 flags;
+
+	pirq_eoi_mark(d, irq->number, false);
+	pirq_clear(d, irq->number); /* first, so that nobody binds it behind our back */
+	irq_unbind(irq);
+	flags = lock_acquire_irq(&irq->lock);
+	irq_unroute_locked(irq);
+	irq->owner = NULL;
+	lock_release_irq(&irq->lock, flags);
+	return 0;
+}
+
+int irq_unmap(struct domain *d, s64 pirq)
+{
+	struct irq *irq = NULL;
+	int rc;
+
+	if (pirq < 0 || !d->irq || pirq >= d->irq->count)
+		return err(EINVAL);
+	/* The device lock keeps the irq what it is: only under it do messages come and go. */
+	lock_acquire(&pci_dev_lock);
+	lock_acquire(&d->irq->lock);
+	irq = pirq_irq_locked(d->irq, (u64)pirq);
+	if (!irq)
+		d->irq->pirqs[idx_nospec((size_t)pirq, d->irq->count)].is_reserved = false;
+	lock_release(&d->irq->lock);
+	if (!irq)
+		rc = -ESRCH;
+	else
+		rc = irq->kind == IRQ_GSI ? unmap_gsi(d, irq) : msi_unmap_locked(irq);
+	lock_release(&pci_dev_lock);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- binding */
+
+static int bind_locked(struct irq *irq, irq_guest_fn fn, unsigned int cpu)
+{
+	int rc = 0;
+
+	if (irq->fn)
+		return err(EEXIST);
+	if (!irq->vector)
+		rc = irq_route_locked(irq, cpu);
+	else
+		irq->cpu_wanted = cpu;
+	if (rc)
+		return rc;
+	irq->fn = fn;
+	irq->needs_eoi = false;
+	irq->is_storm = false;
+	irq->window_count = 0;
+	irq_move_locked(irq);
+	irq_unmask_locked(irq);
+	return 0;
+}
+
+int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsigned int cpu)
+{
+	bool needs_eoi = false;
+	struct irq *irq;
+	u64 saved;
+	int rc;
+
+	/* BIND_PIRQ__WILL_SHARE: sharing a line between domains is refused below, by its owner. */
+	(void)flags;
+	if (!d->irq || pirq >= d->irq->count)
+		return err(EINVAL);
+	rc = vector_prepare(cpu);
+	if (rc)
+		return rc;
+	lock_acquire(&d->irq->lock);
+	irq = pirq_irq_locked(d->irq, pirq);
+	if (!irq && pirq < hw_gsi_count()) {
+		rc = map_gsi_locked(d, pirq);
+		irq = rc ? NULL : pirq_irq_locked(d->irq, pirq);
+	}
+	if (irq) {
+		saved = lock_acquire_irq(&irq->lock);
+		rc = bind_locked(irq, fn, cpu);
+		needs_eoi = irq->kind == IRQ_GSI && irq->is_level;
+		lock_release_irq(&irq->lock, saved);
+		if (!rc)
+			pirq_eoi_mark(d, pirq, needs_eoi);
+	} else if (!rc) {
+		rc = err(EINVAL);
+	}
+	lock_release(&d->irq->lock);
+	return rc;
+}
+
+int irq_guest_unbind(struct domain *d, u32 pirq)
+{
+	struct irq *irq;
+	int rc = 0;
+
+	if (!d->irq)
+		return err(EINVAL);
+	lock_acquire(&d->irq->lock);
+	irq = pirq_irq_locked(d->irq, pirq);
+	if (irq && irq->fn)
+		irq_unbind(irq);
+	else
+		rc = err(EINVAL);
+	lock_release(&d->irq->lock);
+	return rc;
+}
+
+void irq_guest_set_affinity(struct domain *d, u32 pirq, unsigned int cpu)
+{
+	struct irq *irq;
+	u64 flags;
+
+	if (!d->irq || cpu >= CPU_MAX || vector_prepare(cpu))
+		return;
+	lock_acquire(&d->irq->lock);
+	irq = pirq_irq_locked(d->irq, pirq);
+	if (irq) {
+		flags = lock_acquire_irq(&irq->lock);
+		irq->cpu_wanted = cpu;
+		irq_move_locked(irq);
+		lock_release_irq(&irq->lock, flags);
+	}
+	lock_release(&d->irq->lock);
+}
+
+int irq_guest_eoi(struct domain *d, u32 pirq)
+{
+	struct irq *irq;
+	u64 flags;
+	int rc = 0;
+
+	if (!d->irq)
+		return err(EINVAL);
+	lock_acquire(&d->irq->lock);
+	irq = pirq_irq_locked(d->irq, pirq);
+	if (irq) {
+		flags = lock_acquire_irq(&irq->lock);
+		if (irq->needs_eoi) {
+			irq->needs_eoi = false;
+			if (irq->fn)
+				irq_unmask_locked(irq);
+		}
+		lock_release_irq(&irq->lock, flags);
+	} else {
+		rc = err(EINVAL);
+	}
+	lock_release(&d->irq->lock);
+	return rc;
+}
+
+int irq_guest_status(struct domain *d, u32 pirq, u32 *flags)
+{
+	const struct irq *irq;
+
+	if (!d->irq || pirq >= d->irq->count)
+		return err(EINVAL);
+	lock_acquire(&d->irq->lock);
+	irq = pirq_irq_locked(d->irq, pirq);
+	*flags = irq && irq->kind == IRQ_GSI && irq->is_level ? XENIRQSTAT_needs_eoi : 0;
+	lock_release(&d->irq->lock);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the page of EOI bits */
+
+void pirq_eoi_mark(const struct domain *d, u32 pirq, bool needs_eoi)
+{
+	u64 *page = atomic_load(&d->irq->eoi_page);
+
+	if (!page)
+		return;
+	if (needs_eoi)
+		(void)atomic_bit_set(page, pirq);
+	else
+		(void)atomic_bit_clear(page, pirq);
+}
+
+int irq_eoi_page_set(struct domain *d, mfn_t mfn, bool unmasks)
+{
+	struct irq_domain *di = d->irq;
+	int rc;
+
+	if (!di)
+		return err(EINVAL);
+	rc = frame_type_get(mfn, d, FRAME_WRITABLE);
+	if (rc)
+		return rc;
+	lock_acquire(&di->lock);
+	if (di->eoi_page) {
+		lock_release(&di->lock);
+		frame_type_put(mfn);
+		return err(EBUSY);
+	}
+	di->eoi_mfn = mfn;
+	di->eoi_unmasks = unmasks;
+	atomic_store(&di->eoi_page, (u64 *)hw_frame_map(mfn));
+	for (u32 pirq = 0; pirq < di->count; pirq++) {
+		const struct irq *irq = di->pirqs[pirq].irq;
+
+		pirq_eoi_mark(d, pirq, irq && irq->kind == IRQ_GSI && irq->is_level && irq->fn);
+	}
+	lock_release(&di->lock);
+	return 0;
+}
+
+bool irq_eoi_unmasks(const struct domain *d)
+{
+	return d->irq && d->irq->eoi_unmasks;
+}
