@@ -145,8 +145,12 @@ static int chunk_do(struct exchange *x)
 		chunk_undo(x);
 		return rc;
 	}
-	while (x->stolen != FRAME_LINK_NONE)
-		frame_free(chain_pop(&x->stolen), 0);
+	while (x->stolen != FRAME_LINK_NONE) {
+		mfn_t mfn = chain_pop(&x->stolen);
+
+		m2p_set(mfn, M2P_INVALID);
+		frame_free(mfn, 0);
+	}
 	rc = chunk_give(x);
 	x->abi.nr_exchanged += x->chunk_in;
 	return rc;
