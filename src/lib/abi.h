@@ -29,11 +29,11 @@
 #include <xen/nmi.h>
 #include <xen/physdev.h>
 #include <xen/platform.h>
+#include <xen/pmu.h>
 #include <xen/sched.h>
 #include <xen/sysctl.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
-#include <xen/xenpmu.h>
 #pragma GCC diagnostic pop
 
 #endif

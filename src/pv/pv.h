@@ -27,7 +27,7 @@ struct pv_callback {
 
 /* One page a vCPU, mapped in its domain's area and in the direct map. regs end where TSS.rsp0 points (V). */
 struct pv_entry_page {
-	u8 stack_below[512]; /* a fault at the IRETQ of the way out lands here */
+	u8 stack_below[520]; /* a fault at the IRETQ of the way out lands here */
 	struct regs regs;
 };
 
@@ -46,6 +46,7 @@ struct pv_vcpu {
 	u64 gs_base_user;   /* [v] */
 	u16 ds, es, fs, gs; /* [v] selectors while not running */
 	u64 cr4;	    /* [v] what the guest wrote, masked */
+	u64 xcr0;	    /* [v] what the guest set; within hw_features.xcr0 */
 	bool cr0_ts;	    /* [v] fpu_taskswitch */
 	u32 iopl;	    /* [v] virtual IOPL 0..3 */
 	u8 *iobitmap;	    /* [v] 8 KiB copy, or NULL */
@@ -67,7 +68,6 @@ struct pv_vcpu {
 	u32 ldt_pages;				/* [v] frames held */
 	u64 ldt_mfns[PV_LDT_PAGES_MAX];		/* [v] */
 	u64 *window;				/* [c] L1 of its per-domain window (64 entries) */
-	u64 vcpu_trap_va;			/* unused by the CPU; for reports */
 };
 
 struct pv_domain {
@@ -94,6 +94,14 @@ void pv_syscall_deliver(struct vcpu *v, bool compat);
 void pv_failsafe_deliver(struct vcpu *v);
 int pv_iret(struct vcpu *v);
 void pv_mode_toggle(struct vcpu *v);
+void pv_debug_exception(struct vcpu *v);
+void pv_device_not_available(struct vcpu *v);
+
+/* Context switch (state.c), interrupts off: everything of v that is in the CPU, out or in. */
+void pv_state_save(struct vcpu *v);
+void pv_state_load(struct vcpu *v);
+/* V as the CPU knows it: what goes into TSS.rsp0. */
+u64 pv_entry_va(const struct vcpu *v);
 
 /* Loads CR3 for the mode that v is in. After a new base pointer, or a switch. */
 void pv_roots_changed(struct vcpu *v);
@@ -109,7 +117,6 @@ void pv_gdt_put(struct vcpu *v);
 int pv_ldt_set(struct vcpu *v, u64 va, u32 entries);
 void pv_ldt_put(struct vcpu *v);
 void pv_ldt_load(struct vcpu *v);
-bool pv_descriptor_fix(u64 *descriptor); /* false: refused */
 int pv_descriptor_update(struct vcpu *v, u64 maddr, u64 descriptor);
 
 int pv_set_iopl(struct vcpu *v, u32 iopl);

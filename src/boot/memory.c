@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the loader's memory map to an allocator: what is RAM, what is taken, and where the direct map, the frame table
+ * and the M2P get their pages. Reached from main.c, on the boot CPU; calls image/, hw paging and mm. No lock.
+ */
+#include "boot/boot.h"
+#include "core/err.h"
+#include "core/log.h"
+#include "hw/mem.h"
+#include "hw/paging.h"
+#include "image/error.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+
+#define LOW_MEMORY 0x100000ull	       /* firmware's: never the allocator's */
+#define BOOT_MAPPED 0x100000000ull     /* what head.S mapped */
+#define DIRECT_MAP_MAX (5ull << 40)
+
+struct boot_info boot_info;
+struct e820_map boot_map, boot_host_map;
+u64 hw_frame_max;
+
+static u64 *ram_bitmap;
+static u64 alloc_limit = BOOT_MAPPED;
+
+extern char image_start[], text_end[], rodata_end[], symbols_start[], bss_start[], image_end[];
+
+static const void *loader_memory(void *ctx, u64 paddr, size_t len)
+{
+	(void)ctx;
+	if (paddr == 0 || paddr >= BOOT_MAPPED || len > BOOT_MAPPED - paddr)
+		return NULL;
+	return (const void *)(LAYOUT_DIRECT + paddr);
+}
+
+static void take(u64 start, u64 end)
+{
+	(void)e820_change(&boot_map, ROUND_DOWN(start, PAGE_SIZE), ROUND_UP(end, PAGE_SIZE), E820_RAM, E820_RESERVED);
+}
+
+void boot_loader_read(u32 magic, u64 info)
+{
+	const struct boot_memory memory = { .map = loader_memory };
+	enum image_error error = multiboot_parse(&boot_info, magic, info, &memory);
+
+	if (error != IMAGE_OK)
+		panic("boot loader: %s", image_strerror(error));
+	error = e820_sanitise(&boot_host_map, &boot_info.map);
+	if (error != IMAGE_OK && error != IMAGE_MAP_FULL)
+		panic("memory map: %s", image_strerror(error));
+	boot_map = boot_host_map;
+	take(0, LOW_MEMORY);
+	take(DIRECT_MAP_MAX, E820_ADDRESS_LIMIT);
+	take((u64)image_start - LAYOUT_IMAGE, (u64)image_end - LAYOUT_IMAGE);
+	for (unsigned int i = 0; i < boot_info.module_count; i++)
+		take(boot_info.module[i].start, boot_info.module[i].end);
+}
+
+/* Pages for boot's own lasting use, from the top of what is mapped. */
+static u64 take_pages(u64 bytes, u64 align)
+{
+	u64 start;
+
+	if (!e820_find(&boot_map, bytes, align, alloc_limit, &start))
+		panic("not enough memory for Mica itself (%lu KiB)", bytes >> 10);
+	take(start, start + bytes);
+	return start;
+}
+
+static mfn_t table_alloc_early(void)
+{
+	mfn_t mfn = maddr_to_mfn(maddr_make(take_pages(PAGE_SIZE, PAGE_SIZE)));
+
+	memset(hw_frame_map(mfn), 0, PAGE_SIZE);
+	return mfn;
+}
+
+static mfn_t table_alloc_late(void)
+{
+	return frame_alloc(0, FRAME_ZERO);
+}
+
+static void image_map(void)
+{
+	const struct {
+		const char *start, *end;
+		u64 flags;
+	} parts[] = {
+		{ image_start, text_end, MAP_TEXT },
+		{ text_end, rodata_end, MAP_RODATA },
+		{ rodata_end, symbols_start, MAP_DATA },
+		{ symbols_start, bss_start, MAP_RODATA },
+		{ bss_start, image_end, MAP_DATA },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		for (u64 va = (u64)parts[i].start; va < (u64)parts[i].end; va += PAGE_SIZE)
+			paging_map(va, va - LAYOUT_IMAGE, PAGE_SIZE, parts[i].flags);
+}
+
+/* Backs [va, va + bytes) with fresh pages where nothing is mapped yet; va2 shows the same, if not 0. */
+static void back(u64 va, u64 bytes, int fill, u64 va2, u64 flags2)
+{
+	u64 end = ROUND_UP(va + bytes, PAGE_SIZE), there;
+
+	va2 -= va & (PAGE_SIZE - 1);
+	for (va = ROUND_DOWN(va, PAGE_SIZE); va < end;) {
+		u64 size = (va & (BIT(21) - 1)) == 0 && end - va >= BIT(21) ? BIT(21) : PAGE_SIZE, paddr;
+
+		if (!paging_lookup(va, &there)) {
+			paddr = take_pages(size, size);
+			memset((void *)(LAYOUT_DIRECT + paddr), fill, size);
+			paging_map(va, paddr, size, MAP_DATA);
+			if (flags2 != 0)
+				paging_map(va2, paddr, size, flags2);
+		} else {
+			size = PAGE_SIZE;
+		}
+		va += size;
+		va2 += size;
+	}
+}
+
+bool hw_frame_is_ram(mfn_t mfn)
+{
+	u64 m = mfn_num(mfn);
+
+	return m < hw_frame_max && (ram_bitmap[m / 64] & BIT(m % 64)) != 0;
+}
+
+static void frames_map(u64 start, u64 end)
+{
+	u64 first = start >> PAGE_SHIFT, frames = (end - start) >> PAGE_SHIFT;
+
+	back(LAYOUT_FRAMES + first * sizeof(struct frame), frames * sizeof(struct frame), 0, 0, 0);
+	back(LAYOUT_M2P_RW + first * 8, frames * 8, 0xff, LAYOUT_M2P + first * 8, MAP_RODATA | MAP_USER);
+	for (u64 m = first; m < first + frames; m++) {
+		ram_bitmap[m / 64] |= BIT(m % 64);
+		frame_of(mfn_make(m))->owner = FRAME_OWNER_MICA;
+	}
+}
+
+void boot_memory_map(void)
+{
+	u64 start, end, bytes;
+	unsigned int cursor = 0;
+
+	paging_table_alloc = table_alloc_early;
+	paging_init();
+	image_map();
+	while (e820_next(&boot_host_map, E820_RAM, &cursor, &start, &end)) {
+		end = MIN(end, DIRECT_MAP_MAX);
+		if (start < end)
+			paging_map(LAYOUT_DIRECT + start, start, end - start, MAP_DATA);
+		hw_frame_max = MAX(hw_frame_max, end >> PAGE_SHIFT);
+	}
+	paging_map(LAYOUT_DIRECT, 0, LOW_MEMORY, MAP_DATA);
+	__asm__ volatile("mov %0, %%cr3" : : "r"(paging_root_maddr()) : "memory");
+	alloc_limit = DIRECT_MAP_MAX;
+	bytes = ROUND_UP(hw_frame_max / 8 + 8, PAGE_SIZE);
+	ram_bitmap = (u64 *)(LAYOUT_DIRECT + take_pages(bytes, PAGE_SIZE));
+	memset(ram_bitmap, 0, bytes);
+	for (cursor = 0; e820_next(&boot_host_map, E820_RAM, &cursor, &start, &end);) {
+		start = MAX(start, LOW_MEMORY);
+		end = MIN(end, DIRECT_MAP_MAX);
+		if (start < end)
+			frames_map(start, end);
+	}
+}
+
+void boot_memory_pools(void)
+{
+	unsigned int cursor = 0;
+	u64 start, end;
+
+	while (e820_next(&boot_map, E820_RAM, &cursor, &start, &end))
+		frame_pool_add(maddr_to_mfn(maddr_make(start)), (end - start) >> PAGE_SHIFT);
+	paging_table_alloc = table_alloc_late;
+	for (unsigned int i = 0; i < boot_host_map.count && i < MM_E820_MAX; i++) {
+		const struct e820_entry *entry = &boot_host_map.entry[i];
+
+		mm_host_e820[mm_host_e820_count++] = (struct mm_e820_entry){
+			.addr = entry->start, .size = entry->end - entry->start, .type = entry->type
+		};
+	}
+	log_info("memory: %lu MiB, %lu MiB free", e820_ram_bytes(&boot_host_map) >> 20, frame_free_count() >> 8);
+}
+
+void boot_modules_free(void)
+{
+	for (unsigned int i = 0; i < boot_info.module_count; i++) {
+		u64 start = ROUND_UP(boot_info.module[i].start, PAGE_SIZE);
+		u64 end = ROUND_DOWN(boot_info.module[i].end, PAGE_SIZE);
+
+		if (start < end && start >= LOW_MEMORY)
+			frame_pool_add(maddr_to_mfn(maddr_make(start)), (end - start) >> PAGE_SHIFT);
+	}
+}

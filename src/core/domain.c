@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of domains, their references, and the end of one that cannot go on. Reached from everywhere; calls work bits.
+ * The table has LOCK_RANK_DOMLIST.
+ */
+#include "core/domain.h"
+
+#include <stdarg.h>
+
+#include "core/log.h"
+#include "core/trace.h"
+#include "lib/format.h"
+
+struct domain *idle_domain;
+struct domain *dom0;
+
+static struct lock table_lock = LOCK_INIT(LOCK_RANK_DOMLIST);
+static struct domain *table[DOMID_COUNT]; /* [l] */
+static u32 table_end;			  /* [l] one more than the highest id ever used */
+
+struct domain *domain_get_by_id(domid_t id)
+{
+	struct domain *d = NULL;
+
+	if (id >= DOMID_COUNT)
+		return NULL;
+	lock_acquire(&table_lock);
+	d = table[idx_nospec(id, DOMID_COUNT)];
+	if (d != NULL)
+		domain_get(d);
+	lock_release(&table_lock);
+	return d;
+}
+
+struct domain *domain_get_next(domid_t id)
+{
+	struct domain *d = NULL;
+
+	lock_acquire(&table_lock);
+	for (u32 i = id; i < table_end && d == NULL; i++)
+		d = table[i];
+	if (d != NULL)
+		domain_get(d);
+	lock_release(&table_lock);
+	return d;
+}
+
+void domain_get(struct domain *d)
+{
+	(void)atomic_add(&d->refs, 1);
+}
+
+void domain_put(struct domain *d)
+{
+	if (atomic_sub(&d->refs, 1) == 0)
+		work_raise(cpu_id(), WORK_REAP);
+}
+
+int domain_list_add(struct domain *d)
+{
+	int rc = 0;
+
+	if (d->id >= DOMID_COUNT)
+		return err(EINVAL);
+	lock_acquire(&table_lock);
+	if (table[d->id] != NULL) {
+		rc = err(EEXIST);
+	} else {
+		table[d->id] = d;
+		table_end = MAX(table_end, (u32)d->id + 1);
+	}
+	lock_release(&table_lock);
+	return rc;
+}
+
+void domain_list_remove(struct domain *d)
+{
+	lock_acquire(&table_lock);
+	table[d->id] = NULL;
+	lock_release(&table_lock);
+}
+
+void domain_crash(struct domain *d, const char *format, ...)
+{
+	struct vcpu *v;
+	va_list args;
+
+	if (atomic_exchange(&d->is_crashed, true))
+		return;
+	va_start(args, format);
+	(void)format_vprint(d->crash_reason, sizeof(d->crash_reason), format, args);
+	va_end(args);
+	trace(TRACE_CRASH, d->id, 0, d->crash_reason);
+	log_error("d%u crashed: %s", d->id, d->crash_reason);
+	for_each_vcpu(d, v)
+		work_raise(atomic_load(&v->cpu), WORK_CRASH);
+	/* Whoever called this for a domain that does not run here: the end is seen to by the exit loop of this CPU. */
+	work_raise(cpu_id(), WORK_CRASH);
+}

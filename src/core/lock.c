@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ticket locks with ranks. Reached from everywhere; calls only the seam. Debug builds keep the ranks that each CPU holds
+ * and stop on a wrong order.
+ */
+#include "core/lock.h"
+
+#include "core/atomic.h"
+#include "core/cpu.h"
+#include "core/err.h"
+
+#ifndef MICA_DEBUG
+#define MICA_DEBUG 0
+#endif
+
+static u64 ranks_held[CPU_MAX]; /* a bit for each rank; this CPU's alone */
+
+static void rank_enter(const struct lock *lock)
+{
+	u64 *held = &ranks_held[cpu_id()];
+
+	if (!MICA_DEBUG)
+		return;
+	BUG_ON(*held >> lock->rank);
+	*held |= BIT(lock->rank);
+}
+
+static void rank_leave(const struct lock *lock)
+{
+	if (MICA_DEBUG)
+		ranks_held[cpu_id()] &= ~BIT(lock->rank);
+}
+
+void lock_init(struct lock *lock, enum lock_rank rank)
+{
+	*lock = (struct lock){ .rank = (u16)rank };
+}
+
+void lock_acquire(struct lock *lock)
+{
+	u16 ticket = (u16)(atomic_add(&lock->next, 1) - 1);
+
+	while (atomic_load(&lock->owner) != ticket) /* pairs with lock_release() */
+		hw_relax();
+	rank_enter(lock);
+	lock->cpu = (u16)(cpu_id() + 1);
+}
+
+bool lock_try(struct lock *lock)
+{
+	u16 owner = atomic_load(&lock->owner);
+	u16 expected = owner;
+
+	if (!atomic_cmpxchg(&lock->next, &expected, (u16)(owner + 1)))
+		return false;
+	if (MICA_DEBUG)
+		ranks_held[cpu_id()] |= BIT(lock->rank);
+	lock->cpu = (u16)(cpu_id() + 1);
+	return true;
+}
+
+void lock_release(struct lock *lock)
+{
+	rank_leave(lock);
+	lock->cpu = 0;
+	atomic_store(&lock->owner, (u16)(lock->owner + 1));
+}
+
+u64 lock_acquire_irq(struct lock *lock)
+{
+	u64 flags = hw_irq_save();
+
+	lock_acquire(lock);
+	return flags;
+}
+
+void lock_release_irq(struct lock *lock, u64 flags)
+{
+	lock_release(lock);
+	hw_irq_restore(flags);
+}
+
+bool lock_is_held(const struct lock *lock)
+{
+	return atomic_load(&lock->next) != atomic_load(&lock->owner);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The audit of everything: mm recomputes what page tables hold, this adds what other modules hold (descriptor tables,
+ * registered vcpu_info), events check themselves. Reached from a serial key and from tests through it. The machine is quiet
+ * meanwhile: all domains are paused but for the vCPU that runs here.
+ */
+#include "core/log.h"
+#include "domain/domain.h"
+#include "evtchn/evtchn.h"
+#include "mm/mm.h"
+#include "pv/pv.h"
+#include "sched/sched.h"
+
+static void pv_add(const struct vcpu *v)
+{
+	u32 gdt_pages = ROUND_UP(v->pv->gdt_entries, 512u) / 512;
+
+	for (u32 i = 0; i < gdt_pages; i++)
+		audit_add(mfn_make(v->pv->gdt_mfns[i]), true);
+	for (u32 i = 0; i < v->pv->ldt_pages; i++)
+		audit_add(mfn_make(v->pv->ldt_mfns[i]), true);
+	if (!mfn_is_none(v->info_mfn))
+		audit_add(v->info_mfn, true);
+}
+
+static void quiet(struct domain *d, bool begin)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v) {
+		if (v == hw_this_cpu()->current)
+			continue;
+		if (begin)
+			vcpu_pause(v);
+		else
+			vcpu_unpause(v);
+	}
+}
+
+unsigned int domain_audit(void)
+{
+	struct vcpu *v;
+	unsigned int findings;
+
+	if (dom0 == NULL)
+		return 0;
+	quiet(dom0, true);
+	if (audit_begin() != 0) {
+		quiet(dom0, false);
+		log_warning("audit: no memory for it");
+		return 0;
+	}
+	for_each_vcpu(dom0, v)
+		pv_add(v);
+	findings = audit_finish() + evtchn_audit(dom0);
+	quiet(dom0, false);
+	return findings;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a domain: made, shut down, crashed, taken apart; and Domain 0, which boot makes. Reached from boot/, entry/
+ * and hcall/; calls every module that keeps state for a domain. Lock: a domain's own (LOCK_RANK_DOMAIN).
+ */
+#ifndef DOMAIN_DOMAIN_H
+#define DOMAIN_DOMAIN_H
+
+#include "core/domain.h"
+#include "image/elf.h"
+
+/* The idle domain and a CPU's idle vCPU. Panic when there is no memory. */
+void domain_idle_init(void);
+struct vcpu *domain_idle_vcpu(unsigned int cpu);
+
+/*
+ * A PV domain with vcpu_count vCPUs, all down, and no memory but the shared info page. NULL with *rc: -EEXIST, -EINVAL,
+ * -ENOMEM. Not on the list of domains yet.
+ */
+struct domain *domain_create(domid_t id, u32 vcpu_count, u64 pages_max, bool is_privileged, int *rc);
+
+/* SCHEDOP_shutdown and the like: SHUTDOWN_*. For Domain 0 the machine follows. */
+void domain_shutdown(struct domain *d, u8 reason);
+/* Work of the exit loop: domains that crashed; domains without references; an NMI. */
+void domain_crash_finish(struct domain *d);
+void domain_reap(void);
+void domain_nmi_raise(void);
+
+/* Recomputes every reference that is held in the machine (quiet: the caller's CPU alone runs); findings. */
+unsigned int domain_audit(void);
+
+struct dom0_plan {
+	struct elf_image *kernel;
+	const char *cmdline;
+	u64 initrd_start, initrd_end; /* machine addresses; equal: none */
+	u64 bytes, bytes_max;	      /* memory */
+	u32 vcpu_count;
+	u64 rsdp;
+	const void *video;	/* struct dom0_vga_console_info, or NULL */
+	size_t video_bytes;
+};
+/* Builds Domain 0 and lets it run (dom0 is set). Panics with one clear line when it cannot. */
+void domain_dom0_build(const struct dom0_plan *plan);
+
+extern bool opt_noreboot;
+
+/* console.c: typed characters, for CONSOLEIO_read. */
+void domain_console_init(void);
+size_t domain_console_read(char *buf, size_t len);
+/* Called for each key while keys are Mica's; set by boot to debug's. */
+extern void (*domain_console_key)(char key);
+
+#endif

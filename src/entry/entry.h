@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hinge between guests and Mica: traps come in, the one exit loop decides what runs next, switch.c loads it. Reached
+ * from the stubs and from boot/; calls everything. `current` is known here and in hcall/ only.
+ */
+#ifndef ENTRY_ENTRY_H
+#define ENTRY_ENTRY_H
+
+#include "core/domain.h"
+#include "hw/cpu.h"
+
+static inline struct vcpu *current_vcpu(void)
+{
+	return hw_this_cpu()->current;
+}
+
+/* Makes this CPU able to take traps (alias, GDT, TSS, IDT, MSRs). struct cpu's id and apic_id are set. */
+void entry_cpu_init(void);
+/* Leaves boot code behind: the idle vCPU runs on this CPU, from now on whatever the scheduler chooses. */
+NORETURN void entry_run(void);
+
+/* run.c: does all work that is raised and returns, interrupts off, when the current guest's registers may be resumed. */
+void run_exit(void);
+/* switch.c: interrupts off. */
+void switch_to(struct vcpu *prev, struct vcpu *next);
+/* work.c: everything in the set of raised bits but WORK_SCHEDULE; interrupts on. */
+void work_handle(u64 bits);
+/* trap.c: a vector 0x20..0xff, interrupts off. */
+void entry_interrupt(unsigned int vector);
+
+#endif

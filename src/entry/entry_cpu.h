@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the entry stubs know of their CPU: one page just behind the shared entry text, at each CPU's alias of it, so that
+ * stubs reach it relative to RIP. Written by entry/cpu.c at start and by switch.c. No lock: its CPU's alone.
+ */
+#ifndef ENTRY_ENTRY_CPU_H
+#define ENTRY_ENTRY_CPU_H
+
+#include "hw/regs.h"
+#include "lib/types.h"
+
+struct entry_cpu {
+	u64 rsp;   /* scratch: the guest's stack pointer at SYSCALL */
+	u64 v;	   /* V: end of the running vCPU's register frame; equals TSS.rsp0 */
+	u64 stack; /* top of this CPU's stack */
+	void (*trap_guest)(void);
+	void (*trap_own)(struct regs *regs);
+	u64 (*trap_ist)(struct regs *regs);
+};
+
+/* Vectors above the hardware's, in regs.vector. */
+#define VECTOR_IRET_FAULT 0x102
+
+#define IST_NMI 1
+#define IST_MC 2
+#define IST_DF 3
+#define IST_DB 4
+
+/* Prepares this CPU's entry alias, GDT, TSS, IDT, and system-call registers. Runs on that CPU, early. */
+void entry_cpu_init(void);
+
+#endif

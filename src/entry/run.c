@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one exit loop: all work is done, then either a guest's registers are resumed or this CPU halts. Reached at the end
+ * of every trap from a guest and once from boot; calls work handlers, the scheduler and pv. No lock.
+ */
+#include "entry/entry.h"
+#include "hw/cpu.h"
+#include "pv/pv.h"
+#include "sched/sched.h"
+
+static void reschedule(void)
+{
+	struct vcpu *prev = current_vcpu();
+	struct vcpu *next = sched_choose(cpu_id());
+
+	if (next != prev)
+		switch_to(prev, next);
+}
+
+/* Interrupts off. HLT takes effect with STI's shadow: an interrupt that comes now ends it. */
+static void idle(void)
+{
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void run_exit(void)
+{
+	for (;;) {
+		struct vcpu *v;
+		u64 work;
+
+		hw_irq_disable();
+		work = work_take(); /* pairs with work_raise() */
+		if ((work & ~BIT(WORK_SCHEDULE)) != 0) {
+			hw_irq_enable();
+			work_handle(work & ~BIT(WORK_SCHEDULE));
+			hw_irq_disable();
+		}
+		if ((work & BIT(WORK_SCHEDULE)) != 0)
+			reschedule();
+		if (work != 0)
+			continue;
+		v = current_vcpu();
+		if (v->is_idle) {
+			idle();
+			continue;
+		}
+		if (!pv_events_wanted(v))
+			return;
+		hw_irq_enable();
+		pv_events_deliver(v);
+	}
+}

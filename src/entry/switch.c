@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From one vCPU to another: state out, state in, V moved. An idle CPU holds nobody's root. Reached from the exit loop with
+ * interrupts off; calls pv and sched. No lock.
+ */
+#include "core/trace.h"
+#include "entry/entry.h"
+#include "entry/entry_cpu.h"
+#include "hw/asm.h"
+#include "hw/paging.h"
+#include "mm/mm.h"
+#include "pv/pv.h"
+#include "sched/sched.h"
+#include "time/time.h"
+
+struct tss_head {
+	u32 reserved;
+	u64 rsp0;
+} PACKED;
+
+static void v_set(u64 va)
+{
+	struct cpu *cpu = hw_this_cpu();
+
+	((struct entry_cpu *)cpu->entry)->v = va;
+	((struct tss_head *)cpu->tss)->rsp0 = va;
+}
+
+/* Areas that the guest registered by its kernel's addresses: written with its kernel's root, v's mode whatever it is. */
+static void areas_publish(struct vcpu *v)
+{
+	bool is_user = v->pv->mode == PV_USER;
+
+	if (!sched_runstate_wanted(v) && !time_vcpu_publish_wanted(v))
+		return;
+	if (is_user)
+		hw_cr3_write(mfn_num(v->mm->root_kernel) << PAGE_SHIFT);
+	sched_runstate_publish(v);
+	time_vcpu_publish(v);
+	if (is_user)
+		hw_cr3_write(mfn_num(v->mm->root_user) << PAGE_SHIFT);
+}
+
+void switch_to(struct vcpu *prev, struct vcpu *next)
+{
+	struct cpu *cpu = hw_this_cpu();
+
+	trace(TRACE_SWITCH, (u64)next->domain->id << 16 | next->id, (u64)prev->domain->id << 16 | prev->id, NULL);
+	if (!prev->is_idle) {
+		areas_publish(prev);
+		pv_state_save(prev);
+	}
+	cpu->current = next;
+	if (!prev->is_idle && next->domain != prev->domain) {
+		/* Nothing of prev's domain stays in this CPU: it need not be asked for flushes any more. */
+		hw_cr3_write(paging_root_maddr());
+		flush_local();
+		cpumask_clear(&prev->domain->dirty_cpus, cpu->id);
+	}
+	if (!next->is_idle) {
+		cpumask_set(&next->domain->dirty_cpus, cpu->id); /* before the root is loaded; pairs with flush_domain() */
+		v_set(pv_entry_va(next));
+		pv_state_load(next);
+		time_vcpu_update(next);
+		areas_publish(next);
+	}
+	sched_switched(prev, next);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Traps: what the stubs call. From a guest (entry_trap_guest): exceptions are fixed, emulated or bounced, system calls
+ * dispatched, interrupts served; then the exit loop. From Mica itself (entry_trap_own): interrupts, and faults that the
+ * exception table expects. On IST stacks (entry_trap_ist): NMI, #MC, #DF, #DB. No lock.
+ */
+#include "core/err.h"
+#include "core/log.h"
+#include "core/trace.h"
+#include "debug/debug.h"
+#include "entry/entry.h"
+#include "entry/entry_cpu.h"
+#include "hcall/hcall.h"
+#include "hw/asm.h"
+#include "hw/lapic.h"
+#include "hw/vectors.h"
+#include "irq/irq.h"
+#include "pv/pv.h"
+#include "time/time.h"
+
+#define EXCEPTION_DB 1
+#define EXCEPTION_NMI 2
+#define EXCEPTION_UD 6
+#define EXCEPTION_NM 7
+#define EXCEPTION_DF 8
+#define EXCEPTION_GP 13
+#define EXCEPTION_PF 14
+#define EXCEPTION_MC 18
+#define EXCEPTION_COUNT 32
+#define INT80 0x80
+
+void entry_trap_guest(void);
+void entry_trap_own(struct regs *regs);
+u64 entry_trap_ist(struct regs *regs);
+
+void entry_interrupt(unsigned int vector)
+{
+	switch (vector) {
+	case VECTOR_IPI_WORK:
+		hw_lapic_eoi();
+		break;
+	case VECTOR_IPI_FLUSH:
+		hw_lapic_eoi();
+		hw_flush_poll();
+		break;
+	case VECTOR_IPI_STOP:
+		hw_lapic_eoi();
+		debug_cpu_stop();
+	case VECTOR_TIMER:
+		hw_lapic_eoi();
+		time_interrupt();
+		break;
+	case VECTOR_ERROR:
+		hw_lapic_error();
+		hw_lapic_eoi();
+		break;
+	case VECTOR_SPURIOUS:
+		break;
+	default:
+		irq_dispatch((u8)vector);
+		break;
+	}
+}
+
+/* int n from ring 3 without a gate that allows it: #GP names the vector; the guest's own table decides. */
+static bool software_interrupt(struct vcpu *v, struct regs *regs)
+{
+	u32 vector = regs->error_code >> 3;
+	const struct trap_info *trap;
+
+	if ((regs->error_code & 7) != 2 || vector > 255)
+		return false;
+	trap = &v->pv->traps[idx_nospec(vector, 256)];
+	if (trap->address == 0 || (v->pv->mode == PV_USER && (trap->flags & 3) != 3))
+		return false;
+	regs->rip += 2;
+	pv_trap_inject(v, vector, 0);
+	return true;
+}
+
+static void general_protection(struct vcpu *v, struct regs *regs)
+{
+	if (software_interrupt(v, regs))
+		return;
+	if (regs->error_code == 0 && pv_privileged_emulate(v))
+		return;
+	pv_trap_inject(v, EXCEPTION_GP, regs->error_code);
+}
+
+static void page_fault(struct vcpu *v, struct regs *regs, u64 cr2)
+{
+	if (pv_page_fault_fix(v, cr2, regs->error_code))
+		return;
+	pv_page_fault_inject(v, cr2, regs->error_code);
+}
+
+static void exception(struct vcpu *v, struct regs *regs, u64 cr2)
+{
+	switch (regs->vector) {
+	case EXCEPTION_DB:
+		pv_debug_exception(v);
+		break;
+	case EXCEPTION_UD:
+		if (!pv_invalid_op_emulate(v))
+			pv_trap_inject(v, EXCEPTION_UD, 0);
+		break;
+	case EXCEPTION_NM:
+		pv_device_not_available(v);
+		break;
+	case EXCEPTION_GP:
+		general_protection(v, regs);
+		break;
+	case EXCEPTION_PF:
+		page_fault(v, regs, cr2);
+		break;
+	default:
+		pv_trap_inject(v, regs->vector, regs->error_code);
+		break;
+	}
+}
+
+void entry_trap_guest(void)
+{
+	struct vcpu *v = current_vcpu();
+	struct regs *regs = v->pv->regs;
+	u64 cr2;
+
+	switch (regs->vector) {
+	case VECTOR_SYSCALL:
+		hw_irq_enable();
+		if (v->pv->mode == PV_KERNEL)
+			hcall_dispatch(v);
+		else
+			pv_syscall_deliver(v, false);
+		break;
+	case VECTOR_SYSCALL32:
+		hw_irq_enable();
+		pv_syscall_deliver(v, true);
+		break;
+	case VECTOR_IRET_FAULT:
+		hw_irq_enable();
+		pv_failsafe_deliver(v);
+		break;
+	case INT80:
+		hw_irq_enable();
+		pv_trap_inject(v, INT80, 0);
+		break;
+	default:
+		if (regs->vector >= EXCEPTION_COUNT) {
+			entry_interrupt(regs->vector);
+			break;
+		}
+		cr2 = regs->vector == EXCEPTION_PF ? hw_cr2_read() : 0;
+		hw_irq_enable();
+		exception(v, regs, cr2);
+		break;
+	}
+	run_exit();
+}
+
+struct extable_entry {
+	u64 at, to;
+};
+extern const struct extable_entry extable_start[], extable_end[];
+
+static bool extable_fix(struct regs *regs)
+{
+	for (const struct extable_entry *entry = extable_start; entry < extable_end; entry++)
+		if (entry->at == regs->rip) {
+			regs->rip = entry->to;
+			return true;
+		}
+	return false;
+}
+
+void entry_trap_own(struct regs *regs)
+{
+	if (regs->vector >= EXCEPTION_COUNT) {
+		entry_interrupt(regs->vector);
+		return;
+	}
+	if (!extable_fix(regs))
+		debug_fatal_trap(regs);
+}
+
+/* NMI: a bit and an interrupt to ourselves; what is to be done is done from the exit loop. */
+static void nmi(void)
+{
+	work_raise(cpu_id(), WORK_NMI);
+	hw_lapic_send(hw_this_cpu()->apic_id, VECTOR_IPI_WORK);
+}
+
+u64 entry_trap_ist(struct regs *regs)
+{
+	bool is_guest = (regs->cs & 3) != 0;
+
+	switch (regs->vector) {
+	case EXCEPTION_NMI:
+		nmi();
+		return 0;
+	case EXCEPTION_DB:
+		if (!is_guest) { /* MOV SS; SYSCALL: dropped (SECURITY-CASES 260) */
+			hw_dr6_write(0xffff0ff0);
+			regs->rflags &= ~(u64)RFLAGS_TF;
+			return 0;
+		}
+		*current_vcpu()->pv->regs = *regs;
+		return 1;
+	case EXCEPTION_MC:
+	default:
+		debug_fatal_trap(regs);
+	}
+}

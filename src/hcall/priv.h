@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside hcall/: the table's rows. No lock. */
+#ifndef HCALL_PRIV_H
+#define HCALL_PRIV_H
+
+#include "hcall/hcall.h"
+
+#define HCALL_COUNT 64
+
+struct hcall_row {
+	hcall_fn fn;
+	const char *name;
+};
+
+extern const struct hcall_row hcall_table[HCALL_COUNT];
+
+/* Calls the handler; -ENOSYS when there is none. */
+int hcall_call(struct vcpu *v, u64 number, struct hcall_args *args);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* What the CPU has, of what Mica uses. Reached from boot/ once; asks CPUID. No lock. */
+#include "hw/features.h"
+
+#include "hw/asm.h"
+#include "lib/string.h"
+
+struct hw_features hw_features;
+
+static void brand_read(void)
+{
+	if (hw_cpuid(0x80000000, 0).a < 0x80000004)
+		return;
+	for (u32 i = 0; i < 3; i++) {
+		struct cpuid_regs r = hw_cpuid(0x80000002 + i, 0);
+
+		memcpy(hw_features.brand + 16 * i, &r, 16);
+	}
+}
+
+static void xsave_read(u32 ecx)
+{
+	struct cpuid_regs r;
+
+	hw_features.xsave_bytes = 512;
+	if ((ecx & BIT(26)) == 0)
+		return;
+	r = hw_cpuid(0xd, 0);
+	/* x87, SSE, AVX, AVX-512: what Mica offers. PKRU and the rest stay off. */
+	hw_features.xcr0 = (r.a | (u64)r.d << 32) & 0xe7;
+	if ((hw_features.xcr0 & 4) == 0)
+		hw_features.xcr0 &= 3;
+	hw_features.cr4_extra |= CR4_OSXSAVE;
+	hw_cr4_write(hw_cr4_read() | CR4_OSXSAVE);
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)hw_features.xcr0), "d"(0));
+	hw_features.xsave_bytes = hw_cpuid(0xd, 0).b;
+	hw_features.has_xsaveopt = (hw_cpuid(0xd, 1).a & 1) != 0;
+}
+
+void hw_features_init(void)
+{
+	struct cpuid_regs base = hw_cpuid(0, 0), one = hw_cpuid(1, 0), seven = { 0, 0, 0, 0 };
+
+	if (base.a >= 7)
+		seven = hw_cpuid(7, 0);
+	hw_features.is_intel = base.b == 0x756e6547;
+	hw_features.has_smep = (seven.b & BIT(7)) != 0;
+	hw_features.has_smap = (seven.b & BIT(20)) != 0;
+	hw_features.has_invpcid = (seven.b & BIT(10)) != 0;
+	hw_features.has_pcid = (one.c & BIT(17)) != 0;
+	hw_features.has_x2apic = (one.c & BIT(21)) != 0;
+	if (hw_cpuid(0x80000000, 0).a >= 0x80000007)
+		hw_features.has_invariant_tsc = (hw_cpuid(0x80000007, 0).d & BIT(8)) != 0;
+	if (hw_features.has_smep)
+		hw_features.cr4_extra |= CR4_SMEP;
+	if ((seven.c & BIT(2)) != 0)
+		hw_features.cr4_extra |= CR4_UMIP;
+	if ((seven.b & BIT(0)) != 0)
+		hw_features.cr4_extra |= CR4_FSGSBASE;
+	brand_read();
+	xsave_read(one.c);
+}

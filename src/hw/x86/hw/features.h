@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What this machine's CPUs have, of what Mica uses. Found once at boot (features.c). No lock. */
+#ifndef HW_FEATURES_H
+#define HW_FEATURES_H
+
+#include "lib/types.h"
+
+struct hw_features {
+	u64 cr4_extra;	   /* optional bits of CR4 to be set on each CPU */
+	u64 xcr0;	   /* every state component that Mica switches; 0: FXSAVE only */
+	u32 xsave_bytes;   /* of a save area with these */
+	bool has_xsaveopt;
+	bool has_smap, has_smep, has_invpcid, has_pcid, has_x2apic;
+	bool has_invariant_tsc;
+	bool is_intel;
+	char brand[49];
+};
+
+extern struct hw_features hw_features; /* [c] */
+
+void hw_features_init(void);
+/* Turns SMAP on where it works: patches the sites of CLAC and STAC. Boot CPU, before the others start. */
+void hw_smap_patch(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Seam: what boot tells the IPI code. No lock. */
+#ifndef HW_IPI_H
+#define HW_IPI_H
+
+#include "core/cpu.h"
+
+extern u32 hw_cpu_apic_id[CPU_MAX]; /* [c] after boot */
+/* Does what a flush request says on this CPU; mm's, set by boot. */
+extern void (*hw_flush_answer)(unsigned int kind, u64 va);
+
+#endif

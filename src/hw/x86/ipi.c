@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupts between CPUs, and the flush mailbox: one request at a time (LOCK_RANK_FLUSH), each CPU asked answers by clearing
+ * its bit, from the IPI or from any loop in which it waits (hw_relax). Reached from core and mm.
+ */
+#include "core/cpu.h"
+#include "core/lock.h"
+#include "hw/asm.h"
+#include "hw/flush.h"
+#include "hw/ipi.h"
+#include "hw/lapic.h"
+#include "hw/mem.h"
+#include "hw/vectors.h"
+
+u32 hw_cpu_apic_id[CPU_MAX];
+void (*hw_flush_answer)(unsigned int kind, u64 va);
+
+static struct lock flush_lock = LOCK_INIT(LOCK_RANK_FLUSH);
+static struct {
+	struct cpumask waiting; /* [a] who has not answered */
+	unsigned int kind;	/* [l] */
+	u64 va;			/* [l] */
+} mailbox;
+
+void hw_ipi_send(unsigned int cpu, enum ipi ipi)
+{
+	static const u8 vectors[IPI_COUNT] = {
+		[IPI_WORK] = VECTOR_IPI_WORK, [IPI_FLUSH] = VECTOR_IPI_FLUSH, [IPI_STOP] = VECTOR_IPI_STOP
+	};
+
+	hw_lapic_send(hw_cpu_apic_id[cpu], vectors[ipi]);
+}
+
+void hw_flush_poll(void)
+{
+	unsigned int cpu = hw_cpu_id();
+
+	if (!cpumask_test(&mailbox.waiting, cpu)) /* pairs with hw_flush_mask() */
+		return;
+	hw_flush_answer(mailbox.kind, mailbox.va);
+	cpumask_clear(&mailbox.waiting, cpu);
+}
+
+static bool is_answered(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(mailbox.waiting.bits); i++)
+		if (atomic_load(&mailbox.waiting.bits[i]) != 0)
+			return false;
+	return true;
+}
+
+void hw_flush_mask(const struct cpumask *mask, unsigned int kind, u64 va)
+{
+	unsigned int self;
+
+	lock_acquire(&flush_lock);
+	self = hw_cpu_id();
+	mailbox.kind = kind;
+	mailbox.va = va;
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+		if (cpu != self && cpumask_test(mask, cpu)) {
+			cpumask_set(&mailbox.waiting, cpu);
+			hw_ipi_send(cpu, IPI_FLUSH);
+		}
+	if (cpumask_test(mask, self))
+		hw_flush_answer(kind, va);
+	while (!is_answered())
+		__asm__ volatile("pause");
+	lock_release(&flush_lock);
+}
+
+void hw_flush_tlb_local(void)
+{
+	u64 cr4 = hw_cr4_read();
+
+	hw_cr4_write(cr4 & ~CR4_PGE);
+	hw_cr4_write(cr4);
+}
+
+void hw_flush_tlb_va_local(u64 va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+void hw_flush_cache_local(void)
+{
+	__asm__ volatile("wbinvd" : : : "memory");
+}
+
+void hw_flush_frame_cache(mfn_t mfn)
+{
+	const char *line = hw_frame_map(mfn);
+
+	for (size_t at = 0; at < PAGE_SIZE; at += 64)
+		__asm__ volatile("clflush (%0)" : : "r"(line + at) : "memory");
+}
+
+bool hw_preempt_wanted(void)
+{
+	return work_is_raised();
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptor tables. A guest's GDT and LDT pages are its own frames, typed as descriptor pages (every descriptor judged, so
+ * that none gives ring 0), mapped read-only in the vCPU's window of the per-domain area, where the CPU reads them. Reached
+ * from hcall/; calls mm. No lock: the vCPU is the one that runs, or does not run.
+ */
+#include "core/log.h"
+#include "hw/asm.h"
+#include "hw/flush.h"
+#include "hw/mem.h"
+#include "hw/paging.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "pv/priv.h"
+
+#define WINDOW_LDT (PERDOMAIN_LDT >> PAGE_SHIFT)
+#define DESCRIPTORS_IN_PAGE 512u
+#define MICA_LDT 0xe050
+
+static u64 window_entry(u64 mfn)
+{
+	return mfn << PAGE_SHIFT | (MAP_RODATA & ~MAP_GLOBAL);
+}
+
+static void window_flush(const struct vcpu *v, unsigned int page)
+{
+	if (atomic_load(&v->is_running))
+		hw_flush_tlb_va_local(LAYOUT_PERDOMAIN + (u64)v->id * PERDOMAIN_VCPU_STRIDE + (u64)page * PAGE_SIZE);
+}
+
+void pv_gdt_put(struct vcpu *v)
+{
+	u32 pages = ROUND_UP(v->pv->gdt_entries, DESCRIPTORS_IN_PAGE) / DESCRIPTORS_IN_PAGE;
+
+	for (u32 i = 0; i < pages; i++) {
+		v->pv->window[i] = 0;
+		window_flush(v, i);
+		frame_type_put(mfn_make(v->pv->gdt_mfns[i]));
+	}
+	v->pv->gdt_entries = 0;
+}
+
+int pv_gdt_set(struct vcpu *v, const u64 *mfns, u32 entries)
+{
+	u32 pages = ROUND_UP(entries, DESCRIPTORS_IN_PAGE) / DESCRIPTORS_IN_PAGE, i;
+	int rc = 0;
+
+	if (entries > FIRST_RESERVED_GDT_ENTRY)
+		return err(EINVAL);
+	for (i = 0; i < pages; i++) {
+		rc = frame_type_get(mfn_make(mfns[i]), v->domain, FRAME_DESC);
+		if (rc != 0)
+			goto undo;
+	}
+	pv_gdt_put(v);
+	for (i = 0; i < pages; i++) {
+		v->pv->gdt_mfns[i] = mfns[i];
+		v->pv->window[i] = window_entry(mfns[i]);
+		window_flush(v, i);
+	}
+	v->pv->gdt_entries = entries;
+	return 0;
+undo:
+	while (i-- > 0)
+		frame_type_put(mfn_make(mfns[i]));
+	return rc;
+}
+
+void pv_ldt_put(struct vcpu *v)
+{
+	for (u32 i = 0; i < v->pv->ldt_pages; i++) {
+		v->pv->window[WINDOW_LDT + i] = 0;
+		window_flush(v, (unsigned int)WINDOW_LDT + i);
+		frame_type_put(mfn_make(v->pv->ldt_mfns[i]));
+	}
+	v->pv->ldt_pages = 0;
+	v->pv->ldt_entries = 0;
+	v->pv->ldt_va = 0;
+}
+
+/* The LDT's descriptor lies in this CPU's own page of the GDT. */
+void pv_ldt_load(struct vcpu *v)
+{
+	u64 *at = &hw_this_cpu()->gdt[(MICA_LDT >> 3) - FIRST_RESERVED_GDT_ENTRY];
+	u64 base = LAYOUT_PERDOMAIN + (u64)v->id * PERDOMAIN_VCPU_STRIDE + PERDOMAIN_LDT;
+	u64 limit = (u64)v->pv->ldt_entries * 8 - 1;
+
+	if (v->pv->ldt_entries == 0) {
+		hw_lldt(0);
+		return;
+	}
+	at[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | 0x82ull << 40 | (base >> 24 & 0xff) << 56;
+	at[1] = base >> 32;
+	hw_lldt(MICA_LDT);
+}
+
+static int ldt_page_get(struct vcpu *v, u64 va, u64 *mfn)
+{
+	struct walk walk;
+
+	if (walk_guest(v, va, &walk) != 0)
+		return err(EINVAL);
+	*mfn = mfn_num(pte_mfn(walk.entry[1]));
+	return frame_type_get(mfn_make(*mfn), v->domain, FRAME_DESC);
+}
+
+int pv_ldt_set(struct vcpu *v, u64 va, u32 entries)
+{
+	u32 pages = ROUND_UP(entries, DESCRIPTORS_IN_PAGE) / DESCRIPTORS_IN_PAGE, i;
+	u64 mfns[PV_LDT_PAGES_MAX];
+	int rc = 0;
+
+	if (entries > PV_LDT_ENTRIES_MAX || (va & (PAGE_SIZE - 1)) != 0)
+		return err(EINVAL);
+	for (i = 0; i < pages; i++) {
+		rc = ldt_page_get(v, va + i * PAGE_SIZE, &mfns[i]);
+		if (rc != 0)
+			goto undo;
+	}
+	pv_ldt_put(v);
+	for (i = 0; i < pages; i++) {
+		v->pv->ldt_mfns[i] = mfns[i];
+		v->pv->window[WINDOW_LDT + i] = window_entry(mfns[i]);
+		window_flush(v, (unsigned int)WINDOW_LDT + i);
+	}
+	v->pv->ldt_pages = pages;
+	v->pv->ldt_entries = entries;
+	v->pv->ldt_va = va;
+	if (atomic_load(&v->is_running))
+		pv_ldt_load(v);
+	return 0;
+undo:
+	while (i-- > 0)
+		frame_type_put(mfn_make(mfns[i]));
+	return rc;
+}
+
+/* HYPERVISOR_update_descriptor: one descriptor anywhere in the guest's memory, in a descriptor page or in a plain one. */
+int pv_descriptor_update(struct vcpu *v, u64 maddr, u64 descriptor)
+{
+	mfn_t mfn = maddr_to_mfn(maddr_make(maddr));
+	enum frame_type type;
+	u64 word, *at;
+	int rc;
+
+	if ((maddr & 7) != 0 || !desc_judge(&descriptor))
+		return err(EINVAL);
+	rc = frame_get(mfn, v->domain);
+	if (rc != 0)
+		return rc;
+	word = atomic_load(&frame_of(mfn)->word);
+	type = frame_word_typed(word) != 0 && frame_word_type(word) == FRAME_DESC ? FRAME_DESC : FRAME_WRITABLE;
+	rc = frame_type_get(mfn, v->domain, type);
+	if (rc == 0) {
+		at = (u64 *)hw_frame_map(mfn) + (maddr & (PAGE_SIZE - 1)) / 8;
+		atomic_store(at, descriptor);
+		frame_type_put(mfn);
+	}
+	frame_put(mfn);
+	return rc;
+}

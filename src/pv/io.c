@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * I/O ports. Two questions: may this code (guest kernel, or user by IOPL or bitmap), and may this domain? What the domain
+ * may not reads as all ones, and writes vanish, as if nothing were there. PCI configuration ports are mediated.
+ * Reached from priv.c and hcall/; calls irq/pci. No lock of its own.
+ */
+#include "core/log.h"
+#include "hw/io.h"
+#include "hw/mem.h"
+#include "irq/irq.h"
+#include "lib/rangeset.h"
+#include "mm/mm.h"
+#include "pv/priv.h"
+
+#define PORT_CF8 0xcf8u
+#define PORT_CFC 0xcfcu
+
+static bool bitmap_allows(const struct pv_vcpu *pv, u32 port, unsigned int bytes)
+{
+	if (pv->iobitmap == NULL)
+		return false;
+	for (u32 p = port; p < port + bytes; p++)
+		if (p >= pv->iobitmap_ports || (pv->iobitmap[p / 8] & (1u << (p % 8))) != 0)
+			return false;
+	return true;
+}
+
+bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes)
+{
+	const struct pv_vcpu *pv = v->pv;
+
+	if (pv->mode == PV_KERNEL ? pv->iopl >= 1 : pv->iopl >= 3)
+		return true;
+	return bitmap_allows(pv, port, bytes);
+}
+
+static bool domain_owns(const struct domain *d, u16 port, unsigned int bytes)
+{
+	return d->ioport_allowed != NULL &&
+	       rangeset_contains(d->ioport_allowed, port, (u64)port + bytes - 1);
+}
+
+int pv_io_in(struct vcpu *v, u16 port, u64 *value, unsigned int bytes)
+{
+	u32 got = 0;
+
+	*value = bytes == 4 ? 0xffffffffu : (1u << (8 * bytes)) - 1;
+	if (port == PORT_CF8 && bytes == 4 && v->domain->is_hardware) {
+		*value = v->pv->cf8;
+		return 0;
+	}
+	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
+		(void)pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes, &got);
+		*value = got;
+		return 0;
+	}
+	if (!domain_owns(v->domain, port, bytes))
+		return 0;
+	*value = bytes == 1 ? hw_in8(port) : bytes == 2 ? hw_in16(port) : hw_in32(port);
+	return 0;
+}
+
+int pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes)
+{
+	if (port == PORT_CF8 && bytes == 4 && v->domain->is_hardware) {
+		v->pv->cf8 = (u32)value;
+		return 0;
+	}
+	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
+		(void)pci_config_write(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes, (u32)value);
+		return 0;
+	}
+	if (!domain_owns(v->domain, port, bytes))
+		return 0;
+	if (bytes == 1)
+		hw_out8(port, (u8)value);
+	else if (bytes == 2)
+		hw_out16(port, (u16)value);
+	else
+		hw_out32(port, (u32)value);
+	return 0;
+}
+
+int pv_set_iopl(struct vcpu *v, u32 iopl)
+{
+	if (iopl > 3)
+		return err(EINVAL);
+	v->pv->iopl = iopl;
+	return 0;
+}
+
+int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports)
+{
+	u8 *copy;
+
+	if (ports > PV_IOBITMAP_PORTS)
+		return err(EINVAL);
+	if (v->pv->iobitmap == NULL && ports != 0) {
+		v->pv->iobitmap = heap_alloc(PV_IOBITMAP_PORTS / 8);
+		if (v->pv->iobitmap == NULL)
+			return err(ENOMEM);
+	}
+	v->pv->iobitmap_ports = 0;
+	copy = v->pv->iobitmap;
+	if (ports != 0 && hw_copy_from_guest(copy, gva_make(gva), (ports + 7) / 8) != 0)
+		return err(EFAULT);
+	v->pv->iobitmap_ports = ports;
+	return 0;
+}

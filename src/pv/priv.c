@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Privileged instructions: a PV kernel runs in ring 3, so those that it still executes fault (#GP, or #UD with the forced
+ * emulation prefix) and are done here on its behalf, by the policy. Reached from entry/trap.c; calls emul, policy, io.c.
+ * No lock: the vCPU is the one that runs.
+ */
+#include "core/log.h"
+#include "hw/asm.h"
+#include "hw/clock.h"
+#include "hw/flush.h"
+#include "hw/mem.h"
+#include "mm/mm.h"
+#include "policy/policy.h"
+#include "pv/priv.h"
+#include "sched/sched.h"
+
+#define VECTOR_DB 1
+#define DR6_BS BIT(14)
+#define TSC_AUX_MSR 0xc0000103u
+#define PREFIX_BYTES 5
+
+static struct vcpu *vcpu_of(struct emul_state *state)
+{
+	return state->ctx;
+}
+
+static int mem_read(struct emul_state *state, gva_t va, u64 *value, unsigned int bytes)
+{
+	*value = 0;
+	if (hw_copy_from_guest(value, va, bytes) != 0)
+		return emul_raise_page_fault(state, 0, va);
+	return 0;
+}
+
+static int mem_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
+{
+	if (hw_copy_to_guest(va, &value, bytes) != 0)
+		return emul_raise_page_fault(state, 2, va);
+	return 0;
+}
+
+static int io_in(struct emul_state *state, u16 port, u64 *value, unsigned int bytes)
+{
+	if (!pv_io_allowed(vcpu_of(state), port, bytes))
+		return emul_raise(state, EMUL_GP, 0);
+	return pv_io_in(vcpu_of(state), port, value, bytes);
+}
+
+static int io_out(struct emul_state *state, u16 port, u64 value, unsigned int bytes)
+{
+	if (!pv_io_allowed(vcpu_of(state), port, bytes))
+		return emul_raise(state, EMUL_GP, 0);
+	return pv_io_out(vcpu_of(state), port, value, bytes);
+}
+
+static int cr_read(struct emul_state *state, unsigned int cr, u64 *value)
+{
+	const struct vcpu *v = vcpu_of(state);
+
+	switch (cr) {
+	case 0:
+		*value = (hw_cr0_read() & ~CR0_TS) | (v->pv->cr0_ts ? CR0_TS : 0);
+		return 0;
+	case 2:
+		*value = v->info->arch.cr2;
+		return 0;
+	case 3:
+		*value = mfn_num(v->mm->root_kernel) << PAGE_SHIFT;
+		return 0;
+	case 4:
+		*value = v->pv->cr4 | CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+		return 0;
+	default:
+		return emul_raise(state, EMUL_GP, 0);
+	}
+}
+
+static void ts_set(struct vcpu *v, bool is_set)
+{
+	v->pv->cr0_ts = is_set;
+	if (is_set)
+		hw_cr0_write(hw_cr0_read() | CR0_TS);
+	else
+		__asm__ volatile("clts");
+}
+
+static int root_write(struct emul_state *state, u64 value)
+{
+	struct vcpu *v = vcpu_of(state);
+	mfn_t old;
+	int rc = pt_root_switch(v, mfn_make(value >> PAGE_SHIFT), false, &old);
+
+	if (rc == -ERESTART)
+		return rc;
+	if (rc != 0)
+		return emul_raise(state, EMUL_GP, 0);
+	pv_roots_changed(v);
+	pt_root_put(v, old);
+	return 0;
+}
+
+static int cr_write(struct emul_state *state, unsigned int cr, u64 value)
+{
+	struct vcpu *v = vcpu_of(state);
+	const u64 cr4_may = CR4_TSD | CR4_DE | CR4_PGE | CR4_OSXSAVE | CR4_FSGSBASE | CR4_OSFXSR | CR4_OSXMMEXCPT |
+			    CR4_PAE | CR4_PSE | CR4_MCE;
+
+	switch (cr) {
+	case 0:
+		if (((value ^ hw_cr0_read()) & ~CR0_TS) != 0)
+			return emul_raise(state, EMUL_GP, 0);
+		ts_set(v, (value & CR0_TS) != 0);
+		return 0;
+	case 2:
+		v->info->arch.cr2 = value;
+		return 0;
+	case 3:
+		return root_write(state, value);
+	case 4:
+		/* What the guest may not have is left as it was: its kernel reads back what it got. */
+		v->pv->cr4 = value & cr4_may;
+		return 0;
+	default:
+		return emul_raise(state, EMUL_GP, 0);
+	}
+}
+
+static int dr_read(struct emul_state *state, unsigned int dr, u64 *value)
+{
+	*value = pv_debugreg_get(vcpu_of(state), dr);
+	return 0;
+}
+
+static int dr_write(struct emul_state *state, unsigned int dr, u64 value)
+{
+	if (pv_debugreg_set(vcpu_of(state), dr, value) != 0)
+		return emul_raise(state, EMUL_GP, 0);
+	return 0;
+}
+
+static int vcpu_msr_read(struct emul_state *state, u32 msr, u64 *value)
+{
+	(void)state;
+	if (msr == TSC_AUX_MSR) {
+		*value = 0;
+		return 0;
+	}
+	*value = hw_rdmsr(msr);
+	return 0;
+}
+
+static int msr_read(struct emul_state *state, u32 msr, u64 *value)
+{
+	const struct vcpu *v = vcpu_of(state);
+	u64 mask;
+
+	switch (policy_rdmsr(v->domain->policy, msr, value)) {
+	case POLICY_MSR_DONE:
+		return 0;
+	case POLICY_MSR_HARDWARE:
+		mask = *value;
+		if (!hw_rdmsr_safe(msr, value))
+			return emul_raise(state, EMUL_GP, 0);
+		*value &= mask;
+		return 0;
+	case POLICY_MSR_VCPU:
+		return vcpu_msr_read(state, msr, value);
+	case POLICY_MSR_FAULT:
+		break;
+	}
+	return emul_raise(state, EMUL_GP, 0);
+}
+
+static int msr_write(struct emul_state *state, u32 msr, u64 value)
+{
+	struct vcpu *v = vcpu_of(state);
+
+	switch (policy_wrmsr(v->domain->policy, msr, value)) {
+	case POLICY_MSR_DONE:
+		return 0;
+	case POLICY_MSR_HARDWARE:
+		if (!hw_wrmsr_safe(msr, value))
+			return emul_raise(state, EMUL_GP, 0);
+		return 0;
+	case POLICY_MSR_VCPU:
+		if (msr != TSC_AUX_MSR)
+			hw_wrmsr(msr, value);
+		return 0;
+	case POLICY_MSR_FAULT:
+		break;
+	}
+	log_guest(v, LOG_DEBUG, "wrmsr %x = %lx refused", msr, value);
+	return emul_raise(state, EMUL_GP, 0);
+}
+
+static int xcr_read(struct emul_state *state, u32 xcr, u64 *value)
+{
+	if (xcr != 0)
+		return emul_raise(state, EMUL_GP, 0);
+	*value = vcpu_of(state)->pv->xcr0;
+	return 0;
+}
+
+static int xcr_write(struct emul_state *state, u32 xcr, u64 value)
+{
+	struct vcpu *v = vcpu_of(state);
+
+	if (xcr != 0 || !policy_xcr0_is_valid(v->domain->policy, value))
+		return emul_raise(state, EMUL_GP, 0);
+	v->pv->xcr0 = value;
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
+	return 0;
+}
+
+static int tsc_read(struct emul_state *state, u64 *tsc, u32 *aux)
+{
+	(void)state;
+	*tsc = hw_tsc();
+	*aux = 0;
+	return 0;
+}
+
+static int cpuid(struct emul_state *state, u32 leaf, u32 subleaf, u32 out[4])
+{
+	const struct vcpu *v = vcpu_of(state);
+	const struct policy_vcpu dynamic = { .osxsave = (v->pv->cr4 & CR4_OSXSAVE) != 0, .xcr0 = v->pv->xcr0 };
+	struct cpuid_leaf answer;
+
+	policy_cpuid(v->domain->policy, &dynamic, leaf, subleaf, &answer);
+	out[0] = answer.a;
+	out[1] = answer.b;
+	out[2] = answer.c;
+	out[3] = answer.d;
+	return 0;
+}
+
+static int if_set(struct emul_state *state, bool enable)
+{
+	vcpu_of(state)->info->evtchn_upcall_mask = !enable;
+	return 0;
+}
+
+static int hlt(struct emul_state *state)
+{
+	vcpu_block(vcpu_of(state));
+	return 0;
+}
+
+static int tlb_flush(struct emul_state *state, gva_t va)
+{
+	(void)state;
+	if (pv_is_canonical(gva_num(va)))
+		hw_flush_tlb_va_local(gva_num(va));
+	return 0;
+}
+
+static int cache_flush(struct emul_state *state, bool write_back)
+{
+	(void)write_back;
+	if (vcpu_of(state)->domain->is_hardware)
+		hw_flush_cache_local();
+	return 0;
+}
+
+static const struct emul_ops kernel_ops = {
+	.read = mem_read,
+	.write = mem_write,
+	.io_in = io_in,
+	.io_out = io_out,
+	.cr_read = cr_read,
+	.cr_write = cr_write,
+	.dr_read = dr_read,
+	.dr_write = dr_write,
+	.msr_read = msr_read,
+	.msr_write = msr_write,
+	.xcr_read = xcr_read,
+	.xcr_write = xcr_write,
+	.tsc_read = tsc_read,
+	.cpuid = cpuid,
+	.if_set = if_set,
+	.hlt = hlt,
+	.tlb_flush = tlb_flush,
+	.cache_flush = cache_flush,
+};
+
+/* A guest's user code: ports that its kernel opened to it, and CPUID. */
+static const struct emul_ops user_ops = {
+	.read = mem_read,
+	.write = mem_write,
+	.io_in = io_in,
+	.io_out = io_out,
+	.cpuid = cpuid,
+};
+
+/* True: done, or its own fault was injected. */
+static bool execute(struct vcpu *v, const struct emul_insn *insn)
+{
+	struct emul_regs regs;
+	struct emul_state state = {
+		.regs = &regs,
+		.ops = v->pv->mode == PV_KERNEL ? &kernel_ops : &user_ops,
+		.ctx = v,
+		.step_max = 64,
+	};
+	int rc;
+
+	pv_emul_begin(v, &regs);
+	rc = emul_execute(insn, &state);
+	if (rc == 0) {
+		pv_emul_end(v, &regs);
+		if (state.has_trap) {
+			v->pv->dr[6] |= DR6_BS;
+			pv_trap_inject(v, VECTOR_DB, 0);
+		}
+		return true;
+	}
+	if (rc == -ERESTART)
+		return true;
+	if (rc != -EFAULT)
+		return false;
+	pv_emul_end(v, &regs);
+	if (state.fault.vector == EMUL_PF)
+		pv_page_fault_inject(v, state.fault.cr2, state.fault.error_code);
+	else
+		pv_trap_inject(v, (u32)state.fault.vector, state.fault.error_code);
+	return true;
+}
+
+bool pv_privileged_emulate(struct vcpu *v)
+{
+	struct emul_insn insn;
+
+	return pv_emul_fetch(v, &insn) == 0 && execute(v, &insn);
+}
+
+bool pv_invalid_op_emulate(struct vcpu *v)
+{
+	struct emul_insn insn;
+	u8 prefix[PREFIX_BYTES];
+	static const u8 forced[PREFIX_BYTES] = { 0x0f, 0x0b, 'x', 'e', 'n' };
+
+	if (hw_copy_from_guest(prefix, gva_make(v->pv->regs->rip), sizeof(prefix)) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(prefix); i++)
+		if (prefix[i] != forced[i])
+			return false;
+	return pv_emul_fetch(v, &insn) == 0 && insn.op == EMUL_CPUID && execute(v, &insn);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of pv/ share. No lock. */
+#ifndef PV_PRIV_H
+#define PV_PRIV_H
+
+#include "emul/emul.h"
+#include "pv/pv.h"
+
+/* Writes CR3 with v's root for the mode it is in. */
+void pv_cr3_load(struct vcpu *v);
+
+/* Selectors as they are in the CPU now. */
+u16 pv_selector_ds(void);
+u16 pv_selector_es(void);
+u16 pv_selector_fs(void);
+u16 pv_selector_gs(void);
+
+/* The emulator's registers from the vCPU's, and back. */
+void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs);
+void pv_emul_end(struct vcpu *v, const struct emul_regs *regs);
+/* Fetches and decodes at rip: 0 or negative. */
+int pv_emul_fetch(const struct vcpu *v, struct emul_insn *insn);
+bool pv_is_canonical(u64 va);
+
+/* io.c */
+int pv_io_in(struct vcpu *v, u16 port, u64 *value, unsigned int bytes);
+int pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes);
+bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes);
+
+#endif

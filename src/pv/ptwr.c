@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes to page tables that the guest sees through a read-only mapping, and to device pages that it may only read. The
+ * write faults; the instruction is emulated, and what it would have stored goes through pt_update() like any hypercall.
+ * Reached from entry/trap.c; calls emul and mm. No lock.
+ */
+#include "core/log.h"
+#include "hw/mem.h"
+#include "lib/rangeset.h"
+#include "mm/mm.h"
+#include "pv/priv.h"
+
+#define PF_PRESENT BIT(0)
+#define PF_WRITE BIT(1)
+#define PF_RESERVED BIT(3)
+#define PF_FETCH BIT(4)
+
+struct ptwr {
+	struct vcpu *v;
+	u64 page_va; /* the faulting page */
+	mfn_t mfn;   /* the table that it shows */
+};
+
+static struct ptwr *ptwr_of(struct emul_state *state)
+{
+	return state->ctx;
+}
+
+static int table_read(struct emul_state *state, gva_t va, u64 *value, unsigned int bytes)
+{
+	*value = 0;
+	if (hw_copy_from_guest(value, va, bytes) != 0)
+		return emul_raise_page_fault(state, 0, va);
+	return 0;
+}
+
+/* Only whole, aligned entries of the faulting page; everything else is the guest's fault to see. */
+static bool is_entry(const struct ptwr *ptwr, gva_t va, unsigned int bytes)
+{
+	return bytes == 8 && (gva_num(va) & 7) == 0 && (gva_num(va) & PAGE_MASK) == ptwr->page_va;
+}
+
+static maddr_t entry_maddr(const struct ptwr *ptwr, gva_t va)
+{
+	return maddr_make((mfn_num(ptwr->mfn) << PAGE_SHIFT) + (gva_num(va) & (PAGE_SIZE - 1)));
+}
+
+static int table_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
+{
+	struct ptwr *ptwr = ptwr_of(state);
+	int rc;
+
+	if (!is_entry(ptwr, va, bytes))
+		return -EOPNOTSUPP;
+	rc = pt_update(ptwr->v, ptwr->v->domain, ptwr->v->domain, entry_maddr(ptwr, va), value, false);
+	return rc == 0 || rc == -ERESTART ? rc : -EOPNOTSUPP;
+}
+
+static int table_cmpxchg(struct emul_state *state, gva_t va, u64 *old, u64 new, unsigned int bytes, bool is_locked)
+{
+	struct ptwr *ptwr = ptwr_of(state);
+	u64 expected = *old;
+	int rc;
+
+	(void)is_locked;
+	if (!is_entry(ptwr, va, bytes))
+		return -EOPNOTSUPP;
+	rc = pt_update_if(ptwr->v, entry_maddr(ptwr, va), &expected, new);
+	*old = expected;
+	return rc == 0 || rc == -ERESTART ? rc : -EOPNOTSUPP;
+}
+
+static const struct emul_ops table_ops = {
+	.read = table_read,
+	.write = table_write,
+	.cmpxchg = table_cmpxchg,
+};
+
+static int ignore_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
+{
+	(void)state;
+	(void)va;
+	(void)value;
+	(void)bytes;
+	return 0;
+}
+
+static const struct emul_ops readonly_ops = {
+	.read = table_read,
+	.write = ignore_write,
+};
+
+static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptwr)
+{
+	struct emul_regs regs;
+	struct emul_insn insn;
+	struct emul_state state = { .regs = &regs, .ops = ops, .ctx = ptwr, .step_max = 1 };
+	int rc = pv_emul_fetch(v, &insn);
+
+	if (rc != 0)
+		return false;
+	pv_emul_begin(v, &regs);
+	rc = emul_execute(&insn, &state);
+	if (rc == 0)
+		pv_emul_end(v, &regs);
+	return rc == 0 || rc == -ERESTART;
+}
+
+bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
+{
+	struct ptwr ptwr = { .v = v, .page_va = cr2 & PAGE_MASK };
+	struct walk walk;
+	u64 word;
+
+	if (v->pv->mode != PV_KERNEL ||
+	    (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED | PF_FETCH)) != (PF_PRESENT | PF_WRITE))
+		return false;
+	if (walk_guest(v, cr2, &walk) != 0 || walk.level != 1 || (walk.entry[1] & PTE_RW) != 0)
+		return false;
+	ptwr.mfn = pte_mfn(walk.entry[1]);
+	if (!hw_frame_is_ram(ptwr.mfn))
+		return rangeset_contains(&mm_iomem_readonly, mfn_num(ptwr.mfn), mfn_num(ptwr.mfn)) &&
+		       emulate(v, &readonly_ops, &ptwr);
+	word = atomic_load(&frame_of(ptwr.mfn)->word);
+	if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 || frame_word_type(word) > FRAME_L4)
+		return false;
+	return emulate(v, &table_ops, &ptwr);
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What of a PV vCPU lives in the CPU while it runs: roots, descriptor tables, segments and their bases, debug registers,
+ * FPU; loaded and saved at a switch. And the making and unmaking of it. Reached from entry/switch.c, domain/ and hcall/.
+ * No lock: a vCPU's state is changed on the CPU that runs it, or while it does not run.
+ */
+#include "core/log.h"
+#include "hw/asm.h"
+#include "hw/features.h"
+#include "hw/paging.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "pv/priv.h"
+
+#define WINDOW_PAGES (PERDOMAIN_VCPU_STRIDE >> PAGE_SHIFT)
+#define WINDOWS_IN_L1 (512 / WINDOW_PAGES)
+#define WINDOW_ENTRY (PERDOMAIN_ENTRY >> PAGE_SHIFT)
+#define MICA_LDT 0xe050
+#define DR7_ACTIVE 0xffu
+
+static u64 table_entry(const void *page)
+{
+	return mfn_num(hw_virt_to_mfn(page)) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_ACCESSED;
+}
+
+static void *page_alloc(void)
+{
+	mfn_t mfn = frame_alloc(0, FRAME_ZERO);
+
+	return mfn_is_none(mfn) ? NULL : hw_frame_map(mfn);
+}
+
+static void page_free(void *page)
+{
+	if (page != NULL)
+		frame_free(hw_virt_to_mfn(page), 0);
+}
+
+int pv_domain_init(struct domain *d)
+{
+	d->pv = heap_alloc(sizeof(*d->pv));
+	if (d->pv == NULL)
+		return err(ENOMEM);
+	d->pv->l3 = page_alloc();
+	d->pv->l2 = page_alloc();
+	if (d->pv->l3 == NULL || d->pv->l2 == NULL) {
+		pv_domain_destroy(d);
+		return err(ENOMEM);
+	}
+	d->pv->l3[0] = table_entry(d->pv->l2);
+	d->pv->perdomain_l4e = table_entry(d->pv->l3);
+	d->mm->perdomain_l3_entry = d->pv->perdomain_l4e;
+	return 0;
+}
+
+void pv_domain_destroy(struct domain *d)
+{
+	if (d->pv == NULL)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(d->pv->l1); i++)
+		page_free(d->pv->l1[i]);
+	page_free(d->pv->l2);
+	page_free(d->pv->l3);
+	heap_free(d->pv);
+	d->pv = NULL;
+}
+
+static u64 window_va(const struct vcpu *v)
+{
+	return LAYOUT_PERDOMAIN + (u64)v->id * PERDOMAIN_VCPU_STRIDE;
+}
+
+u64 pv_entry_va(const struct vcpu *v)
+{
+	return window_va(v) + PERDOMAIN_ENTRY + offsetof(struct pv_entry_page, regs) + sizeof(struct regs);
+}
+
+static int window_init(struct vcpu *v)
+{
+	struct pv_domain *pd = v->domain->pv;
+	u32 idx = v->id / (u32)WINDOWS_IN_L1;
+
+	if (pd->l1[idx] == NULL) {
+		pd->l1[idx] = page_alloc();
+		if (pd->l1[idx] == NULL)
+			return err(ENOMEM);
+		pd->l2[idx] = table_entry(pd->l1[idx]);
+	}
+	v->pv->window = pd->l1[idx] + (v->id % WINDOWS_IN_L1) * WINDOW_PAGES;
+	v->pv->window[WINDOW_ENTRY] = mfn_num(v->pv->page_mfn) << PAGE_SHIFT | (MAP_DATA & ~MAP_GLOBAL);
+	return 0;
+}
+
+static void fpu_init(void *area)
+{
+	u32 mxcsr = 0x1f80;
+	u16 fcw = 0x37f;
+
+	memcpy(area, &fcw, sizeof(fcw));
+	memcpy((u8 *)area + 24, &mxcsr, sizeof(mxcsr));
+}
+
+int pv_vcpu_init(struct vcpu *v)
+{
+	struct pv_vcpu *pv = heap_alloc(sizeof(*pv));
+
+	if (pv == NULL)
+		return err(ENOMEM);
+	v->pv = pv;
+	pv->page = page_alloc();
+	pv->fpu = page_alloc();
+	if (pv->page == NULL || pv->fpu == NULL || hw_features.xsave_bytes > PAGE_SIZE) {
+		pv_vcpu_destroy(v);
+		return err(ENOMEM);
+	}
+	pv->page_mfn = hw_virt_to_mfn(pv->page);
+	pv->regs = &pv->page->regs;
+	pv->mode = PV_KERNEL;
+	pv->xcr0 = 1;
+	pv->dr[6] = 0xffff0ff0;
+	pv->dr[7] = 0x400;
+	fpu_init(pv->fpu);
+	return window_init(v);
+}
+
+void pv_vcpu_destroy(struct vcpu *v)
+{
+	if (v->pv == NULL)
+		return;
+	pv_gdt_put(v);
+	pv_ldt_put(v);
+	page_free(v->pv->page);
+	page_free(v->pv->fpu);
+	heap_free(v->pv->iobitmap);
+	heap_free(v->pv);
+	v->pv = NULL;
+}
+
+/* ---------------------------------------------------------------- roots */
+
+void pv_cr3_load(struct vcpu *v)
+{
+	mfn_t root = v->pv->mode == PV_KERNEL ? v->mm->root_kernel : v->mm->root_user;
+
+	hw_cr3_write(mfn_num(root) << PAGE_SHIFT);
+}
+
+void pv_roots_changed(struct vcpu *v)
+{
+	if (!atomic_load(&v->is_running))
+		return;
+	pv_cr3_load(v);
+	if (opt_user_global)
+		flush_local();
+}
+
+/* ---------------------------------------------------------------- segments */
+
+#define SELECTOR(name)                                                                                                 \
+	u16 pv_selector_##name(void)                                                                                   \
+	{                                                                                                              \
+		u16 selector;                                                                                          \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(selector));                                              \
+		return selector;                                                                                       \
+	}                                                                                                              \
+	/* False: the selector is not loadable now; the null selector is loaded instead. */                            \
+	static bool selector_load_##name(u16 selector)                                                                 \
+	{                                                                                                              \
+		bool is_ok = true;                                                                                     \
+		__asm__ volatile("1: mov %1, %%" #name "; jmp 3f; 2: movb $0, %0; mov %2, %%" #name "; 3:" HW_EXTABLE( \
+					 "1b", "2b")                                                                   \
+				 : "+m"(is_ok)                                                                         \
+				 : "r"((u32)selector), "r"(0));                                                        \
+		return is_ok;                                                                                          \
+	}
+SELECTOR(ds)
+SELECTOR(es)
+SELECTOR(fs)
+SELECTOR(gs)
+
+static void segments_save(struct pv_vcpu *pv)
+{
+	u64 inner = hw_rdmsr(MSR_GS_BASE), outer = hw_rdmsr(MSR_KERNEL_GS_BASE);
+
+	pv->ds = pv_selector_ds();
+	pv->es = pv_selector_es();
+	pv->fs = pv_selector_fs();
+	pv->gs = pv_selector_gs();
+	pv->fs_base = hw_rdmsr(MSR_FS_BASE);
+	pv->gs_base_kernel = pv->mode == PV_KERNEL ? inner : outer;
+	pv->gs_base_user = pv->mode == PV_KERNEL ? outer : inner;
+}
+
+static void segments_load(struct vcpu *v)
+{
+	struct pv_vcpu *pv = v->pv;
+	bool is_ok = selector_load_ds(pv->ds);
+
+	is_ok &= selector_load_es(pv->es);
+	is_ok &= selector_load_fs(pv->fs);
+	is_ok &= selector_load_gs(pv->gs);
+	hw_wrmsr(MSR_FS_BASE, pv->fs_base);
+	hw_wrmsr(MSR_GS_BASE, pv->mode == PV_KERNEL ? pv->gs_base_kernel : pv->gs_base_user);
+	hw_wrmsr(MSR_KERNEL_GS_BASE, pv->mode == PV_KERNEL ? pv->gs_base_user : pv->gs_base_kernel);
+	if (!is_ok)
+		log_guest(v, LOG_DEBUG, "a segment selector is no longer valid: null");
+}
+
+static bool is_canonical(u64 va)
+{
+	return (u64)((s64)(va << 16) >> 16) == va;
+}
+
+bool pv_is_canonical(u64 va)
+{
+	return is_canonical(va);
+}
+
+int pv_segment_base_set(struct vcpu *v, u32 which, u64 base)
+{
+	if (which != SEGBASE_GS_USER_SEL && !is_canonical(base))
+		return err(EINVAL);
+	switch (which) {
+	case SEGBASE_FS:
+		hw_wrmsr(MSR_FS_BASE, base);
+		return 0;
+	case SEGBASE_GS_USER: /* hypercalls come from the kernel: the user's is the other one */
+		hw_wrmsr(MSR_KERNEL_GS_BASE, base);
+		return 0;
+	case SEGBASE_GS_KERNEL:
+		hw_wrmsr(MSR_GS_BASE, base);
+		return 0;
+	case SEGBASE_GS_USER_SEL:
+		if (base > 0xffff)
+			return err(EINVAL);
+		hw_irq_disable();
+		hw_swapgs();
+		if (!selector_load_gs((u16)base))
+			log_guest(v, LOG_DEBUG, "user gs %lx is not valid: null", base);
+		hw_swapgs();
+		hw_irq_enable();
+		return 0;
+	default:
+		return err(EINVAL);
+	}
+}
+
+/* ---------------------------------------------------------------- FPU */
+
+static void xcr0_write(u64 value)
+{
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
+}
+
+static void fpu_save(struct pv_vcpu *pv)
+{
+	u64 all = hw_features.xcr0;
+
+	if (pv->cr0_ts)
+		__asm__ volatile("clts");
+	if (all == 0) {
+		__asm__ volatile("fxsaveq (%0)" : : "r"(pv->fpu) : "memory");
+		return;
+	}
+	if (pv->xcr0 != all)
+		xcr0_write(all);
+	if (hw_features.has_xsaveopt)
+		__asm__ volatile("xsaveopt64 (%0)" : : "r"(pv->fpu), "a"((u32)all), "d"(0) : "memory");
+	else
+		__asm__ volatile("xsave64 (%0)" : : "r"(pv->fpu), "a"((u32)all), "d"(0) : "memory");
+}
+
+static void fpu_load(struct pv_vcpu *pv)
+{
+	u64 all = hw_features.xcr0;
+
+	if (all == 0) {
+		__asm__ volatile("fxrstorq (%0)" : : "r"(pv->fpu) : "memory");
+	} else {
+		__asm__ volatile("xrstor64 (%0)" : : "r"(pv->fpu), "a"((u32)all), "d"(0) : "memory");
+		if (pv->xcr0 != all)
+			xcr0_write(pv->xcr0);
+	}
+	if (pv->cr0_ts)
+		hw_cr0_write(hw_cr0_read() | CR0_TS);
+}
+
+/* ---------------------------------------------------------------- debug registers */
+
+static void debug_load(const struct pv_vcpu *pv)
+{
+	if ((pv->dr[7] & DR7_ACTIVE) == 0)
+		return;
+	hw_dr0_write(pv->dr[0]);
+	hw_dr1_write(pv->dr[1]);
+	hw_dr2_write(pv->dr[2]);
+	hw_dr3_write(pv->dr[3]);
+	hw_dr7_write(pv->dr[7]);
+}
+
+int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value)
+{
+	struct pv_vcpu *pv = v->pv;
+	bool is_mica = value >= LAYOUT_START && value < LAYOUT_END;
+
+	switch (reg) {
+	case 0 ... 3:
+		if (!is_canonical(value) || is_mica)
+			return err(EPERM);
+		break;
+	case 6:
+		value = (value & 0xefff) | 0xffff0ff0; /* reserved bits as the CPU has them (SDM 3B 17.2.3) */
+		break;
+	case 7:
+		if (value >> 32 != 0)
+			return err(EPERM);
+		/* General detect is ours; reserved bits fixed; I/O breakpoints would need CR4.DE, which guests do not own. */
+		value = (value & ~0xfc00ull & ~BIT(13)) | 0x400;
+		for (unsigned int i = 0; i < 4; i++)
+			if ((value >> (16 + 4 * i) & 3) == 2)
+				return err(EPERM);
+		break;
+	default:
+		return err(EINVAL);
+	}
+	pv->dr[reg] = value;
+	if ((pv->dr[7] & DR7_ACTIVE) != 0)
+		debug_load(pv);
+	else if (reg == 7)
+		hw_dr7_write(0x400);
+	return 0;
+}
+
+u64 pv_debugreg_get(struct vcpu *v, u32 reg)
+{
+	return v->pv->dr[reg & 7];
+}
+
+/* ---------------------------------------------------------------- switch */
+
+void pv_state_save(struct vcpu *v)
+{
+	segments_save(v->pv);
+	fpu_save(v->pv);
+	if ((v->pv->dr[7] & DR7_ACTIVE) != 0)
+		hw_dr7_write(0x400);
+}
+
+void pv_state_load(struct vcpu *v)
+{
+	struct cpu *cpu = hw_this_cpu();
+
+	v->pv->window[FIRST_RESERVED_GDT_PAGE] = mfn_num(cpu->gdt_mfn) << PAGE_SHIFT | (MAP_DATA & ~MAP_GLOBAL);
+	pv_cr3_load(v);
+	hw_lgdt((void *)(window_va(v) + PERDOMAIN_GDT), 0xffff);
+	pv_ldt_load(v);
+	segments_load(v);
+	fpu_load(v->pv);
+	debug_load(v->pv);
+}
+
+/* ---------------------------------------------------------------- a whole context */
+
+static void context_registers(struct vcpu *v, const struct vcpu_guest_context *ctx)
+{
+	struct regs *regs = v->pv->regs;
+
+	memcpy(regs, &ctx->user_regs, offsetof(struct regs, error_code));
+	regs->rip = ctx->user_regs.rip;
+	regs->rsp = ctx->user_regs.rsp;
+	regs->cs = ctx->user_regs.cs | 3u;
+	regs->ss = ctx->user_regs.ss | 3u;
+	regs->rflags = (ctx->user_regs.rflags & 0x244dd5) | RFLAGS_IF | 2;
+	v->pv->ds = ctx->user_regs.ds;
+	v->pv->es = ctx->user_regs.es;
+	v->pv->fs = ctx->user_regs.fs;
+	v->pv->gs = ctx->user_regs.gs;
+	v->pv->fs_base = ctx->fs_base;
+	v->pv->gs_base_kernel = ctx->gs_base_kernel;
+	v->pv->gs_base_user = ctx->gs_base_user;
+	v->pv->iopl = (u32)(ctx->user_regs.rflags >> 12) & 3;
+}
+
+static int context_check(const struct vcpu_guest_context *ctx)
+{
+	if (!is_canonical(ctx->fs_base) || !is_canonical(ctx->gs_base_kernel) || !is_canonical(ctx->gs_base_user))
+		return err(EINVAL);
+	if ((ctx->flags & VGCF_in_kernel) == 0 || ctx->gdt_ents > FIRST_RESERVED_GDT_ENTRY)
+		return err(EINVAL);
+	if (!is_canonical(ctx->event_callback_eip) || !is_canonical(ctx->failsafe_callback_eip) ||
+	    !is_canonical(ctx->syscall_callback_eip))
+		return err(EINVAL);
+	return 0;
+}
+
+static void context_callbacks(struct vcpu *v, const struct vcpu_guest_context *ctx)
+{
+	struct pv_vcpu *pv = v->pv;
+
+	for (unsigned int i = 0; i < 256; i++)
+		if (is_canonical(ctx->trap_ctxt[i].address))
+			pv->traps[i] = ctx->trap_ctxt[i];
+	pv->event = (struct pv_callback){ ctx->event_callback_eip, true };
+	pv->failsafe = (struct pv_callback){ ctx->failsafe_callback_eip,
+					     (ctx->flags & VGCF_failsafe_disables_events) != 0 };
+	pv->syscall = (struct pv_callback){ ctx->syscall_callback_eip,
+					    (ctx->flags & VGCF_syscall_disables_events) != 0 };
+	pv->kernel_sp = ctx->kernel_sp;
+	pv->kernel_ss = ctx->kernel_ss;
+}
+
+static int context_roots(struct vcpu *v, const struct vcpu_guest_context *ctx)
+{
+	mfn_t old;
+	int rc = pt_root_switch(v, mfn_make(ctx->ctrlreg[3] >> PAGE_SHIFT), false, &old);
+
+	if (rc != 0)
+		return rc;
+	pt_root_put(v, old);
+	if ((ctx->ctrlreg[1] & 1) == 0)
+		return 0;
+	rc = pt_root_switch(v, mfn_make(ctx->ctrlreg[1] >> PAGE_SHIFT), true, &old);
+	if (rc == 0)
+		pt_root_put(v, old);
+	return rc;
+}
+
+int pv_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *ctx)
+{
+	u64 frames[PV_GDT_PAGES_MAX];
+	int rc = context_check(ctx);
+
+	if (rc != 0)
+		return rc;
+	context_registers(v, ctx);
+	context_callbacks(v, ctx);
+	for (unsigned int i = 0; i < PV_GDT_PAGES_MAX; i++)
+		frames[i] = ctx->gdt_frames[i];
+	if (ctx->gdt_ents != 0) {
+		rc = pv_gdt_set(v, frames, (u32)ctx->gdt_ents);
+		if (rc != 0)
+			return rc;
+	}
+	rc = context_roots(v, ctx);
+	if (rc != 0)
+		return rc;
+	for (u32 i = 0; i < 4; i++)
+		v->pv->dr[i] = 0;
+	memcpy(v->pv->fpu, &ctx->fpu_ctxt, sizeof(ctx->fpu_ctxt));
+	if ((ctx->flags & VGCF_I387_VALID) == 0) {
+		memset(v->pv->fpu, 0, PAGE_SIZE);
+		fpu_init(v->pv->fpu);
+	} else {
+		((u64 *)v->pv->fpu)[64] = 3; /* XSTATE_BV: x87 and SSE are there */
+	}
+	return 0;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Traps into a guest's kernel. A PV kernel runs in ring 3, so whatever interrupts it (exception, event, NMI, system call)
+ * is turned into a frame on its kernel stack and a jump to the handler that it registered: a *bounce*. The iret hypercall
+ * goes the other way. Reached from entry/ and hcall/; calls the seam's guest copies. The vCPU is the one that runs.
+ *
+ * The frame, from low to high (public arch-x86/xen-x86_64.h, and what Linux's xen-asm.S pops):
+ *	rcx r11 [error code] [ds es fs gs for failsafe] rip cs|mask<<32 rflags rsp ss
+ * cs has RPL 0 when the guest's kernel was interrupted, 3 for its user; bit 32 is the event mask as it was.
+ */
+#include "core/log.h"
+#include "hw/asm.h"
+#include "hw/mem.h"
+#include "mm/mm.h"
+#include "pv/priv.h"
+
+#define FRAME_WORDS_MAX 12
+#define RFLAGS_GUEST_MAY 0x254dd5u /* what iret may load: arithmetic, TF DF NT RF AC ID */
+#define VECTOR_DB 1
+#define VECTOR_NM 7
+#define VECTOR_GP 13
+#define VECTOR_PF 14
+
+#define PF_USER BIT(2)
+
+struct frame_builder {
+	u64 words[FRAME_WORDS_MAX];
+	unsigned int count;
+};
+
+static void push(struct frame_builder *frame, u64 word)
+{
+	frame->words[frame->count++] = word;
+}
+
+void pv_mode_toggle(struct vcpu *v)
+{
+	v->pv->mode = v->pv->mode == PV_KERNEL ? PV_USER : PV_KERNEL;
+	hw_swapgs();
+	pv_cr3_load(v);
+}
+
+/* Jumps to a handler with what `extra` holds between r11 and rip. */
+static void bounce(struct vcpu *v, u64 handler, bool masks_events, const struct frame_builder *extra)
+{
+	struct regs *regs = v->pv->regs;
+	struct frame_builder frame = { .count = 0 };
+	u8 mask = v->info->evtchn_upcall_mask;
+	u64 cs = regs->cs & 0xffff, rflags, sp;
+
+	if (v->pv->mode == PV_USER) {
+		pv_mode_toggle(v);
+		sp = v->pv->kernel_sp;
+	} else {
+		sp = regs->rsp;
+		cs &= ~3ull;
+	}
+	rflags = (regs->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL)) | (u64)v->pv->iopl << 12;
+	if (mask == 0)
+		rflags |= RFLAGS_IF;
+	push(&frame, regs->rcx);
+	push(&frame, regs->r11);
+	for (unsigned int i = 0; i < extra->count; i++)
+		push(&frame, extra->words[i]);
+	push(&frame, regs->rip);
+	push(&frame, cs | (u64)mask << 32);
+	push(&frame, rflags);
+	push(&frame, regs->rsp);
+	push(&frame, regs->ss & 0xffff);
+	sp = ROUND_DOWN(sp, 16ull) - frame.count * 8;
+	if (hw_copy_to_guest(gva_make(sp), frame.words, frame.count * 8) != 0) {
+		domain_crash(v->domain, "v%u: kernel stack %lx cannot be written (trap at %lx)", v->id, sp, regs->rip);
+		return;
+	}
+	regs->rsp = sp;
+	regs->rip = handler;
+	regs->cs = FLAT_KERNEL_CS;
+	regs->ss = FLAT_KERNEL_SS;
+	regs->rflags &= ~(u64)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC | RFLAGS_DF | RFLAGS_IOPL);
+	regs->rflags |= RFLAGS_IF;
+	if (masks_events)
+		v->info->evtchn_upcall_mask = 1;
+}
+
+static bool has_error_code(u32 vector)
+{
+	return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21;
+}
+
+/* int3, into, int 0x80 come by gates that anybody may use; the guest's table has the last word. */
+static bool gate_refuses(struct vcpu *v, u32 vector)
+{
+	return (vector == 3 || vector == 4 || vector >= 32) && v->pv->mode == PV_USER &&
+	       TI_GET_DPL(&v->pv->traps[vector]) != 3;
+}
+
+void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code)
+{
+	struct frame_builder extra = { .count = 0 };
+	const struct trap_info *trap;
+
+	if (gate_refuses(v, vector)) {
+		v->pv->regs->rip -= vector == 3 || vector == 4 ? 1 : 2;
+		error_code = vector << 3 | 2;
+		vector = VECTOR_GP;
+	}
+	trap = &v->pv->traps[vector];
+	if (trap->address == 0) {
+		domain_crash(v->domain, "v%u: no handler for trap %u (error %x) at %lx", v->id, vector, error_code,
+			     v->pv->regs->rip);
+		return;
+	}
+	if (has_error_code(vector))
+		push(&extra, error_code);
+	bounce(v, trap->address, TI_GET_IF(trap) != 0, &extra);
+}
+
+void pv_page_fault_inject(struct vcpu *v, u64 cr2, u32 error_code)
+{
+	v->info->arch.cr2 = cr2;
+	/* The CPU says "user" of all that runs in ring 3; the guest wants to know which half of it. */
+	error_code &= ~(u32)PF_USER;
+	if (v->pv->mode == PV_USER)
+		error_code |= (u32)PF_USER;
+	pv_trap_inject(v, VECTOR_PF, error_code);
+}
+
+void pv_debug_exception(struct vcpu *v)
+{
+	u64 dr6 = hw_dr6_read();
+
+	hw_dr6_write(0xffff0ff0);
+	v->pv->dr[6] = dr6;
+	pv_trap_inject(v, VECTOR_DB, 0);
+}
+
+void pv_device_not_available(struct vcpu *v)
+{
+	if (v->pv->cr0_ts) {
+		v->pv->cr0_ts = false;
+		__asm__ volatile("clts");
+	}
+	pv_trap_inject(v, VECTOR_NM, 0);
+}
+
+bool pv_events_wanted(const struct vcpu *v)
+{
+	/* pairs with evtchn's setting of pending, which comes with an IPI */
+	if (atomic_load(&v->pv->nmi_pending) != 0 && v->pv->nmi_rip != 0)
+		return true;
+	return atomic_load(&v->info->evtchn_upcall_pending) != 0 && atomic_load(&v->info->evtchn_upcall_mask) == 0;
+}
+
+void pv_events_deliver(struct vcpu *v)
+{
+	const struct frame_builder none = { .count = 0 };
+
+	if (v->pv->nmi_rip != 0 && atomic_exchange(&v->pv->nmi_pending, 0) != 0) {
+		bounce(v, v->pv->nmi_rip, true, &none);
+		return;
+	}
+	if (v->pv->event.rip == 0) {
+		domain_crash(v->domain, "v%u: event without a callback", v->id);
+		return;
+	}
+	bounce(v, v->pv->event.rip, true, &none);
+}
+
+void pv_syscall_deliver(struct vcpu *v, bool compat)
+{
+	const struct frame_builder none = { .count = 0 };
+	const struct pv_callback *callback = compat ? &v->pv->syscall32 : &v->pv->syscall;
+
+	if (callback->rip == 0) {
+		v->pv->regs->rip -= 2;
+		pv_trap_inject(v, VECTOR_GP, 0);
+		return;
+	}
+	bounce(v, callback->rip, callback->masks_events, &none);
+}
+
+void pv_failsafe_deliver(struct vcpu *v)
+{
+	struct frame_builder segments = { .count = 0 };
+
+	if (v->pv->failsafe.rip == 0) {
+		domain_crash(v->domain, "v%u: cannot return to cs %lx rip %lx", v->id, v->pv->regs->cs,
+			     v->pv->regs->rip);
+		return;
+	}
+	push(&segments, pv_selector_ds());
+	push(&segments, pv_selector_es());
+	push(&segments, pv_selector_fs());
+	push(&segments, pv_selector_gs());
+	bounce(v, v->pv->failsafe.rip, v->pv->failsafe.masks_events, &segments);
+}
+
+int pv_iret(struct vcpu *v)
+{
+	struct regs *regs = v->pv->regs;
+	struct iret_context iret;
+
+	if (hw_copy_from_guest(&iret, gva_make(regs->rsp), sizeof(iret)) != 0) {
+		domain_crash(v->domain, "v%u: iret frame at %lx cannot be read", v->id, regs->rsp);
+		return 0;
+	}
+	if ((iret.cs & 3) == 3) {
+		if (mfn_is_none(v->mm->root_user)) {
+			domain_crash(v->domain, "v%u: iret to user without a user root", v->id);
+			return 0;
+		}
+		pv_mode_toggle(v);
+	}
+	regs->rip = iret.rip;
+	regs->cs = (iret.cs & 0xffff) | 3;
+	regs->rflags = (iret.rflags & RFLAGS_GUEST_MAY) | RFLAGS_IF | 2;
+	regs->rsp = iret.rsp;
+	regs->ss = (iret.ss & 0xffff) | 3;
+	if ((iret.flags & VGCF_in_syscall) == 0) {
+		regs->r11 = iret.r11;
+		regs->rcx = iret.rcx;
+	}
+	regs->rax = iret.rax;
+	atomic_store(&v->info->evtchn_upcall_mask, (iret.rflags & RFLAGS_IF) == 0);
+	return 0;
+}
