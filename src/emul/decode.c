@@ -289,7 +289,7 @@ static void fetch_operands(struct decoder *dec)
 	else if (flags & ROW_SRC_WORD)
 		insn->src.bytes = 2;
 	else if (flags & ROW_SRC_LONG)
-		insn->src.bytes = MIN(dec->operand_bytes, 4);
+		insn->src.bytes = 4;
 	fetch_operand(dec, dec->row.dst, &insn->dst);
 	fetch_operand(dec, dec->row.src, &insn->src);
 }
@@ -319,6 +319,9 @@ static int check(const struct decoder *dec)
 
 	has_memory |= insn->src.kind >= EMUL_MEM && insn->src.kind <= EMUL_MEM_DI;
 	if (dec->row.flags & ROW_LONG_ONLY && !insn->long_mode)
+		return -EOPNOTSUPP;
+	/* movsxd to 16 bits: Intel and AMD read different widths. */
+	if (insn->src.bytes > insn->dst.bytes)
 		return -EOPNOTSUPP;
 	if (dec->row.flags & ROW_MEM_ONLY && dec->mod == MOD_REGISTER)
 		return -EINVAL;

@@ -20,16 +20,16 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define CODE		0x10000000ul
-#define DATA		0x20000000ul
-#define DATA_BYTES	(5 * PAGE_SIZE)
-#define READABLE	(DATA + PAGE_SIZE)
-#define READABLE_BYTES	(3 * PAGE_SIZE)
-#define WRITABLE_BYTES	(2 * PAGE_SIZE)
-#define NON_CANONICAL	0x0000800000000000ul
-#define GS_BASE		0x12345678ul
-#define STEP_MAX	1000000
-#define STACK_BYTES	(1 << 16)
+#define CODE	       0x10000000ul
+#define DATA	       0x20000000ul
+#define DATA_BYTES     (5 * PAGE_SIZE)
+#define READABLE       (DATA + PAGE_SIZE)
+#define READABLE_BYTES (3 * PAGE_SIZE)
+#define WRITABLE_BYTES (2 * PAGE_SIZE)
+#define NON_CANONICAL  0x0000800000000000ul
+#define GS_BASE	       0x12345678ul
+#define STEP_MAX       1000000
+#define STACK_BYTES    (1 << 16)
 
 #define FLAGS_STATUS 0x8d5ul
 #define FLAG_AF	     0x10ul
@@ -57,17 +57,34 @@ static const int register_order[EMUL_GPR_COUNT] = {
 
 static volatile enum { IDLE, ENTER, LEAVE } phase;
 static gregset_t home;
+static u64 home_mask;
+static struct sigaction previous[NSIG];
+static const int signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static struct outcome native;
 static u8 shadow[READABLE_BYTES];
 static u64 fs_base;
 
+/* Nobody's timer may interrupt the test's instruction: its stack pointer is no stack. The kernel's mask has 64 bits. */
+static u64 all_but_ours(void)
+{
+	u64 mask = ~0ull;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(signals); i++)
+		mask &= ~BIT(signals[i] - 1);
+	return mask;
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	greg_t *gregs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	void *mask = &((ucontext_t *)context)->uc_sigmask;
+	u64 our_mask = all_but_ours();
 
 	(void)info;
 	if (phase == ENTER) {
 		memcpy(home, gregs, sizeof(home));
+		memcpy(&home_mask, mask, sizeof(home_mask));
+		memcpy(mask, &our_mask, sizeof(our_mask));
 		for (unsigned int i = 0; i < EMUL_GPR_COUNT; i++)
 			gregs[register_order[i]] = (greg_t)native.regs.gpr[i];
 		gregs[REG_RIP] = (greg_t)native.regs.rip;
@@ -82,9 +99,11 @@ static void on_signal(int number, siginfo_t *info, void *context)
 		native.error_code = (u32)gregs[REG_ERR];
 		native.cr2 = (u64)gregs[REG_CR2];
 		memcpy(gregs, home, sizeof(home));
+		memcpy(mask, &home_mask, sizeof(home_mask));
 		phase = IDLE;
 	} else {
-		signal(number, SIG_DFL); /* the test's own fault: let it happen again */
+		sigaction(number, &previous[number],
+			  NULL); /* the test's own fault: let it happen again */
 	}
 }
 
@@ -100,14 +119,14 @@ static void map(u64 address, size_t bytes, int rights)
 
 void native_init(void)
 {
-	static const int signals[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	static const int signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 	static u8 stack[STACK_BYTES];
-	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
-	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	sigaltstack(&alternate, NULL);
 	for (unsigned int i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &action, NULL);
+		sigaction(signals[i], &action, &previous[signals[i]]);
 	if (native.memory)
 		return;
 	map(CODE, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
@@ -121,7 +140,8 @@ void native_init(void)
 
 /* ---- the same memory, as the emulator sees it ---- */
 
-static int access_check(struct emul_state *state, u64 va, unsigned int bytes, u64 limit, bool is_write)
+static int access_check(struct emul_state *state, u64 va, unsigned int bytes, u64 limit,
+			bool is_write)
 {
 	for (u64 at = va; at < va + bytes; at++)
 		if (at < READABLE || at >= READABLE + limit) {
@@ -182,24 +202,46 @@ static const struct emul_ops memory_ops = {
 
 /* ---- one case ---- */
 
+u64 native_next(struct native_random *random)
+{
+	u64 z = random->state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
 static u64 random_below(struct native_random *random, u64 n)
 {
-	return random->next(random) % n;
+	return native_next(random) % n;
 }
 
 static u64 random_value(struct native_random *random)
 {
-	static const u64 special[] = { 0,	   1,	       2,	   0x7f,	 0x80,	     0xff,
-				       0x7fff,	   0x8000,     0xffff,	   0x7fffffff,	 0x80000000, 0xffffffff,
-				       0x1ull << 32, 0x7fffffffffffffff, 0x8000000000000000, ~0ull };
+	static const u64 special[] = {0,
+				      1,
+				      2,
+				      0x7f,
+				      0x80,
+				      0xff,
+				      0x7fff,
+				      0x8000,
+				      0xffff,
+				      0x7fffffff,
+				      0x80000000,
+				      0xffffffff,
+				      0x1ull << 32,
+				      0x7fffffffffffffff,
+				      0x8000000000000000,
+				      ~0ull};
 
 	switch (random_below(random, 4)) {
 	case 0:
 		return special[random_below(random, ARRAY_SIZE(special))];
 	case 1:
-		return (u64)((s64)random->next(random) >> random_below(random, 64));
+		return (u64)((s64)native_next(random) >> random_below(random, 64));
 	default:
-		return random->next(random);
+		return native_next(random);
 	}
 }
 
@@ -210,7 +252,8 @@ static bool is_memory(const struct emul_operand *operand)
 
 static bool is_locking(const struct emul_insn *insn)
 {
-	return insn->prefixes & EMUL_PREFIX_LOCK || (insn->op == EMUL_ALU && insn->alu == EMUL_XCHG);
+	return insn->prefixes & EMUL_PREFIX_LOCK ||
+	       (insn->op == EMUL_ALU && insn->alu == EMUL_XCHG);
 }
 
 /* May it be run natively? Ports, control registers and so on are not for processes. */
@@ -289,7 +332,7 @@ static void choose_registers(const struct emul_insn *insn, struct emul_regs *reg
 {
 	for (unsigned int i = 0; i < EMUL_GPR_COUNT; i++)
 		regs->gpr[i] = random_value(random);
-	regs->rflags = FLAG_ONE | FLAG_IF | (random->next(random) & (FLAGS_STATUS | FLAG_DF));
+	regs->rflags = FLAG_ONE | FLAG_IF | (native_next(random) & (FLAGS_STATUS | FLAG_DF));
 	if (!random_below(random, 16))
 		regs->rflags |= FLAG_TF;
 	regs->base[EMUL_SEG_FS] = fs_base;
@@ -301,10 +344,11 @@ static void choose_registers(const struct emul_insn *insn, struct emul_regs *reg
 		if (insn->mem.segment >= EMUL_SEG_FS)
 			regs->gpr[EMUL_RSI] -= regs->base[insn->mem.segment];
 		for (unsigned int i = 0; insn->address_bytes == 4 && i < 8; i++)
-			regs->gpr[i] |= random->next(random) << 32;
+			regs->gpr[i] |= native_next(random) << 32;
 	}
 	if (insn->op == EMUL_ALU && insn->alu >= EMUL_BT && insn->src.kind == EMUL_REG)
-		regs->gpr[insn->src.reg] = (regs->gpr[insn->src.reg] & ~(~0ull >> (64 - 8 * insn->dst.bytes))) |
+		regs->gpr[insn->src.reg] = (regs->gpr[insn->src.reg] &
+					    ~(~0ull >> (64 - 8 * insn->dst.bytes))) |
 					   ((u64)(random_below(random, 2048) - 1024) &
 					    (~0ull >> (64 - 8 * insn->dst.bytes)));
 	if (insn->op == EMUL_CMPXCHG && random_below(random, 2))
@@ -324,7 +368,8 @@ static bool is_safe(const struct emul_insn *insn, const struct emul_regs *regs)
 		if (insn->src.kind == EMUL_MEM_SI &&
 		    (si < READABLE - 64 || si >= READABLE + READABLE_BYTES + 64))
 			return false;
-		if (insn->prefixes & EMUL_PREFIX_REP && regs->gpr[EMUL_RCX] > 16 && insn->address_bytes == 8)
+		if (insn->prefixes & EMUL_PREFIX_REP && regs->gpr[EMUL_RCX] > 16 &&
+		    insn->address_bytes == 8)
 			return false;
 	}
 	if (is_memory(&insn->src) || is_memory(&insn->dst))
@@ -355,7 +400,7 @@ static void run_native(const u8 *bytes, unsigned int length, const struct emul_r
 
 static void run_emulated(const struct emul_insn *insn, struct outcome *out)
 {
-	struct emul_state state = { .regs = &out->regs, .ops = &memory_ops, .step_max = STEP_MAX };
+	struct emul_state state = {.regs = &out->regs, .ops = &memory_ops, .step_max = STEP_MAX};
 	int rc = emul_execute(insn, &state);
 
 	out->error_code = 0;
@@ -406,12 +451,12 @@ static bool is_same(const struct emul_insn *insn, const struct outcome *emulated
 
 static void print_outcome(const char *name, const struct outcome *out)
 {
-	fprintf(stderr, "%s: vector %u error %x cr2 %lx rip %lx rflags %lx\n", name, out->vector, out->error_code,
-		out->cr2, out->regs.rip, out->regs.rflags);
+	fprintf(stderr, "%s: vector %u error %x cr2 %lx rip %lx rflags %lx\n", name, out->vector,
+		out->error_code, out->cr2, out->regs.rip, out->regs.rflags);
 }
 
-static void print_case(const u8 *bytes, const struct emul_insn *insn, const struct emul_regs *before,
-		       const struct outcome *emulated)
+static void print_case(const u8 *bytes, const struct emul_insn *insn,
+		       const struct emul_regs *before, const struct outcome *emulated)
 {
 	fprintf(stderr, "differs:");
 	for (unsigned int i = 0; i < insn->length; i++)
@@ -420,19 +465,19 @@ static void print_case(const u8 *bytes, const struct emul_insn *insn, const stru
 	print_outcome("native  ", &native);
 	print_outcome("emulated", emulated);
 	for (unsigned int i = 0; i < EMUL_GPR_COUNT; i++)
-		fprintf(stderr, "gpr %2u before %016lx native %016lx emulated %016lx\n", i, before->gpr[i],
-			native.regs.gpr[i], emulated->regs.gpr[i]);
+		fprintf(stderr, "gpr %2u before %016lx native %016lx emulated %016lx\n", i,
+			before->gpr[i], native.regs.gpr[i], emulated->regs.gpr[i]);
 	for (unsigned int i = 0; i < READABLE_BYTES; i++)
 		if (native.memory[i] != shadow[i])
-			fprintf(stderr, "memory %lx native %02x emulated %02x\n", READABLE + i, native.memory[i],
-				shadow[i]);
+			fprintf(stderr, "memory %lx native %02x emulated %02x\n", READABLE + i,
+				native.memory[i], shadow[i]);
 }
 
 enum native_verdict native_compare(const u8 *code, size_t len, struct native_random *random)
 {
-	u8 bytes[EMUL_LENGTH_MAX] = { 0 };
-	struct outcome emulated = { .memory = shadow };
-	struct emul_regs before = { .rip = CODE };
+	u8 bytes[EMUL_LENGTH_MAX] = {0};
+	struct outcome emulated = {.memory = shadow};
+	struct emul_regs before = {.rip = CODE};
 	struct emul_insn insn;
 
 	memcpy(bytes, code, MIN(len, sizeof(bytes)));
@@ -441,7 +486,8 @@ enum native_verdict native_compare(const u8 *code, size_t len, struct native_ran
 	fill_memory(random);
 	choose_registers(&insn, &before, random);
 	aim(&insn, bytes, &before, random_target(&insn, random));
-	if (emul_decode(&insn, bytes, sizeof(bytes), true) || !is_ordinary(&insn) || !is_safe(&insn, &before))
+	if (emul_decode(&insn, bytes, sizeof(bytes), true) || !is_ordinary(&insn) ||
+	    !is_safe(&insn, &before))
 		return NATIVE_SKIPPED;
 	emulated.regs = before;
 	run_native(bytes, insn.length, &before);
@@ -454,13 +500,13 @@ enum native_verdict native_compare(const u8 *code, size_t len, struct native_ran
 
 enum native_verdict native_compare_locked(const u8 *code, size_t len, struct native_random *random)
 {
-	u8 bytes[EMUL_LENGTH_MAX] = { 0 };
-	struct emul_regs before = { .rip = CODE };
+	u8 bytes[EMUL_LENGTH_MAX] = {0};
+	struct emul_regs before = {.rip = CODE};
 	struct emul_insn insn;
 
 	memcpy(bytes, code, MIN(len, sizeof(bytes)));
-	if (emul_decode(&insn, bytes, sizeof(bytes), true) != -EINVAL || !(insn.prefixes & EMUL_PREFIX_LOCK) ||
-	    !is_ordinary(&insn))
+	if (emul_decode(&insn, bytes, sizeof(bytes), true) != -EINVAL ||
+	    !(insn.prefixes & EMUL_PREFIX_LOCK) || !is_ordinary(&insn))
 		return NATIVE_SKIPPED;
 	choose_registers(&insn, &before, random);
 	before.rflags &= ~FLAG_TF;

@@ -8,17 +8,16 @@
 
 #include "emul/emul.h"
 
-/* A source of random numbers: a generator, or a fuzzer's input. */
 struct native_random {
-	u64 (*next)(struct native_random *random);
 	u64 state;
-	const u8 *data;
-	size_t data_bytes;
 };
+
+/* splitmix64: any state is a good seed. */
+u64 native_next(struct native_random *random);
 
 enum native_verdict {
 	NATIVE_SAME,
-	NATIVE_SKIPPED, /* not an instruction that may be run here */
+	NATIVE_SKIPPED,	  /* not an instruction that may be run here */
 	NATIVE_DIFFERENT, /* said on standard error */
 };
 
@@ -32,6 +31,7 @@ void native_init(void);
 enum native_verdict native_compare(const u8 *bytes, size_t len, struct native_random *random);
 
 /* An instruction that emul_decode() calls invalid for its LOCK prefix: does the CPU say #UD? */
-enum native_verdict native_compare_locked(const u8 *bytes, size_t len, struct native_random *random);
+enum native_verdict native_compare_locked(const u8 *bytes, size_t len,
+					  struct native_random *random);
 
 #endif
