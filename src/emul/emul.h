@@ -104,15 +104,15 @@ enum emul_segment {
 
 enum emul_kind {
 	EMUL_NONE,
-	EMUL_REG, /* reg: 0..15 or EMUL_GPR_HIGH + 0..3 */
-	EMUL_MEM, /* insn.mem */
-	EMUL_MEM_SI, /* string source: segment of insn.mem, rSI */
-	EMUL_MEM_DI, /* string destination: ES, rDI */
-	EMUL_IMM, /* insn.imm */
+	EMUL_REG,      /* reg: 0..15 or EMUL_GPR_HIGH + 0..3 */
+	EMUL_MEM,      /* insn.mem */
+	EMUL_MEM_SI,   /* string source: segment of insn.mem, rSI */
+	EMUL_MEM_DI,   /* string destination: ES, rDI */
+	EMUL_IMM,      /* insn.imm */
 	EMUL_PORT_IMM, /* I/O port insn.imm */
-	EMUL_PORT_DX, /* I/O port DX */
-	EMUL_CR, /* reg: 0, 2, 3, 4, 8 */
-	EMUL_DR, /* reg: 0..7 */
+	EMUL_PORT_DX,  /* I/O port DX */
+	EMUL_CR,       /* reg: 0, 2, 3, 4, 8 */
+	EMUL_DR,       /* reg: 0..7 */
 };
 
 struct emul_operand {
@@ -124,7 +124,7 @@ struct emul_operand {
 /* offset = gpr[base] + (gpr[index] << scale_shift) + disp, cut to insn.address_bytes; the segment's base is added. */
 struct emul_mem {
 	enum emul_segment segment;
-	u8 base; /* 0..15, EMUL_BASE_RIP: the next instruction, EMUL_NO_REG */
+	u8 base;  /* 0..15, EMUL_BASE_RIP: the next instruction, EMUL_NO_REG */
 	u8 index; /* 0..15, EMUL_NO_REG */
 	u8 scale_shift;
 	u64 disp; /* sign extended */
@@ -143,11 +143,11 @@ struct emul_mem {
 struct emul_insn {
 	enum emul_op op;
 	enum emul_alu alu; /* if op is EMUL_ALU */
-	bool long_mode; /* 64-bit code, else 32-bit */
-	bool is_string; /* steps rSI and rDI, may be repeated */
-	bool is_signed; /* EMUL_MOVE to a wider operand extends the sign */
+	bool long_mode;	   /* 64-bit code, else 32-bit */
+	bool is_string;	   /* steps rSI and rDI, may be repeated */
+	bool is_signed;	   /* EMUL_MOVE to a wider operand extends the sign */
 	u8 prefixes;
-	u8 length; /* bytes, the forced emulation prefix included */
+	u8 length;	  /* bytes, the forced emulation prefix included */
 	u8 address_bytes; /* 4 or 8 */
 	struct emul_operand dst;
 	struct emul_operand src;
@@ -175,7 +175,7 @@ struct emul_state {
 	/* Given by the caller */
 	struct emul_regs *regs;
 	const struct emul_ops *ops;
-	void *ctx; /* the caller's own */
+	void *ctx;    /* the caller's own */
 	u64 step_max; /* iterations of a repeated string instruction in one call; 0 counts as 1 */
 
 	/* Told by emul_execute() */

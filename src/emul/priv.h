@@ -20,15 +20,15 @@
 /* Where a row's operand is found in the instruction. */
 enum spec {
 	SPEC_NONE,
-	SPEC_RM, /* ModRM.rm: register or memory */
-	SPEC_REG, /* ModRM.reg */
+	SPEC_RM,     /* ModRM.rm: register or memory */
+	SPEC_REG,    /* ModRM.reg */
 	SPEC_RM_GPR, /* ModRM.rm, a register whatever ModRM.mod says (mov cr, mov dr) */
-	SPEC_CR, /* ModRM.reg names it */
+	SPEC_CR,     /* ModRM.reg names it */
 	SPEC_CR0,
 	SPEC_DR,
-	SPEC_ACC, /* AL, AX, EAX, RAX */
-	SPEC_IMM, /* operand size, 4 bytes at most, sign extended */
-	SPEC_IMM8, /* sign extended */
+	SPEC_ACC,   /* AL, AX, EAX, RAX */
+	SPEC_IMM,   /* operand size, 4 bytes at most, sign extended */
+	SPEC_IMM8,  /* sign extended */
 	SPEC_MOFFS, /* an absolute address follows */
 	SPEC_SI,
 	SPEC_DI,
@@ -71,7 +71,7 @@ struct opcode {
 	u16 flags;
 };
 
-extern const struct opcode emul_opcodes[256]; /* one byte */
+extern const struct opcode emul_opcodes[256];	 /* one byte */
 extern const struct opcode emul_opcodes_0f[256]; /* 0F, then one byte */
 /* What a group's row leaves out (operands) or adds to (flags) is in the row that named the group. */
 extern const struct opcode emul_groups[GROUP_COUNT][8];

@@ -59,7 +59,7 @@ static volatile enum { IDLE, ENTER, LEAVE } phase;
 static gregset_t home;
 static u64 home_mask;
 static struct sigaction previous[NSIG];
-static const int signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+static const int fault_signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static struct outcome native;
 static u8 shadow[READABLE_BYTES];
 static u64 fs_base;
@@ -69,8 +69,8 @@ static u64 all_but_ours(void)
 {
 	u64 mask = ~0ull;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(signals); i++)
-		mask &= ~BIT(signals[i] - 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(fault_signals); i++)
+		mask &= ~BIT(fault_signals[i] - 1);
 	return mask;
 }
 
@@ -119,14 +119,13 @@ static void map(u64 address, size_t bytes, int rights)
 
 void native_init(void)
 {
-	static const int signals[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 	static u8 stack[STACK_BYTES];
 	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
 	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
 	sigaltstack(&alternate, NULL);
-	for (unsigned int i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &action, &previous[signals[i]]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(fault_signals); i++)
+		sigaction(fault_signals[i], &action, &previous[fault_signals[i]]);
 	if (native.memory)
 		return;
 	map(CODE, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
