@@ -108,8 +108,7 @@ static const char *parse_count(const char *fmt, int *count, bool *is_star)
 	if (*is_star)
 		return fmt + 1;
 	for (*count = 0; *fmt >= '0' && *fmt <= '9'; fmt++) {
-		if (*count < COUNT_MAX)
-			*count = *count * 10 + (*fmt - '0');
+		*count = MIN(*count * 10 + (*fmt - '0'), COUNT_MAX);
 	}
 	return fmt;
 }
@@ -159,8 +158,9 @@ static const char *parse_spec(const char *fmt, struct spec *spec, struct args *a
 		spec->width = va_arg(args->list, int);
 	if (spec->width < 0) {
 		spec->left = true;
-		spec->width = spec->width < -COUNT_MAX ? COUNT_MAX : -spec->width;
+		spec->width = -MAX(spec->width, -COUNT_MAX);
 	}
+	spec->width = MIN(spec->width, COUNT_MAX);
 	if (*fmt == '.') {
 		fmt = parse_count(fmt + 1, &spec->precision, &is_star);
 		if (is_star)
