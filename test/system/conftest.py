@@ -114,7 +114,7 @@ def boot(hypervisor, request):
 
 
 @pytest.fixture
-def disk(boot):
+def debian(boot):
     """As boot, with Debian's disk; waits at root's shell unless a report is asked for."""
     def start(report=False, **given):
         folder = ROOT / 'build/dom0'

@@ -19,17 +19,17 @@ def plain(line):
     return re.sub(r'^\[ *[\d.]+\] ', '', line)
 
 
-def comes_up(disk, **given):
-    machine = disk(report=True, **given)
+def comes_up(debian, **given):
+    machine = debian(report=True, **given)
     verdict = machine.expect(r'^MICA-REPORT-END (.*)$', LIMIT)[1].strip()
     machine.ends('poweroff', 90)
     assert verdict == 'ok'
     return machine
 
 
-def test_report(disk, oracle):
+def test_report(debian, oracle):
     """Everything at its defaults; no error line that Xen does not have too."""
-    machine = comes_up(disk)
+    machine = comes_up(debian)
     errors = sorted({plain(line) for line in section(machine, 'errors').splitlines()})
     assert set(errors) <= set(oracle('disk-errors', errors))
     assert 'ping: ok' in section(machine, 'network')
@@ -58,25 +58,25 @@ def name(given):
     return '-'.join(str(v) for v in given.values())
 
 
-def runs(disk, hypervisor, given):
+def runs(debian, hypervisor, given):
     if hypervisor == 'xen' and given['cpu'] in ('max', 'EPYC'):
         given = dict(given, cpu='Haswell')
-    comes_up(disk, **given)
+    comes_up(debian, **given)
 
 
 @pytest.mark.parametrize('given', PAIRS, ids=name)
-def test_pairs(disk, hypervisor, given):
-    runs(disk, hypervisor, given)
+def test_pairs(debian, hypervisor, given):
+    runs(debian, hypervisor, given)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize('given', MATRIX, ids=name)
-def test_matrix(disk, hypervisor, given):
-    runs(disk, hypervisor, given)
+def test_matrix(debian, hypervisor, given):
+    runs(debian, hypervisor, given)
 
 
-def test_root_shell(disk):
-    machine = disk()
+def test_root_shell(debian):
+    machine = debian()
     assert 'uid=0(root)' in machine.shell('id')
     machine.send('systemctl poweroff\n')
     machine.ends('poweroff', 90)
