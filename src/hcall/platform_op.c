@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * platform_op: Domain 0 and the machine as a whole: clock, firmware, CPUs, power. Copies in, acts, copies back. Reached from
+ * the hypercall table; calls time, the scheduler and the seam. What is refused and why: doc/platform.md. No lock of its own.
+ */
+#include "core/cpu.h"
+#include "core/domain.h"
+#include "core/log.h"
+#include "core/symbols.h"
+#include "hcall/hcall.h"
+#include "hw/acpi.h"
+#include "hw/asm.h"
+#include "hw/cpu.h"
+#include "hw/efi.h"
+#include "hw/ipi.h"
+#include "hw/map.h"
+#include "hw/mem.h"
+#include "lib/string.h"
+#include "sched/sched.h"
+#include "time/time.h"
+
+#define IDLETIME_CPUS_MAX 1024u
+#define BDA_SHIFT_FLAGS	  0x417
+
+/* ---------------------------------------------------------------- firmware */
+
+static int efi_vendor(xenpf_firmware_info_t *info)
+{
+	u32 bytes = info->u.efi_info.vendor.bufsz;
+	u64 gva = (u64)info->u.efi_info.vendor.name.p;
+	u16 text[EFI_VENDOR_CHARS];
+
+	info->u.efi_info.vendor.revision = hw_efi.firmware_revision;
+	bytes = MIN(bytes & ~1u, (u32)sizeof(text));
+	if (bytes == 0)
+		return 0;
+	memcpy(text, hw_efi.vendor, sizeof(text));
+	text[bytes / 2 - 1] = 0;
+	return hw_copy_to_guest(gva_make(gva), text, bytes) == 0 ? 0 : err(EFAULT);
+}
+
+static int efi_info(xenpf_firmware_info_t *info)
+{
+	if (!hw_efi.is_present)
+		return -EOPNOTSUPP;
+	switch (info->index) {
+	case XEN_FW_EFI_VERSION:
+		info->u.efi_info.version = hw_efi.version;
+		return 0;
+	case XEN_FW_EFI_CONFIG_TABLE:
+		info->u.efi_info.cfg.addr = hw_efi.tables;
+		info->u.efi_info.cfg.nent = hw_efi.table_count;
+		return 0;
+	case XEN_FW_EFI_VENDOR:
+		return efi_vendor(info);
+	default:
+		return err(EINVAL); /* Mica keeps none of EFI's run-time services */
+	}
+}
+
+static int firmware_info(xenpf_firmware_info_t *info)
+{
+	const u8 *flags;
+
+	switch (info->type) {
+	case XEN_FW_DISK_INFO:
+	case XEN_FW_DISK_MBR_SIGNATURE:
+	case XEN_FW_VBEDDC_INFO:
+		return -ESRCH; /* no BIOS call was made: nothing to tell */
+	case XEN_FW_EFI_INFO:
+		return efi_info(info);
+	case XEN_FW_KBD_SHIFT_FLAGS:
+		if (hw_efi.is_present)
+			return -ESRCH;
+		flags = hw_phys_map(BDA_SHIFT_FLAGS, 1);
+		info->u.kbd_shift_flags = flags ? *flags : 0;
+		return 0;
+	default:
+		return err(EINVAL);
+	}
+}
+
+/* ---------------------------------------------------------------- CPUs */
+
+static void cpu_info(xenpf_pcpuinfo_t *info)
+{
+	u32 cpu = info->xen_cpuid;
+
+	info->max_present = cpu_count - 1;
+	info->apic_id = info->acpi_id = 0;
+	if (cpu >= cpu_count) {
+		info->flags = XEN_PCPU_FLAGS_INVALID;
+		return;
+	}
+	cpu = (u32)idx_nospec(cpu, CPU_MAX);
+	info->flags = cpumask_test(&cpu_online_mask, cpu) ? XEN_PCPU_FLAGS_ONLINE : 0;
+	info->apic_id = hw_cpu_apic_id[cpu];
+	for (unsigned int i = 0; i < hw_acpi.cpu_count; i++)
+		if (hw_acpi.cpus[i].apic_id == info->apic_id)
+			info->acpi_id = hw_acpi.cpus[i].acpi_id;
+}
+
+static int cpu_version(xenpf_pcpu_version_t *info)
+{
+	struct cpuid_regs leaf0 = hw_cpuid(0, 0), leaf1 = hw_cpuid(1, 0);
+
+	info->max_present = cpu_count - 1;
+	if (info->xen_cpuid >= cpu_count) {
+		memset(info->vendor_id, 0, sizeof(info->vendor_id));
+		info->family = info->model = info->stepping = 0;
+		return 0;
+	}
+	memcpy(info->vendor_id, &leaf0.b, 4);
+	memcpy(info->vendor_id + 4, &leaf0.d, 4);
+	memcpy(info->vendor_id + 8, &leaf0.c, 4);
+	info->stepping = leaf1.a & 0xf;
+	info->model = leaf1.a >> 4 & 0xf;
+	info->family = leaf1.a >> 8 & 0xf;
+	if (info->family == 6 || info->family == 15)
+		info->model |= leaf1.a >> 12 & 0xf0;
+	if (info->family == 15)
+		info->family += leaf1.a >> 20 & 0xff;
+	return 0;
+}
+
+/* CPUs of the machine stay as boot left them; Domain 0 plugs its vCPUs instead. */
+static int cpu_online(const xenpf_cpu_ol_t *arg, bool online)
+{
+	if (arg->cpuid >= cpu_count)
+		return err(EINVAL);
+	if (online && cpumask_test(&cpu_online_mask, (unsigned int)idx_nospec(arg->cpuid, CPU_MAX)))
+		return 0;
+	return err(EOPNOTSUPP);
+}
+
+static int core_parking(xenpf_core_parking_t *arg)
+{
+	switch (arg->type) {
+	case XEN_CORE_PARKING_SET:
+		return arg->idle_nums ? err(EOPNOTSUPP) : 0;
+	case XEN_CORE_PARKING_GET:
+		arg->idle_nums = 0;
+		return 0;
+	default:
+		return err(EINVAL);
+	}
+}
+
+static u64 idle_ns(u32 cpu)
+{
+	struct vcpu_runstate_info info;
+	struct vcpu *idle = domain_vcpu(idle_domain, cpu);
+
+	if (!idle)
+		return 0;
+	sched_runstate_get(idle, &info);
+	return info.time[RUNSTATE_running];
+}
+
+static int idletime(xenpf_getidletime_t *arg)
+{
+	u64 map_gva = (u64)arg->cpumap_bitmap.p, time_gva = (u64)arg->idletime.p;
+
+	if (arg->cpumap_nr_cpus > IDLETIME_CPUS_MAX)
+		return err(EINVAL);
+	arg->now = time_now_ns();
+	for (u32 first = 0; first < arg->cpumap_nr_cpus; first += 8) {
+		u8 map, left = 0;
+
+		if (hw_copy_from_guest(&map, gva_make(map_gva + first / 8), 1) != 0)
+			return err(EFAULT);
+		for (u32 cpu = first; cpu < first + 8 && cpu < arg->cpumap_nr_cpus; cpu++) {
+			u64 ns = cpu < cpu_count ? idle_ns(cpu) : 0;
+
+			if ((map & 1u << (cpu % 8)) == 0)
+				continue;
+			left = (u8)(left | (cpu < cpu_count ? 1u << (cpu % 8) : 0));
+			if (hw_copy_to_guest(gva_make(time_gva + 8ull * cpu), &ns, sizeof(ns)) != 0)
+				return err(EFAULT);
+		}
+		if (hw_copy_to_guest(gva_make(map_gva + first / 8), &left, 1) != 0)
+			return err(EFAULT);
+	}
+	return 0;
+}
+
+/* Cx and Px tables of the firmware: taken and not used (HLT is the only idle state, frequencies are the hardware's). */
+static int processor_pminfo(const xenpf_set_processor_pminfo_t *arg)
+{
+	switch (arg->type) {
+	case XEN_PM_CX:
+	case XEN_PM_PX:
+	case XEN_PM_TX:
+	case XEN_PM_PDC:
+		return 0;
+	default:
+		return err(EINVAL);
+	}
+}
+
+/* ---------------------------------------------------------------- power */
+
+static int acpi_sleep(struct vcpu *v, const xenpf_enter_acpi_sleep_t *arg)
+{
+	bool is_extended = (arg->flags & XENPF_ACPI_SLEEP_EXTENDED) != 0;
+
+	if ((arg->flags & ~(u32)XENPF_ACPI_SLEEP_EXTENDED) != 0 || arg->sleep_state == 0 ||
+	    arg->sleep_state > 5)
+		return err(EINVAL);
+	if (arg->sleep_state != 5) {
+		log_guest(v, LOG_INFO, "asks for sleep state S%u: Mica knows S5 (off) only",
+			  arg->sleep_state);
+		return err(EOPNOTSUPP);
+	}
+	log_info("Domain 0 switches the machine off");
+	hw_irq_disable();
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+		if (cpu != cpu_id() && cpumask_test(&cpu_online_mask, cpu))
+			hw_ipi_send(cpu, IPI_STOP);
+	hw_acpi_sleep(arg->val_a, arg->val_b, is_extended);
+	hw_machine_poweroff();
+}
+
+/* ---------------------------------------------------------------- symbols */
+
+static int symbol(xenpf_symdata_t *arg)
+{
+	u64 gva = (u64)arg->name.p;
+	const char *name;
+	size_t bytes;
+
+	if (arg->symnum >= symbols_count)
+		return 0; /* unchanged: the end */
+	name = symbols_names + symbols_name_off[arg->symnum];
+	bytes = strlen(name) + 1;
+	if (hw_copy_to_guest(gva_make(gva), name, MIN(bytes, (size_t)arg->namelen)) != 0)
+		return err(EFAULT);
+	arg->namelen = (u32)bytes;
+	arg->address = symbols_addr[arg->symnum];
+	arg->type = 't';
+	arg->symnum++;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the table */
+
+static int settime64(const xenpf_settime64_t *arg)
+{
+	if (arg->mbz)
+		return err(EINVAL);
+	return time_wallclock_set(arg->secs, arg->nsecs, arg->system_time);
+}
+
+static int command(struct vcpu *v, struct xen_platform_op *op)
+{
+	switch (op->cmd) {
+	case XENPF_settime32:
+		return time_wallclock_set(op->u.settime32.secs, op->u.settime32.nsecs,
+					  op->u.settime32.system_time);
+	case XENPF_settime64:
+		return settime64(&op->u.settime64);
+	case XENPF_firmware_info:
+		return firmware_info(&op->u.firmware_info);
+	case XENPF_enter_acpi_sleep:
+		return acpi_sleep(v, &op->u.enter_acpi_sleep);
+	case XENPF_getidletime:
+		return idletime(&op->u.getidletime);
+	case XENPF_set_processor_pminfo:
+		return processor_pminfo(&op->u.set_pminfo);
+	case XENPF_get_cpuinfo:
+		cpu_info(&op->u.pcpu_info);
+		return 0;
+	case XENPF_get_cpu_version:
+		return cpu_version(&op->u.pcpu_version);
+	case XENPF_cpu_online:
+	case XENPF_cpu_offline:
+		return cpu_online(&op->u.cpu_ol, op->cmd == XENPF_cpu_online);
+	case XENPF_core_parking:
+		return core_parking(&op->u.core_parking);
+	case XENPF_get_symbol:
+		return symbol(&op->u.symdata);
+	case XENPF_efi_runtime_call:
+	case XENPF_microcode_update:
+	case XENPF_change_freq:
+	case XENPF_cpu_hotadd:
+	case XENPF_mem_hotadd:
+	case XENPF_resource_op:
+	case XENPF_add_memtype:
+	case XENPF_del_memtype:
+	case XENPF_read_memtype:
+	case XENPF_platform_quirk:
+		return err(EOPNOTSUPP);
+	default:
+		return err(ENOSYS);
+	}
+}
+
+int do_platform_op(struct vcpu *v, struct hcall_args *args)
+{
+	gva_t gva = gva_make(args->a[0]);
+	struct xen_platform_op op;
+	int rc;
+
+	if (!v->domain->is_privileged)
+		return err(EPERM);
+	if (hw_copy_from_guest(&op, gva, sizeof(op)) != 0)
+		return err(EFAULT);
+	if (op.interface_version != XENPF_INTERFACE_VERSION)
+		return err(EACCES);
+	rc = command(v, &op);
+	args->result = 0;
+	if (!rc && hw_copy_to_guest(gva, &op, sizeof(op)) != 0)
+		return err(EFAULT);
+	return rc;
+}
