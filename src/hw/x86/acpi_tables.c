@@ -106,7 +106,7 @@ static void madt_cpu(struct acpi_info *info, u32 apic_id, u32 acpi_id, u32 flags
 	for (unsigned int i = 0; i < info->cpu_count; i++)
 		if (info->cpus[i].apic_id == apic_id)
 			return; /* listed twice, as local APIC and as x2APIC */
-	if (info->cpu_count == CPU_MAX) {
+	if (info->cpu_count == ACPI_CPUS_MAX) {
 		info->cpus_left_out++;
 		return;
 	}

@@ -7,9 +7,9 @@
 #ifndef HW_ACPI_H
 #define HW_ACPI_H
 
-#include "core/cpu.h"
 #include "lib/types.h"
 
+#define ACPI_CPUS_MAX	   256 /* as CPU_MAX */
 #define ACPI_IOAPICS_MAX   64
 #define ACPI_OVERRIDES_MAX 16
 #define ACPI_NMIS_MAX	   64
@@ -64,8 +64,8 @@ struct acpi_info {
 	bool has_8259; /* MADT PCAT_COMPAT: a dual 8259 that must be masked */
 
 	unsigned int cpu_count; /* entries of cpus[], enabled or not */
-	struct acpi_cpu cpus[CPU_MAX];
-	unsigned int cpus_left_out; /* in the MADT but beyond CPU_MAX */
+	struct acpi_cpu cpus[ACPI_CPUS_MAX];
+	unsigned int cpus_left_out; /* in the MADT but beyond ACPI_CPUS_MAX */
 	unsigned int ioapic_count;
 	struct acpi_ioapic ioapics[ACPI_IOAPICS_MAX];
 	unsigned int override_count;
