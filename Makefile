@@ -34,7 +34,7 @@ WARN    := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wu
 	   -Wswitch-enum -Wmissing-prototypes -Werror
 INC     := -I$(OBJ)/gen -Isrc -Isrc/hw/x86
 CFLAGS  := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
-	   -isystem build/include $(INC) -fPIE -fvisibility=hidden -mcmodel=small -mno-red-zone \
+	   -isystem build/include -include lib/hidden.h $(INC) -fPIE -fvisibility=hidden -mcmodel=small -mno-red-zone \
 	   -mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fno-common \
 	   -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fcf-protection=none \
 	   $(WARN) -DMICA_DEBUG=$(if $(DEBUG),1,0) $(if $(TEETH),-DTEETH_$(TEETH)=1) $(EXTRA_CFLAGS)

@@ -221,15 +221,17 @@ boot_gdt_pointer:
 no_long_mode_text:
 	.asciz "Mica: this CPU has no long mode\r\n"
 
+	/* First in .bss, which the linker script puts on a 64 KiB boundary (an alignment here would move the file's start). */
 	.section .bss.aligned, "aw", @nobits
-	.balign STACK_BLOCK
+	.balign 4096
 	.globl boot_cpu_block
 boot_cpu_block:
 	.skip STACK_BLOCK
-	.globl boot_l4
 boot_l4:
 	.skip 4096
 boot_l3:
 	.skip 4096
 boot_l2:
 	.skip 4 * 4096
+
+	.section .note.GNU-stack, "", @progbits

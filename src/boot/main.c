@@ -48,7 +48,7 @@ static void console_start(u32 magic, u64 info)
 static void mm_facts_set(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(mm_l4_template); i++)
-		mm_l4_template[i] = boot_l4[LAYOUT_FIRST_SLOT + i];
+		mm_l4_template[i] = paging_root[LAYOUT_FIRST_SLOT + i];
 	mm_l4_template[LAYOUT_PERDOMAIN_SLOT - LAYOUT_FIRST_SLOT] = 0;
 	opt_nx = hw_has_nx;
 	opt_user_global = false;

@@ -113,7 +113,7 @@ void boot_cpus_start(void)
 		else
 			log_warning("CPU with APIC id %u does not start", found->apic_id);
 	}
-	boot_l4[0] = 0;
+	paging_root[0] = 0;
 	hw_cr3_write(paging_root_maddr());
 	log_info("%u CPUs", cpu_count);
 }

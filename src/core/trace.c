@@ -8,14 +8,22 @@
 
 static struct {
 	u64 count;
-	struct trace_record records[TRACE_RECORDS];
+	struct trace_record *records; /* [c] NULL: no ring yet */
 } rings[CPU_MAX];
+
+void trace_ring_set(unsigned int cpu, struct trace_record *records)
+{
+	rings[cpu].records = records;
+}
 
 void trace(enum trace_event event, u64 a, u64 b, const char *text)
 {
 	unsigned int cpu = cpu_id();
-	u64 at = rings[cpu].count++;
+	u64 at = rings[cpu].count;
 
+	if (rings[cpu].records == NULL)
+		return;
+	rings[cpu].count++;
 	rings[cpu].records[at % TRACE_RECORDS] =
 		(struct trace_record){ .tsc = hw_tsc(), .a = a, .b = b, .text = text, .event = event };
 }

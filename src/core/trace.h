@@ -31,6 +31,8 @@ struct trace_record {
 #define TRACE_RECORDS 512 /* a CPU; a power of two */
 
 void trace(enum trace_event event, u64 a, u64 b, const char *text);
+/* Gives a CPU its ring: TRACE_RECORDS zeroed records. Before that nothing is kept. */
+void trace_ring_set(unsigned int cpu, struct trace_record *records);
 /* The idx-th newest record of a CPU (0 = newest), or NULL. */
 const struct trace_record *trace_get(unsigned int cpu, unsigned int idx);
 

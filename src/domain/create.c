@@ -9,7 +9,7 @@
 #include "gnttab/gnttab.h"
 #include "hw/mem.h"
 #include "irq/irq.h"
-#include "lib/string.h"
+#include "lib/rangeset.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
 #include "sched/sched.h"

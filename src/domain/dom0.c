@@ -233,6 +233,8 @@ static void hypercall_page_fill(struct build *b)
 	u64 va = b->plan->kernel->notes.hypercall_page;
 	u8 *page;
 
+	if (!xen_notes_has(&b->plan->kernel->notes, XEN_ELFNOTE_HYPERCALL_PAGE))
+		return; /* it makes its calls by itself */
 	if (va < b->base || va >= b->kernel_end || (va & (PAGE_SIZE - 1)) != 0)
 		panic("Domain 0: hypercall page %lx is not in the kernel", va);
 	page = pfn_map(b, region_pfn(b, va));

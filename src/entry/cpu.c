@@ -4,7 +4,7 @@
  * registers, control registers. Reached from boot/ on each CPU; calls mm for pages. No lock.
  */
 #include "core/err.h"
-#include "core/log.h"
+#include "core/trace.h"
 #include "entry/entry.h"
 #include "entry/entry_cpu.h"
 #include "hw/asm.h"
@@ -155,6 +155,7 @@ void entry_cpu_init(void)
 {
 	struct cpu *cpu = hw_this_cpu();
 
+	trace_ring_set(cpu->id, heap_alloc(TRACE_RECORDS * sizeof(struct trace_record)));
 	alias_map(cpu);
 	tss_make(cpu);
 	gdt_make(cpu);

@@ -199,3 +199,5 @@ entry_guest_start:
 	.balign 8
 entry_resume_offset:
 	.quad entry_resume - entry_stubs
+
+	.section .note.GNU-stack, "", @progbits

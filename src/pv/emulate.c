@@ -4,6 +4,9 @@
 #include "hw/mem.h"
 #include "pv/priv.h"
 
+#define VECTOR_DB 1
+#define DR6_BS BIT(14)
+
 void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs)
 {
 	const struct regs *r = v->pv->regs;
@@ -45,4 +48,18 @@ int pv_emul_fetch(const struct vcpu *v, struct emul_insn *insn)
 			return -EFAULT;
 	}
 	return emul_decode(insn, bytes, len, (regs->cs & 0xffff) != FLAT_RING3_CS32 && regs->cs != 0x23);
+}
+
+void pv_emul_fault(struct vcpu *v, const struct emul_fault *fault)
+{
+	if (fault->vector == EMUL_PF)
+		pv_page_fault_inject(v, fault->cr2, fault->error_code);
+	else
+		pv_trap_inject(v, (u32)fault->vector, fault->error_code);
+}
+
+void pv_emul_single_step(struct vcpu *v)
+{
+	v->pv->dr[6] |= DR6_BS;
+	pv_trap_inject(v, VECTOR_DB, 0);
 }

@@ -14,8 +14,6 @@
 #include "pv/priv.h"
 #include "sched/sched.h"
 
-#define VECTOR_DB 1
-#define DR6_BS BIT(14)
 #define TSC_AUX_MSR 0xc0000103u
 #define PREFIX_BYTES 5
 
@@ -306,24 +304,12 @@ static bool execute(struct vcpu *v, const struct emul_insn *insn)
 
 	pv_emul_begin(v, &regs);
 	rc = emul_execute(insn, &state);
-	if (rc == 0) {
-		pv_emul_end(v, &regs);
-		if (state.has_trap) {
-			v->pv->dr[6] |= DR6_BS;
-			pv_trap_inject(v, VECTOR_DB, 0);
-		}
-		return true;
-	}
-	if (rc == -ERESTART)
-		return true;
-	if (rc != -EFAULT)
-		return false;
-	pv_emul_end(v, &regs);
-	if (state.fault.vector == EMUL_PF)
-		pv_page_fault_inject(v, state.fault.cr2, state.fault.error_code);
-	else
-		pv_trap_inject(v, (u32)state.fault.vector, state.fault.error_code);
-	return true;
+	pv_emul_end(v, &regs); /* consistent after every return: finished iterations of a rep count */
+	if (rc == -EFAULT)
+		pv_emul_fault(v, &state.fault);
+	else if (rc == 0 && state.has_trap)
+		pv_emul_single_step(v);
+	return rc == 0 || rc == -EFAULT || rc == -ERESTART;
 }
 
 bool pv_privileged_emulate(struct vcpu *v)

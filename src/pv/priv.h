@@ -20,6 +20,9 @@ void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs);
 void pv_emul_end(struct vcpu *v, const struct emul_regs *regs);
 /* Fetches and decodes at rip: 0 or negative. */
 int pv_emul_fetch(const struct vcpu *v, struct emul_insn *insn);
+/* What the emulated instruction ended with: its own exception, or a #DB because TF was set. */
+void pv_emul_fault(struct vcpu *v, const struct emul_fault *fault);
+void pv_emul_single_step(struct vcpu *v);
 bool pv_is_canonical(u64 va);
 
 /* io.c */

@@ -78,10 +78,11 @@ static const struct emul_ops table_ops = {
 
 static int ignore_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
 {
-	(void)state;
-	(void)va;
+	const struct ptwr *ptwr = ptwr_of(state);
+
 	(void)value;
-	(void)bytes;
+	if ((gva_num(va) & PAGE_MASK) != ptwr->page_va || (gva_num(va) + bytes - 1) / PAGE_SIZE != gva_num(va) / PAGE_SIZE)
+		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -101,9 +102,12 @@ static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptw
 		return false;
 	pv_emul_begin(v, &regs);
 	rc = emul_execute(&insn, &state);
-	if (rc == 0)
-		pv_emul_end(v, &regs);
-	return rc == 0 || rc == -ERESTART;
+	pv_emul_end(v, &regs);
+	if (rc == -EFAULT)
+		pv_emul_fault(v, &state.fault);
+	else if (rc == 0 && state.has_trap)
+		pv_emul_single_step(v);
+	return rc == 0 || rc == -EFAULT || rc == -ERESTART;
 }
 
 bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)

@@ -11,6 +11,7 @@
 #include "hw/map.h"
 #include "hw/mem.h"
 
+u64 paging_root[512] ALIGNED(4096);
 bool hw_has_nx;
 u64 hw_paddr_mask = 0x000ffffffffff000;
 mfn_t (*paging_table_alloc)(void);
@@ -51,18 +52,18 @@ void paging_init(void)
 	for (unsigned int slot = LAYOUT_FIRST_SLOT; slot <= LAYOUT_LAST_SLOT; slot++) {
 		mfn_t mfn = paging_table_alloc();
 
-		boot_l4[slot] = mfn_num(mfn) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_USER | MAP_ACCESSED;
+		paging_root[slot] = mfn_num(mfn) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_USER | MAP_ACCESSED;
 	}
 }
 
 u64 paging_root_maddr(void)
 {
-	return (u64)boot_l4 - LAYOUT_IMAGE;
+	return (u64)paging_root - LAYOUT_IMAGE;
 }
 
 static void map_one(u64 va, u64 value, unsigned int level)
 {
-	u64 *table = boot_l4;
+	u64 *table = paging_root;
 
 	for (unsigned int l = 4; l > level; l--)
 		table = table_below(&table[index_at(va, l)]);
@@ -93,7 +94,7 @@ void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags)
 
 static u64 *leaf_entry(u64 va, unsigned int *level)
 {
-	u64 *table = boot_l4;
+	u64 *table = paging_root;
 
 	for (*level = 4;; (*level)--) {
 		u64 *entry = &table[index_at(va, *level)];

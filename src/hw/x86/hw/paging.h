@@ -24,7 +24,7 @@
 #define MAP_TEXT (MAP_PRESENT | MAP_ACCESSED | MAP_GLOBAL)
 #define MAP_UNCACHED (MAP_DATA | MAP_PCD | MAP_PWT)
 
-extern u64 boot_l4[512];   /* the idle root; guests' roots carry its slots 256..271 */
+extern u64 paging_root[512]; /* the idle root; guests' roots carry its slots 256..271 */
 extern bool hw_has_nx;	   /* [c] */
 extern u64 hw_paddr_mask; /* [c] address bits of an entry that this CPU knows */
 
