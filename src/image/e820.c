@@ -174,6 +174,8 @@ enum image_error e820_change(struct e820_map *map, u64 start, u64 end, u32 from,
 		map->count = map->count - 1 + pieces;
 	}
 	neighbours_merge(map);
+	if (to == E820_RAM)
+		ram_cut_to_pages(map); /* the entry that became RAM may have had odd ends itself */
 	return IMAGE_OK;
 }
 

@@ -134,6 +134,11 @@ static void ranges_are_taken_out(void **state)
 	assert_int_equal(e820_change(&map, 0x1001, 0x3fff, E820_RESERVED, E820_RAM), IMAGE_OK);
 	MAP_IS({0, 0x123, 2}, {0x123, 0x456, 3}, {0x456, 0x2000, 2}, {0x2000, 0x3000, 1},
 	       {0x3000, 0x10000, 2});
+	/* A range with odd ends becomes whole pages of RAM and holes. */
+	RAW({0x1800, 0x4800, 2});
+	e820_sanitise(&map, &raw);
+	assert_int_equal(e820_change(&map, 0, 0x10000, E820_RESERVED, E820_RAM), IMAGE_OK);
+	MAP_IS({0x2000, 0x4000, 1});
 }
 
 static void questions_are_answered(void **state)
@@ -245,6 +250,8 @@ static void random_maps_agree_with_the_model(void **state)
 			for (unsigned int j = start; j < end; j++)
 				if (type[j] == from)
 					type[j] = to;
+			if (to == E820_RAM)
+				model_cut(type);
 			map_agrees(type);
 		}
 	}
