@@ -147,6 +147,16 @@ static void dom0_start(void)
 	domain_dom0_build(&plan);
 }
 
+static void smap_try(void)
+{
+	if (!hw_features.has_smap)
+		return;
+	if (entry_smap_works())
+		hw_smap_patch();
+	else
+		log_info("SMAP is left off: IRETQ in ring 3 faults under it on this (emulated) CPU");
+}
+
 void boot_main(u32 magic, u64 info)
 {
 	struct cpu *cpu = hw_this_cpu();
@@ -162,7 +172,7 @@ void boot_main(u32 magic, u64 info)
 	domain_idle_init();
 	cpu->current = domain_idle_vcpu(0);
 	entry_cpu_init();
-	debug_init();
+	smap_try();
 	if (hw_acpi_init(rsdp_address()) != 0)
 		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt controllers");
 	hw_lapic_init_bsp();

@@ -9,7 +9,6 @@
 #include "hw/regs.h"
 #include "lib/types.h"
 
-void debug_init(void);
 /* A trap in Mica itself that nothing expects. */
 NORETURN void debug_fatal_trap(const struct regs *regs);
 /* What IPI_STOP does. */

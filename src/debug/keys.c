@@ -18,10 +18,6 @@
 
 static char key_pressed;
 
-void debug_init(void)
-{
-}
-
 static void key_audit(void)
 {
 	log_info("audit: %u findings", domain_audit());

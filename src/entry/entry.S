@@ -194,6 +194,37 @@ entry_stack_reset:
 entry_guest_start:
 	jmp *%rdi
 
+/*
+ * void entry_probe_enter(u64 rip, u64 rsp, u64 rflags): to ring 3, and back by the next trap, whose handler is
+ * entry_probe_leave (probe.c).
+ */
+	.globl entry_probe_enter, entry_probe_leave
+entry_probe_enter:
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, probe_rsp(%rip)
+	pushq $0xe02b
+	push %rsi
+	push %rdx
+	pushq $0xe033
+	push %rdi
+	iretq
+entry_probe_leave:
+	mov probe_rsp(%rip), %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	ret
+	.local probe_rsp
+	.comm probe_rsp, 8, 8
+
 	.globl entry_resume_offset
 	.section .rodata
 	.balign 8

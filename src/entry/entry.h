@@ -16,6 +16,8 @@ static inline struct vcpu *current_vcpu(void)
 
 /* Makes this CPU able to take traps (alias, GDT, TSS, IDT, MSRs). struct cpu's id and apic_id are set. */
 void entry_cpu_init(void);
+/* Boot CPU, after entry_cpu_init(): may SMAP be turned on? (probe.c) */
+bool entry_smap_works(void);
 /* Leaves boot code behind: the idle vCPU runs on this CPU, from now on whatever the scheduler chooses. */
 NORETURN void entry_run(void);
 
