@@ -87,9 +87,12 @@ enum image_error boot_unpack(const struct bzimage *image, void *out, void *work,
 {
 	u8 *guard = work, *stack = guard + GUARD_BYTES, *heap = stack + UNPACK_STACK_BYTES;
 	struct unpack_job job = {.image = image, .out = out};
+	size_t needed = boot_unpack_work_bytes(image);
 	u64 result;
 
-	if (work_bytes < FIXED_BYTES)
+	if (!needed)
+		return IMAGE_DATA_CORRUPT;
+	if (work_bytes < needed)
 		return IMAGE_ARENA_FULL;
 	job.arena.base = heap;
 	job.arena.size = work_bytes - FIXED_BYTES;

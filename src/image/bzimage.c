@@ -25,7 +25,7 @@ enum {
 };
 #define BZ_BOOT_FLAG_VALUE 0xaa55
 #define BZ_VERSION_PAYLOAD 0x0208 /* the first protocol that names the payload */
-#define BZ_LOADED_HIGH	   1 /* in loadflags; a zImage has it clear */
+#define BZ_LOADED_HIGH	   1	  /* in loadflags; a zImage has it clear */
 #define BZ_SETUP_SECTS_OLD 4
 #define SECTOR_BYTES	   512u
 #define SYSSIZE_UNIT	   16u

@@ -17,11 +17,11 @@
 #define CMDLINE_WORD_MAX 256u /* a longer word is reported and ignored */
 
 enum option_type {
-	OPTION_BOOL, /* value: bool * */
-	OPTION_UINT, /* value: unsigned int *; decimal, 0x hexadecimal, 0 octal */
-	OPTION_SIZE, /* value: u64 *, in bytes; suffix B K M G T, K without one */
+	OPTION_BOOL,   /* value: bool * */
+	OPTION_UINT,   /* value: unsigned int *; decimal, 0x hexadecimal, 0 octal */
+	OPTION_SIZE,   /* value: u64 *, in bytes; suffix B K M G T, K without one */
 	OPTION_STRING, /* value: char[size]; a string that does not fit is a bad value */
-	OPTION_ENUM, /* value: unsigned int *, index in names[] (ended by NULL) */
+	OPTION_ENUM,   /* value: unsigned int *, index in names[] (ended by NULL) */
 	OPTION_CUSTOM, /* value: as parse() likes; its text is "" for the bare name and "no" for no-name */
 };
 
@@ -36,12 +36,12 @@ struct option_spec {
 };
 
 enum cmdline_problem {
-	CMDLINE_UNKNOWN, /* no such option */
-	CMDLINE_BAD_VALUE, /* cannot be understood as the option's type, or does not fit */
+	CMDLINE_UNKNOWN,     /* no such option */
+	CMDLINE_BAD_VALUE,   /* cannot be understood as the option's type, or does not fit */
 	CMDLINE_NEEDS_VALUE, /* a bare name, but the option wants =value */
 	CMDLINE_NO_NEGATION, /* no-name of an option that is neither boolean nor custom */
-	CMDLINE_TOO_LONG, /* a word longer than CMDLINE_WORD_MAX - 1 */
-	CMDLINE_OPEN_QUOTE, /* a quote that nothing closes; the word was taken as it is */
+	CMDLINE_TOO_LONG,    /* a word longer than CMDLINE_WORD_MAX - 1 */
+	CMDLINE_OPEN_QUOTE,  /* a quote that nothing closes; the word was taken as it is */
 };
 
 /* Called for each word not understood; the word has '?' for what cannot be printed, and may be cut. */
@@ -110,13 +110,13 @@ void dom0_mem_resolve(const struct dom0_mem *mem, u64 available, u64 *bytes, u64
 /* com1=<baud>|auto[/<clock>][,<DPS>[,<io base>|pci|amt[,<irq>|msi[,...]]]] and its name=value forms. */
 struct serial_config {
 	bool is_set;
-	bool is_pci; /* a PCI device was asked for, which Mica does not look for */
-	u32 baud; /* 0: leave as the firmware set it */
+	bool is_pci;  /* a PCI device was asked for, which Mica does not look for */
+	u32 baud;     /* 0: leave as the firmware set it */
 	u32 clock_hz; /* 0: the usual 1.8432 MHz */
 	u8 data_bits; /* 5..8 */
 	u8 stop_bits; /* 1 or 2 */
-	char parity; /* n o e m s */
-	u64 io_base; /* above 0xffff: memory mapped; 0: the port's usual place */
+	char parity;  /* n o e m s */
+	u64 io_base;  /* above 0xffff: memory mapped; 0: the port's usual place */
 	u32 irq;
 	bool has_irq; /* 0 is poll mode */
 	u8 reg_shift;

@@ -94,17 +94,28 @@ static enum image_error file_header_check(const u8 *data, size_t size)
 	return IMAGE_OK;
 }
 
-static enum image_error table_find(struct header_table *table, const u8 *data, size_t size,
-				   unsigned int offset_at, unsigned int stride_at,
-				   unsigned int count_at, unsigned int stride_min)
-{
-	u64 offset = read_u64(data + offset_at);
+/* Where the file header says where such a table is. */
+struct table_place {
+	unsigned int offset_at;
+	unsigned int stride_at;
+	unsigned int count_at;
+	unsigned int stride_min;
+};
+static const struct table_place segments_place = {EHDR_PHOFF, EHDR_PHENTSIZE, EHDR_PHNUM,
+						  PHDR_SIZE};
+static const struct table_place sections_place = {EHDR_SHOFF, EHDR_SHENTSIZE, EHDR_SHNUM,
+						  SHDR_SIZE};
 
-	table->stride = read_u16(data + stride_at);
-	table->count = read_u16(data + count_at);
+static enum image_error table_find(struct header_table *table, const u8 *data, size_t size,
+				   const struct table_place *place)
+{
+	u64 offset = read_u64(data + place->offset_at);
+
+	table->stride = read_u16(data + place->stride_at);
+	table->count = read_u16(data + place->count_at);
 	if (!table->count)
 		return IMAGE_OK;
-	if (table->stride < stride_min || table->count > HEADERS_MAX)
+	if (table->stride < place->stride_min || table->count > HEADERS_MAX)
 		return IMAGE_BAD_ELF_HEADER;
 	if (!range_is_inside(offset, (u64)table->stride * table->count, size))
 		return IMAGE_TRUNCATED;
@@ -241,8 +252,7 @@ enum image_error elf_parse(struct elf_image *elf, const void *data, size_t size)
 		return error;
 	elf->entry = read_u64(elf->data + EHDR_ENTRY);
 
-	error = table_find(&segments, elf->data, size, EHDR_PHOFF, EHDR_PHENTSIZE, EHDR_PHNUM,
-			   PHDR_SIZE);
+	error = table_find(&segments, elf->data, size, &segments_place);
 	if (error == IMAGE_OK)
 		error = segments_read(elf, &segments);
 	if (error == IMAGE_OK)
@@ -250,8 +260,7 @@ enum image_error elf_parse(struct elf_image *elf, const void *data, size_t size)
 				   PHDR_FILESZ);
 	if (error == IMAGE_OK && !elf->notes.present) {
 		/* A stripped or cut section table is no error as long as the segments tell all. */
-		error = table_find(&sections, elf->data, size, EHDR_SHOFF, EHDR_SHENTSIZE,
-				   EHDR_SHNUM, SHDR_SIZE);
+		error = table_find(&sections, elf->data, size, &sections_place);
 		if (error == IMAGE_OK)
 			error = notes_read(elf, &sections, SHDR_TYPE, SECTION_NOTE, SHDR_OFFSET,
 					   SHDR_BYTES);

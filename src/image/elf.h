@@ -26,12 +26,12 @@ struct l1_mfn_valid {
 struct xen_notes {
 	u32 present; /* bit n: note number n was there */
 
-	u64 entry; /* virtual address to start at */
+	u64 entry;	    /* virtual address to start at */
 	u64 hypercall_page; /* virtual address of a page of the kernel's */
-	u64 virt_base; /* virtual address of pseudo-physical 0 */
-	u64 paddr_offset; /* what to take from p_paddr to have the pseudo-physical address */
+	u64 virt_base;	    /* virtual address of pseudo-physical 0 */
+	u64 paddr_offset;   /* what to take from p_paddr to have the pseudo-physical address */
 	u64 hv_start_low;
-	u64 init_p2m; /* virtual address for the p2m list */
+	u64 init_p2m;	   /* virtual address for the p2m list */
 	u64 mod_start_pfn; /* not 0: mod_start may be a frame number of an unmapped initrd */
 	u64 suspend_cancel;
 	u64 phys32_entry;
@@ -54,7 +54,7 @@ struct xen_notes {
 /* One PT_LOAD. [offset, offset + filesz) lies in the file, filesz <= memsz, nothing wraps. */
 struct elf_segment {
 	u64 gpaddr; /* pseudo-physical: p_paddr minus paddr_offset */
-	u64 vaddr; /* as in the file; a PV kernel is placed by gpaddr, not by this */
+	u64 vaddr;  /* as in the file; a PV kernel is placed by gpaddr, not by this */
 	u64 offset;
 	u64 filesz;
 	u64 memsz;

@@ -34,7 +34,7 @@ struct boot_module {
 
 enum boot_video_kind {
 	BOOT_VIDEO_UNKNOWN,
-	BOOT_VIDEO_TEXT, /* EGA text mode */
+	BOOT_VIDEO_TEXT,   /* EGA text mode */
 	BOOT_VIDEO_LINEAR, /* linear frame buffer, direct colour */
 };
 
@@ -70,7 +70,7 @@ struct boot_info {
 	unsigned int rsdp_len; /* 0: not given. A copy of it: the original may be anywhere */
 	u8 rsdp[BOOT_RSDP_MAX];
 
-	u64 efi_system_table; /* physical; 0: not started by 64-bit EFI */
+	u64 efi_system_table;	   /* physical; 0: not started by 64-bit EFI */
 	bool efi_boot_services_on; /* the loader did not leave them: their memory is not ours */
 	u64 efi_map_paddr; /* EFI's own descriptors inside the loader's information, 0 if not given */
 	u32 efi_map_bytes;
