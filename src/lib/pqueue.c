@@ -48,7 +48,7 @@ static struct pqueue_node *merge(struct pqueue_node *a, struct pqueue_node *b)
 
 void pqueue_insert(struct pqueue *queue, struct pqueue_node *node, u64 key)
 {
-	*node = (struct pqueue_node){ .key = key, .rank = 1, .is_queued = true };
+	*node = (struct pqueue_node){.key = key, .rank = 1, .is_queued = true};
 	queue->root = merge(queue->root, node);
 	queue->count++;
 }
@@ -74,7 +74,7 @@ void pqueue_remove(struct pqueue *queue, struct pqueue_node *node)
 		parent = parent->parent;
 	}
 	queue->count--;
-	*node = (struct pqueue_node){ .key = node->key };
+	*node = (struct pqueue_node){.key = node->key};
 }
 
 struct pqueue_node *pqueue_next(const struct pqueue *queue, const struct pqueue_node *node)

@@ -25,7 +25,8 @@
 #include "core/domain.h"
 #include "lib/types.h"
 
-extern unsigned int opt_sched_ratelimit_us; /* a vCPU that got the CPU keeps it at least so long; 0: no limit */
+extern unsigned int
+	opt_sched_ratelimit_us; /* a vCPU that got the CPU keeps it at least so long; 0: no limit */
 
 /* ---------------------------------------------------------------- set-up */
 
@@ -118,7 +119,7 @@ int sched_pin_override(struct vcpu *v, s32 cpu);
 bool sched_is_pinned(struct vcpu *v);
 
 #define SCHED_WEIGHT_DEFAULT 256u
-#define SCHED_WEIGHT_MAX 65535u
+#define SCHED_WEIGHT_MAX     65535u
 /* All vCPUs of d. -EINVAL: weight 0 or too large. */
 int sched_weight_set(struct domain *d, u32 weight);
 u32 sched_weight_get(const struct domain *d);

@@ -10,6 +10,7 @@
 #define TIME_TIME_H
 
 #include "core/domain.h"
+#include "lib/pqueue.h"
 #include "lib/types.h"
 
 /* ---------------------------------------------------------------- system time */
@@ -20,34 +21,18 @@ void time_init(void);
 void time_cpu_init(unsigned int cpu);
 
 u64 time_now_ns(void);
-/* The TSC value at which time_now_ns() is at least ns; UINT64_MAX when that is too far. */
-u64 time_ns_to_tsc(u64 ns);
-
-/* The pure arithmetic behind it: ns = ((tsc << shift) * mul) >> 32, shift may be negative. */
-struct time_scale {
-	u32 mul;
-	s8 shift;
-};
-struct time_scale time_scale_make(u64 tsc_khz);
-u64 time_scale_tsc(struct time_scale scale, u64 tsc_delta);    /* cut at UINT64_MAX */
-u64 time_scale_ns(struct time_scale scale, u64 ns);	       /* inverse, rounded up, cut at UINT64_MAX */
-u64 time_from_date(unsigned int year, unsigned int month, unsigned int day, unsigned int hour, unsigned int minute,
-		   unsigned int second); /* seconds since 1970; month and day from 1 */
-
 /* ---------------------------------------------------------------- timers */
 
 /* Fields are time's own. fn runs on timer's CPU from the exit loop, interrupts on, no lock held; it may set it again. */
 struct timer {
-	u64 expires_ns;
-	void (*fn)(void *ctx);
-	void *ctx;
-	struct timer *parent, *left, *right; /* leftist heap */
-	u32 rank;
-	u32 cpu;       /* [a] whose heap; changes under both... the old CPU's lock */
-	bool is_queued; /* in the heap */
+	struct pqueue_node node; /* [l] key: when it expires */
+	void (*fn)(void *ctx);	 /* [c] */
+	void *ctx;		 /* [c] */
+	u32 cpu;		 /* [a] whose queue; written under that queue's lock, last */
+	u32 running;		 /* [a] CPUs that are in fn now */
 };
 
-#define TIMER_NEVER UINT64_MAX
+#define TIMER_NEVER ((u64)INT64_MAX) /* this and all that is later: never */
 
 void timer_init(struct timer *t, void (*fn)(void *ctx), void *ctx, unsigned int cpu);
 /* Sets or sets again; in the past: as soon as possible. TIMER_NEVER: as timer_cancel(). Any CPU, any context. */
@@ -56,7 +41,7 @@ void timer_set(struct timer *t, u64 expires_ns);
 void timer_set_on(struct timer *t, unsigned int cpu, u64 expires_ns);
 /* Not called any more, unless fn is running this moment on another CPU. */
 void timer_cancel(struct timer *t);
-/* The same and waits for fn; not from fn itself, and fn must not set it again. Then t may be freed. */
+/* The same and waits for fn, also if fn sets it again; not from fn itself. Then t may be freed. */
 void timer_kill(struct timer *t);
 /* To another CPU, with its expiry. */
 void timer_move(struct timer *t, unsigned int cpu);

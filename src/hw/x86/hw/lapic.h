@@ -31,7 +31,7 @@ enum lapic_register {
 	LAPIC_TIMER_DIVIDE = 0x3e0,
 };
 
-extern bool opt_x2apic;	 /* x2apic=: use it when the CPU has it */
+extern bool opt_x2apic;	    /* x2apic=: use it when the CPU has it */
 extern bool hw_lapic_is_x2; /* [c] after hw_lapic_init_bsp() */
 
 /* After hw_acpi_init() and hw_device_map() work. Panics without a local APIC. Interrupts off. */

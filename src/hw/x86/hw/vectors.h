@@ -9,7 +9,7 @@
 #define VECTOR_IPI_FLUSH    0xf1 /* look at your flush mailbox */
 #define VECTOR_IPI_STOP	    0xf2 /* the machine goes down */
 #define VECTOR_TIMER	    0xfa /* local APIC timer */
-#define VECTOR_APIC_ERROR   0xfb
+#define VECTOR_ERROR	    0xfb
 #define VECTOR_SPURIOUS	    0xff
 
 #endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How fast the TSC is, and the local APIC's timer with it: counted against the best clock that the firmware names (HPET,
+ * PM timer, else the PIT), for as long as it takes to be sure to 20 parts in a million, at most 40 ms. Reached once from
+ * boot/; calls the local APIC. No lock.
+ */
+#include "hw/clock.h"
+
+#include "core/err.h"
+#include "core/log.h"
+#include "hw/acpi.h"
+#include "hw/asm.h"
+#include "hw/features.h"
+#include "hw/io.h"
+#include "hw/map.h"
+#include "hw/timer.h"
+#include "lib/div.h"
+
+#define HPET_PERIOD	   0x004 /* femtoseconds a tick */
+#define HPET_CONFIG	   0x010
+#define HPET_CONFIG_ENABLE 1u
+#define HPET_COUNTER	   0x0f0
+#define HPET_PERIOD_MIN	   100000u
+#define HPET_PERIOD_MAX	   100000000u
+#define PM_TIMER_HZ	   3579545u
+#define PIT_HZ		   1193182u
+#define PIT_CHANNEL_2	   0x42
+#define PIT_COMMAND	   0x43
+#define PIT_GATE	   0x61
+#define PIT_CH2_MODE_0	   0xb0 /* channel 2, low then high byte, counts down once */
+#define PIT_CH2_LATCH	   0x80
+
+#define SURE_PARTS     50000ull /* 20 ppm */
+#define LONGEST_US     40000ull /* the PIT wraps at 54.9 ms */
+#define SAMPLES	       5
+#define DEAD_READS     100000 /* a clock that shows the same so often does not tick */
+#define TSC_KHZ_LOWEST 1000ull
+
+enum reference_kind { REFERENCE_HPET, REFERENCE_PM_TIMER, REFERENCE_PIT };
+
+struct reference {
+	enum reference_kind kind;
+	const char *name;
+	u64 hz;
+	u32 mask;
+};
+
+struct sample {
+	u64 tsc;
+	u64 blur; /* ticks of the TSC within which the reading was taken */
+	u32 count;
+	u32 timer; /* local APIC timer */
+};
+
+u64 hw_tsc_khz;
+bool hw_tsc_is_stable;
+bool opt_tsc_stable;
+
+static u8 *hpet;
+
+static u32 reference_read(const struct reference *r)
+{
+	u32 low;
+
+	switch (r->kind) {
+	case REFERENCE_HPET:
+		return hw_mmio_read32(hpet + HPET_COUNTER);
+	case REFERENCE_PM_TIMER:
+		if (hw_acpi.pm_timer.space == ACPI_SPACE_PORT)
+			return hw_in32((u16)hw_acpi.pm_timer.address) & r->mask;
+		return hw_mmio_read32(hw_device_map(hw_acpi.pm_timer.address, 4)) & r->mask;
+	case REFERENCE_PIT:
+		hw_out8(PIT_COMMAND, PIT_CH2_LATCH);
+		low = hw_in8(PIT_CHANNEL_2);
+		return 0xffff - (low | (u32)hw_in8(PIT_CHANNEL_2) << 8);
+	}
+	return 0;
+}
+
+/* One that ticks, or NULL. */
+static bool reference_ticks(const struct reference *r)
+{
+	u32 first = reference_read(r);
+
+	for (unsigned int i = 0; i < DEAD_READS; i++)
+		if (reference_read(r) != first)
+			return true;
+	log_warning("clock: the %s does not tick", r->name);
+	return false;
+}
+
+static bool hpet_start(struct reference *r)
+{
+	u32 period;
+
+	if (hw_acpi.hpet_address == 0)
+		return false;
+	hpet = hw_device_map(hw_acpi.hpet_address, 1024);
+	period = hw_mmio_read32(hpet + HPET_PERIOD);
+	if (period < HPET_PERIOD_MIN || period > HPET_PERIOD_MAX) {
+		log_warning("clock: HPET with a period of %u fs is not used", period);
+		return false;
+	}
+	hw_mmio_write32(hpet + HPET_CONFIG,
+			hw_mmio_read32(hpet + HPET_CONFIG) | HPET_CONFIG_ENABLE);
+	*r = (struct reference){REFERENCE_HPET, "HPET", 1000000000000000ull / period, 0xffffffff};
+	return reference_ticks(r);
+}
+
+static bool pm_timer_start(struct reference *r)
+{
+	const struct acpi_register *reg = &hw_acpi.pm_timer;
+
+	if (!hw_acpi.has_fadt || reg->bits == 0 || reg->address == 0 ||
+	    (reg->space != ACPI_SPACE_PORT && reg->space != ACPI_SPACE_MEMORY))
+		return false;
+	*r = (struct reference){REFERENCE_PM_TIMER, "PM timer", PM_TIMER_HZ, 0xffffff};
+	return reference_ticks(r);
+}
+
+static bool pit_start(struct reference *r)
+{
+	hw_out8(PIT_GATE, (u8)((hw_in8(PIT_GATE) & ~2u) | 1)); /* gate on, speaker off */
+	hw_out8(PIT_COMMAND, PIT_CH2_MODE_0);
+	hw_out8(PIT_CHANNEL_2, 0xff);
+	hw_out8(PIT_CHANNEL_2, 0xff);
+	*r = (struct reference){REFERENCE_PIT, "PIT", PIT_HZ, 0xffff};
+	return reference_ticks(r);
+}
+
+/* The best of some readings: the one that took the shortest. */
+static struct sample sample_take(const struct reference *r, bool has_timer)
+{
+	struct sample best = {.blur = UINT64_MAX};
+
+	for (unsigned int i = 0; i < SAMPLES; i++) {
+		u64 before = hw_tsc();
+		u32 count = reference_read(r);
+		u64 after = hw_tsc();
+		u32 timer = has_timer ? hw_timer_count() : 0;
+
+		if (after - before < best.blur)
+			best = (struct sample){before + (after - before) / 2, after - before, count,
+					       timer};
+	}
+	return best;
+}
+
+/* TSC ticks per second between two samples, 0: no time has passed. */
+static u64 tsc_hz(const struct reference *r, const struct sample *a, const struct sample *b)
+{
+	u32 ticks = (b->count - a->count) & r->mask;
+
+	return ticks != 0 ? mul_div_u64(b->tsc - a->tsc, r->hz, ticks) : 0;
+}
+
+static u64 measure(const struct reference *r)
+{
+	bool has_timer = hw_timer_calibrate_start();
+	struct sample start = sample_take(r, has_timer);
+	struct sample end;
+	u64 hz;
+
+	for (;;) {
+		u64 ticks, blur;
+
+		end = sample_take(r, has_timer);
+		ticks = (end.count - start.count) & r->mask;
+		hz = tsc_hz(r, &start, &end);
+		blur = (start.blur + end.blur) / 2 +
+		       2 * hz / r->hz; /* and one tick of the reference at each end */
+		if (ticks * 1000000 / r->hz >= LONGEST_US)
+			break;
+		if (hz != 0 && (end.tsc - start.tsc) / SURE_PARTS > blur)
+			break;
+	}
+	if (has_timer && !hw_timer_calibrate_end(start.timer - end.timer, end.tsc - start.tsc))
+		panic("the local APIC's timer does not tick");
+	return hz / 1000;
+}
+
+/* Newer CPUs say it (SDM 2A, CPUID leaf 15h); 0: this one does not. */
+static u64 tsc_khz_by_cpuid(void)
+{
+	struct cpuid_regs leaf;
+
+	if (!hw_features.is_intel || hw_cpuid(0, 0).a < 0x15)
+		return 0;
+	leaf = hw_cpuid(0x15, 0);
+	return leaf.a != 0 && leaf.b != 0 && leaf.c != 0
+		       ? mul_div_u64(leaf.c, leaf.b, leaf.a) / 1000
+		       : 0;
+}
+
+void hw_clock_init(void)
+{
+	struct reference reference;
+	u64 said = tsc_khz_by_cpuid();
+
+	if (!hpet_start(&reference) && !pm_timer_start(&reference) && !pit_start(&reference))
+		panic("no clock to count the TSC against: neither HPET, PM timer nor PIT ticks");
+	hw_tsc_khz = measure(&reference);
+	/* The CPU knows better, unless the two disagree by a percent: then it is a virtual one with another's CPUID. */
+	if (said != 0 && said / 100 > (said > hw_tsc_khz ? said - hw_tsc_khz : hw_tsc_khz - said))
+		hw_tsc_khz = said;
+	if (hw_tsc_khz < TSC_KHZ_LOWEST)
+		panic("the TSC does not tick");
+	hw_tsc_is_stable = hw_features.has_invariant_tsc || opt_tsc_stable;
+	log_info("clock: TSC %u.%03u MHz by %s", (u32)(hw_tsc_khz / 1000), (u32)(hw_tsc_khz % 1000),
+		 reference.name);
+}
+
+void hw_delay_us(unsigned int us)
+{
+	u64 end = hw_tsc() + hw_tsc_khz * us / 1000 + 1;
+
+	while (hw_tsc() < end)
+		__asm__ volatile("pause");
+}

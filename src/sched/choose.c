@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who runs next: a weighted fair queue for each CPU. Each vCPU counts the time that it has had, scaled by its weight; the
+ * one with the least goes first. One that slept comes back at the queue's floor less a bonus, so it is served soon but
+ * cannot save up. A CPU with nothing to do takes from others. Reached from the exit loop; calls the slice timers.
+ *
+ * Lock: one run queue at a time. A vCPU that goes from CPU to CPU keeps is_running set between the two, so that nobody
+ * queues it or frees it meanwhile.
+ */
+#include "core/log.h"
+#include "sched/priv.h"
+
+#define SLICE_NS    5000000ull /* how long one goes on while others wait */
+#define BONUS_NS    2500000ull /* for one that slept */
+#define WEIGHT_ONE  ((u64)SCHED_WEIGHT_DEFAULT)
+#define STEAL_LOOKS 32 /* entries of another queue that are looked at */
+
+unsigned int opt_sched_ratelimit_us = 1000;
+
+struct run_queue sched_queues[CPU_MAX];
+struct cpumask sched_idle_mask;
+
+static void slice_end(void *ctx)
+{
+	const struct run_queue *rq = ctx;
+
+	work_raise((unsigned int)(rq - sched_queues), WORK_SCHEDULE);
+}
+
+int sched_cpu_init(unsigned int cpu, struct vcpu *idle)
+{
+	struct run_queue *rq = &sched_queues[cpu];
+	u64 now = time_now_ns();
+	int rc;
+
+	lock_init(&rq->lock, LOCK_RANK_SCHED);
+	timer_init(&rq->slice, slice_end, rq, cpu);
+	rc = sched_vcpu_init(idle, cpu);
+	if (rc != 0)
+		return rc;
+	rq->running = idle;
+	atomic_store(&idle->is_running, true);
+	sched_runstate_set_locked(idle, RUNSTATE_running, now);
+	cpumask_set(&sched_idle_mask, cpu);
+	atomic_store(&rq->idle, idle); /* pairs with steal() */
+	return 0;
+}
+
+struct run_queue *sched_queue_lock(const struct vcpu *v, u64 *flags)
+{
+	for (;;) {
+		unsigned int cpu = atomic_load(&v->cpu);
+		struct run_queue *rq = &sched_queues[cpu];
+
+		*flags = lock_acquire_irq(&rq->lock);
+		if (atomic_load(&v->cpu) == cpu)
+			return rq;
+		lock_release_irq(&rq->lock, *flags);
+	}
+}
+
+void sched_queue_unlock(struct run_queue *rq, u64 flags)
+{
+	lock_release_irq(&rq->lock, flags);
+}
+
+bool sched_cpu_allowed(const struct sched_vcpu *sv, unsigned int cpu)
+{
+	return cpumask_test(&sv->affinity, cpu) && cpumask_test(&cpu_online_mask, cpu);
+}
+
+unsigned int sched_cpu_pick(const struct vcpu *v)
+{
+	const struct sched_vcpu *sv = v->sched;
+	unsigned int home = atomic_load(&v->cpu);
+	unsigned int first = cpu_count;
+
+	if (sched_cpu_allowed(sv, home) && cpumask_test(&sched_idle_mask, home))
+		return home;
+	for (unsigned int i = 0; i < cpu_count; i++) {
+		unsigned int cpu = home + i < cpu_count ? home + i : home + i - cpu_count;
+
+		if (!sched_cpu_allowed(sv, cpu))
+			continue;
+		if (cpumask_test(&sched_idle_mask, cpu))
+			return cpu;
+		if (first == cpu_count)
+			first = cpu;
+	}
+	return first < cpu_count
+		       ? first
+		       : home; /* home: all it may use are offline; it runs on rather than hang */
+}
+
+/* run_ns is relative to a queue's floor: it takes its distance along. */
+void sched_leave_locked(struct run_queue *rq, struct vcpu *v, unsigned int to)
+{
+	struct sched_vcpu *sv = v->sched;
+
+	sv->run_ns = sv->run_ns - rq->floor_ns + atomic_load(&sched_queues[to].floor_ns);
+	atomic_store(&v->cpu, to);
+}
+
+static void floor_raise_locked(struct run_queue *rq, u64 to)
+{
+	if (pqueue_key_before(rq->floor_ns, to))
+		atomic_store(&rq->floor_ns, to);
+}
+
+void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting)
+{
+	struct sched_vcpu *sv = v->sched;
+	u64 least = rq->floor_ns - (was_waiting ? BONUS_NS : 0);
+
+	if (pqueue_key_before(sv->run_ns, least))
+		sv->run_ns = least;
+	pqueue_insert(&rq->queue, &sv->node, sv->run_ns);
+	/* Whoever looks for an idle CPU next finds another one. */
+	cpumask_clear(&sched_idle_mask, v->cpu);
+	work_raise(v->cpu, WORK_SCHEDULE);
+}
+
+void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v)
+{
+	pqueue_remove(&rq->queue, &v->sched->node);
+}
+
+/* Counts the time that the current one has had since the last look. */
+static void charge_locked(struct run_queue *rq, u64 now)
+{
+	struct sched_vcpu *sv = rq->running->sched;
+	u64 least;
+
+	if (rq->running->is_idle)
+		return;
+	if (now > sv->charged_ns)
+		sv->run_ns += (now - sv->charged_ns) * WEIGHT_ONE / atomic_load(&sv->weight);
+	sv->charged_ns = now;
+	least = sv->run_ns;
+	if (rq->queue.count != 0 && pqueue_key_before(pqueue_first(&rq->queue)->key, least))
+		least = pqueue_first(&rq->queue)->key;
+	floor_raise_locked(rq, least);
+}
+
+static struct vcpu *first_locked(const struct run_queue *rq)
+{
+	struct pqueue_node *first = pqueue_first(&rq->queue);
+
+	return first != NULL ? pqueue_entry(first, struct sched_vcpu, node)->vcpu : NULL;
+}
+
+/* Does the current one go on although `first` waits? *until: look again then. */
+static bool goes_on(const struct run_queue *rq, const struct vcpu *first, u64 now, u64 *until)
+{
+	const struct sched_vcpu *sv = rq->running->sched;
+	u64 limit_ns = (u64)opt_sched_ratelimit_us * 1000;
+
+	if (sv->has_yielded)
+		return false;
+	if (now - sv->picked_ns < limit_ns) {
+		*until = sv->picked_ns + limit_ns;
+		return true;
+	}
+	*until = now + SLICE_NS;
+	return pqueue_key_before(sv->run_ns, first->sched->node.key);
+}
+
+/*
+ * Something that this CPU may run out of another queue. Its is_running is set when it leaves there, v->cpu is this CPU.
+ * NULL: nothing. No lock is held.
+ */
+static struct vcpu *steal_from(struct run_queue *rq, unsigned int cpu)
+{
+	struct pqueue_node *node = NULL;
+	struct vcpu *found = NULL;
+
+	if (atomic_load(&rq->queue.count) == 0)
+		return NULL;
+	lock_acquire(&rq->lock);
+	for (unsigned int i = 0; i < STEAL_LOOKS && found == NULL; i++) {
+		node = pqueue_next(&rq->queue, node);
+		if (node == NULL)
+			break;
+		if (sched_cpu_allowed(pqueue_entry(node, struct sched_vcpu, node), cpu))
+			found = pqueue_entry(node, struct sched_vcpu, node)->vcpu;
+	}
+	if (found != NULL) {
+		sched_dequeue_locked(rq, found);
+		atomic_store(&found->is_running, true);
+		sched_leave_locked(rq, found, cpu);
+	}
+	lock_release(&rq->lock);
+	return found;
+}
+
+static struct vcpu *steal(unsigned int cpu)
+{
+	for (unsigned int i = 1; i < cpu_count; i++) {
+		unsigned int other = cpu + i < cpu_count ? cpu + i : cpu + i - cpu_count;
+		struct vcpu *v;
+
+		if (atomic_load(&sched_queues[other].idle) ==
+		    NULL) /* pairs with sched_cpu_init() */
+			continue;
+		v = steal_from(&sched_queues[other], cpu);
+		if (v != NULL)
+			return v;
+	}
+	return NULL;
+}
+
+static bool current_may_go_on_locked(const struct run_queue *rq, unsigned int cpu)
+{
+	return !rq->running->is_idle && vcpu_is_runnable(rq->running) &&
+	       sched_cpu_allowed(rq->running->sched, cpu);
+}
+
+/* Of current and queue; NULL: neither. *until: when to look again, TIMER_NEVER: no need. */
+static struct vcpu *pick_locked(struct run_queue *rq, unsigned int cpu, u64 now, u64 *until)
+{
+	struct vcpu *first = first_locked(rq);
+
+	*until = TIMER_NEVER;
+	if (current_may_go_on_locked(rq, cpu) && (first == NULL || goes_on(rq, first, now, until)))
+		return rq->running;
+	if (first == NULL)
+		return NULL;
+	sched_dequeue_locked(rq, first);
+	atomic_store(&first->is_running, true);
+	*until = rq->queue.count != 0 || current_may_go_on_locked(rq, cpu) ? now + SLICE_NS
+									   : TIMER_NEVER;
+	return first;
+}
+
+static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
+{
+	struct vcpu *prev = rq->running;
+
+	prev->sched->has_yielded = false;
+	if (next == prev)
+		return;
+	sched_runstate_set_locked(
+		prev, vcpu_is_runnable(prev) ? RUNSTATE_runnable : sched_runstate_waiting(prev),
+		now);
+	sched_runstate_set_locked(next, RUNSTATE_running, now);
+	next->sched->charged_ns = now;
+	next->sched->picked_ns = now;
+	rq->running = next;
+	rq->switch_count++;
+}
+
+/* Nothing here: says so to those who have work to give, then looks at what others have. */
+static struct vcpu *find_elsewhere(struct run_queue *rq, unsigned int cpu, u64 *until)
+{
+	struct vcpu *stolen;
+	struct vcpu *next;
+
+	cpumask_set(&sched_idle_mask, cpu);
+	atomic_fence(); /* pairs with sched_enqueue_locked(), then sched_cpu_pick() or offer() there */
+	stolen = steal(cpu);
+	lock_acquire(&rq->lock);
+	next = stolen;
+	*until = TIMER_NEVER;
+	if (next != NULL && !vcpu_is_runnable(next)) {
+		/* Paused on the way; whoever wakes it finds is_running false from here on. */
+		sched_runstate_set_locked(next, sched_runstate_waiting(next), time_now_ns());
+		atomic_store(&next->is_running, false);
+		next = NULL;
+	}
+	if (next != NULL) {
+		cpumask_clear(&sched_idle_mask, cpu);
+		*until = rq->queue.count != 0 ? time_now_ns() + SLICE_NS : TIMER_NEVER;
+		return next;
+	}
+	next = pick_locked(rq, cpu, time_now_ns(), until); /* something may have come meanwhile */
+	if (next != NULL)
+		cpumask_clear(&sched_idle_mask, cpu);
+	else
+		next = rq->idle;
+	return next;
+}
+
+struct vcpu *sched_choose(unsigned int cpu)
+{
+	struct run_queue *rq = &sched_queues[cpu];
+	u64 until;
+	u64 now = time_now_ns();
+	struct vcpu *prev;
+	struct vcpu *next;
+
+	lock_acquire(&rq->lock);
+	prev = rq->running;
+	charge_locked(rq, now);
+	next = pick_locked(rq, cpu, now, &until);
+	if (next == NULL) {
+		lock_release(&rq->lock);
+		next = find_elsewhere(rq, cpu, &until);
+		now = time_now_ns();
+	} else {
+		cpumask_clear(&sched_idle_mask, cpu);
+	}
+	atomic_store(&next->is_running, true);
+	commit_locked(rq, next, now);
+	if (until != TIMER_NEVER)
+		timer_set(&rq->slice, until);
+	lock_release(&rq->lock);
+	if (next != prev)
+		atomic_fence(); /* is_running is seen before we look at next's pending events: pairs with vcpu_kick() */
+	return next;
+}
+
+/* One that waits here while another CPU has nothing to do: tells that one to look. */
+static void offer(const struct vcpu *v, unsigned int cpu)
+{
+	unsigned int other;
+
+	atomic_fence(); /* queued, then who is idle: pairs with find_elsewhere() */
+	other = sched_cpu_pick(v);
+	if (other != cpu && cpumask_test(&sched_idle_mask, other))
+		work_raise(other, WORK_SCHEDULE);
+}
+
+void sched_switched(struct vcpu *prev, struct vcpu *next)
+{
+	unsigned int cpu = cpu_id();
+	struct run_queue *rq = &sched_queues[cpu];
+
+	(void)next;
+	if (prev->is_idle) {
+		atomic_store(&prev->is_running, false);
+		return;
+	}
+	lock_acquire(&rq->lock);
+	if (vcpu_is_runnable(prev) && !sched_cpu_allowed(prev->sched, cpu)) {
+		unsigned int to = sched_cpu_pick(prev);
+
+		if (to != cpu) {
+			/* is_running stays set until it is under the other lock: see the head of this file */
+			sched_leave_locked(rq, prev, to);
+			lock_release(&rq->lock);
+			rq = &sched_queues[to];
+			lock_acquire(&rq->lock);
+		}
+	}
+	atomic_store(&prev->is_running, false);
+	if (vcpu_is_runnable(prev)) {
+		sched_enqueue_locked(rq, prev, false);
+		offer(prev, cpu);
+	}
+	lock_release(&rq->lock);
+}
+
+void sched_print(void)
+{
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++) {
+		struct run_queue *rq = &sched_queues[cpu];
+		const struct vcpu *v;
+		u64 switches;
+		u64 flags;
+		u32 count;
+
+		if (atomic_load(&rq->idle) == NULL)
+			continue;
+		flags = lock_acquire_irq(&rq->lock);
+		v = rq->running;
+		count = rq->queue.count;
+		switches = rq->switch_count;
+		lock_release_irq(&rq->lock, flags);
+		log_info("  cpu %u: d%uv%u runs%s, %u wait, %llu switches", cpu, v->domain->id,
+			 v->id, cpumask_test(&sched_idle_mask, cpu) ? " (idle)" : "", count,
+			 (unsigned long long)switches);
+	}
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What makes a vCPU runnable and what stops it: events, blocking, polling, pausing, affinity, weight. Reached from evtchn,
+ * hcall, domain and timers, also in interrupt handlers; calls the queues (choose.c). Lock: the queue of v->cpu.
+ */
+#include "mm/mm.h"
+#include "sched/priv.h"
+
+int sched_vcpu_init(struct vcpu *v, unsigned int cpu)
+{
+	struct sched_vcpu *sv = heap_alloc(sizeof(*sv));
+
+	if (sv == NULL)
+		return err(ENOMEM);
+	sv->vcpu = v;
+	sv->weight = SCHED_WEIGHT_DEFAULT;
+	for (size_t i = 0; i < ARRAY_SIZE(sv->affinity.bits); i++)
+		sv->affinity.bits[i] = ~0ull;
+	sv->runstate.state = RUNSTATE_offline;
+	sv->runstate.state_entry_time = time_now_ns();
+	sv->run_ns = sched_queues[cpu].floor_ns;
+	timer_init(&sv->poll_timer, sched_poll_expired, v, cpu);
+	v->sched = sv;
+	atomic_store(&v->cpu, cpu);
+	return 0;
+}
+
+void sched_vcpu_destroy(struct vcpu *v)
+{
+	struct run_queue *rq;
+	u64 flags;
+
+	if (v->sched == NULL)
+		return;
+	timer_kill(&v->sched->poll_timer);
+	rq = sched_queue_lock(v, &flags); /* whoever took it off a CPU has let go of it */
+	BUG_ON(v->is_running || v->sched->node.is_queued);
+	sched_queue_unlock(rq, flags);
+	heap_free(v->sched);
+	v->sched = NULL;
+}
+
+bool vcpu_is_runnable(const struct vcpu *v)
+{
+	return !atomic_load(&v->is_down) && atomic_load(&v->pause_count) == 0 &&
+	       atomic_load(&v->sched->wait) == WAIT_NONE;
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+	u64 flags;
+
+	for (;;) {
+		struct run_queue *rq = sched_queue_lock(v, &flags);
+		unsigned int to;
+
+		/* While it is on a CPU, sched_choose() or sched_switched() there sees that it is runnable. */
+		if (v->is_idle || v->sched->node.is_queued || atomic_load(&v->is_running) ||
+		    !vcpu_is_runnable(v)) {
+			sched_queue_unlock(rq, flags);
+			return;
+		}
+		to = sched_cpu_pick(v);
+		if (to == v->cpu) {
+			sched_runstate_set_locked(v, RUNSTATE_runnable, time_now_ns());
+			sched_enqueue_locked(rq, v, true);
+			sched_queue_unlock(rq, flags);
+			return;
+		}
+		sched_leave_locked(rq, v, to);
+		sched_queue_unlock(rq, flags);
+	}
+}
+
+/* True when this call ended the wait. */
+static bool wait_end(struct vcpu *v)
+{
+	u32 was = atomic_exchange(&v->sched->wait, (u32)WAIT_NONE);
+
+	if (was == WAIT_POLL)
+		(void)atomic_sub(&v->domain->poll_count, 1u);
+	return was != WAIT_NONE;
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	unsigned int cpu;
+
+	atomic_fence(); /* the pending bit is set: pairs with vcpu_block(), vcpu_poll_begin(), sched_choose() */
+	if (atomic_load(&v->sched->wait) != WAIT_NONE) {
+		if (wait_end(v))
+			vcpu_wake(v);
+		return;
+	}
+	cpu = atomic_load(&v->cpu);
+	if (atomic_load(&v->is_running) && cpu != cpu_id())
+		hw_ipi_send(cpu, IPI_WORK);
+}
+
+void vcpu_block(struct vcpu *v)
+{
+	const struct vcpu_info *info = atomic_load(&v->info);
+
+	atomic_store(&v->sched->wait, (u32)WAIT_EVENT);
+	atomic_fence(); /* pairs with vcpu_kick() */
+	if (atomic_load(&info->evtchn_upcall_pending) != 0)
+		(void)wait_end(v);
+	else
+		work_raise(cpu_id(), WORK_SCHEDULE);
+}
+
+void vcpu_yield(struct vcpu *v)
+{
+	u64 flags;
+	struct run_queue *rq = sched_queue_lock(v, &flags);
+
+	v->sched->has_yielded = true;
+	sched_queue_unlock(rq, flags);
+	work_raise(cpu_id(), WORK_SCHEDULE);
+}
+
+void vcpu_poll_begin(struct vcpu *v, const u32 *ports, u32 port_count)
+{
+	struct sched_vcpu *sv = v->sched;
+
+	timer_cancel(&sv->poll_timer); /* an earlier poll's */
+	atomic_store(&sv->poll_port, port_count == 1   ? ports[0]
+				     : port_count == 0 ? POLL_NONE
+						       : POLL_ANY);
+	(void)atomic_add(&v->domain->poll_count, 1u);
+	atomic_store(&sv->wait, (u32)WAIT_POLL);
+	atomic_fence(); /* then the caller looks at the ports: pairs with vcpu_wake_poll()'s caller and vcpu_kick() */
+}
+
+void vcpu_poll_commit(struct vcpu *v, u64 timeout_ns)
+{
+	if (timeout_ns != 0)
+		timer_set_on(&v->sched->poll_timer, v->cpu, timeout_ns);
+	work_raise(cpu_id(), WORK_SCHEDULE);
+}
+
+void vcpu_poll_abort(struct vcpu *v)
+{
+	(void)wait_end(v);
+}
+
+static void poll_end(struct vcpu *v)
+{
+	if (atomic_load(&v->sched->wait) == WAIT_POLL && wait_end(v))
+		vcpu_wake(v);
+}
+
+void sched_poll_expired(void *ctx)
+{
+	poll_end(ctx);
+}
+
+void vcpu_wake_poll(struct domain *d, u32 port)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v) {
+		u32 wanted;
+
+		if (v->sched == NULL || atomic_load(&v->sched->wait) != WAIT_POLL)
+			continue;
+		wanted = atomic_load(&v->sched->poll_port);
+		if (wanted == POLL_ANY || wanted == port)
+			poll_end(v);
+	}
+}
+
+void vcpu_sleep_nosync(struct vcpu *v)
+{
+	u64 flags;
+	struct run_queue *rq = sched_queue_lock(v, &flags);
+
+	if (vcpu_is_runnable(v)) {
+		/* woken meanwhile */
+	} else if (atomic_load(&v->is_running)) {
+		work_raise(v->cpu, WORK_SCHEDULE);
+	} else {
+		if (v->sched->node.is_queued)
+			sched_dequeue_locked(rq, v);
+		sched_runstate_set_locked(v, sched_runstate_waiting(v), time_now_ns());
+	}
+	sched_queue_unlock(rq, flags);
+}
+
+void vcpu_sleep_sync(struct vcpu *v)
+{
+	vcpu_sleep_nosync(v);
+	while (atomic_load(&v->is_running)) /* pairs with sched_switched() */
+		hw_relax();
+}
+
+void vcpu_pause_nosync(struct vcpu *v)
+{
+	(void)atomic_add(&v->pause_count, 1u);
+	vcpu_sleep_nosync(v);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+	(void)atomic_add(&v->pause_count, 1u);
+	vcpu_sleep_sync(v);
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+	if (atomic_sub(&v->pause_count, 1u) == 0)
+		vcpu_wake(v);
+}
+
+void domain_pause_nosync(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v)
+		vcpu_pause_nosync(v);
+}
+
+void domain_pause(struct domain *d)
+{
+	struct vcpu *v;
+
+	domain_pause_nosync(d);
+	for_each_vcpu(d, v)
+		vcpu_sleep_sync(v);
+}
+
+void domain_unpause(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v)
+		vcpu_unpause(v);
+}
+
+static bool has_online_cpu(const struct cpumask *mask)
+{
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+		if (cpumask_test(mask, cpu) && cpumask_test(&cpu_online_mask, cpu))
+			return true;
+	return false;
+}
+
+/* Off a CPU that it may not use any more. Unlocks. */
+static void affinity_apply_unlock(struct run_queue *rq, struct vcpu *v, u64 flags)
+{
+	bool is_queued = v->sched->node.is_queued;
+
+	if (!sched_cpu_allowed(v->sched, v->cpu)) {
+		if (is_queued)
+			sched_dequeue_locked(rq, v);
+		else if (atomic_load(&v->is_running))
+			work_raise(v->cpu, WORK_SCHEDULE);
+	}
+	sched_queue_unlock(rq, flags);
+	vcpu_wake(v);
+}
+
+int sched_affinity_set(struct vcpu *v, const struct cpumask *mask)
+{
+	struct run_queue *rq;
+	u64 flags;
+
+	if (!has_online_cpu(mask))
+		return err(EINVAL);
+	rq = sched_queue_lock(v, &flags);
+	if (v->sched->is_overridden)
+		v->sched->saved = *mask;
+	else
+		v->sched->affinity = *mask;
+	affinity_apply_unlock(rq, v, flags);
+	return 0;
+}
+
+void sched_affinity_get(struct vcpu *v, struct cpumask *mask)
+{
+	u64 flags;
+	struct run_queue *rq = sched_queue_lock(v, &flags);
+
+	*mask = v->sched->is_overridden ? v->sched->saved : v->sched->affinity;
+	sched_queue_unlock(rq, flags);
+}
+
+int sched_pin_override(struct vcpu *v, s32 cpu)
+{
+	struct sched_vcpu *sv = v->sched;
+	struct cpumask one = {0};
+	struct run_queue *rq;
+	u64 flags;
+
+	if (cpu >= 0) {
+		if ((u32)cpu >= cpu_count || !cpumask_test(&cpu_online_mask, (u32)cpu))
+			return err(EINVAL);
+		cpumask_set(&one, (u32)cpu);
+	}
+	rq = sched_queue_lock(v, &flags);
+	if (sv->is_overridden == (cpu >= 0)) {
+		sched_queue_unlock(rq, flags);
+		return cpu >= 0 ? err(EBUSY) : err(ENOENT);
+	}
+	if (cpu >= 0)
+		sv->saved = sv->affinity;
+	sv->affinity = cpu >= 0 ? one : sv->saved;
+	sv->is_overridden = cpu >= 0;
+	affinity_apply_unlock(rq, v, flags);
+	return 0;
+}
+
+bool sched_is_pinned(struct vcpu *v)
+{
+	unsigned int count = 0;
+
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+		count += sched_cpu_allowed(v->sched, cpu);
+	return count == 1;
+}
+
+int sched_weight_set(struct domain *d, u32 weight)
+{
+	struct vcpu *v;
+
+	if (weight == 0 || weight > SCHED_WEIGHT_MAX)
+		return err(EINVAL);
+	for_each_vcpu(d, v)
+		atomic_store(&v->sched->weight, weight);
+	return 0;
+}
+
+u32 sched_weight_get(const struct domain *d)
+{
+	return d->vcpu_max != 0 && d->vcpus[0] != NULL ? atomic_load(&d->vcpus[0]->sched->weight)
+						       : SCHED_WEIGHT_DEFAULT;
+}

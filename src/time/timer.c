@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timers: each CPU has a queue of its own and one hardware timer, which is armed for the queue's first. Reached from
+ * everywhere above and from the timer interrupt; calls the seam and the work bits. A queue's lock is LOCK_RANK_TIMER,
+ * interrupts off; functions of timers are called without it.
+ *
+ * A timer moves to another CPU in two steps: taken out of the old queue (its cpu is written last), then put into the new
+ * one; whoever comes between the two finds it in no queue, under the new one's lock.
+ */
+#include "core/cpu.h"
+#include "core/log.h"
+#include "hw/clock.h"
+#include "time/priv.h"
+#include "time/time.h"
+
+#define TIMERS_RUN_MAX 256 /* in one go; then the exit loop looks at other work first */
+
+struct timer_queue {
+	struct lock lock;
+	struct pqueue queue; /* [l] */
+	u64 armed_ns;	     /* [l] what the hardware waits for; TIMER_NEVER: nothing */
+	u64 fired_count;     /* [l] timers run */
+} ALIGNED(64);
+
+static struct timer_queue queues[CPU_MAX];
+
+static struct timer_queue *queue_lock(const struct timer *t, u64 *flags)
+{
+	for (;;) {
+		unsigned int cpu = atomic_load(&t->cpu);
+		struct timer_queue *q = &queues[cpu];
+
+		*flags = lock_acquire_irq(&q->lock);
+		if (atomic_load(&t->cpu) == cpu)
+			return q;
+		lock_release_irq(&q->lock, *flags);
+	}
+}
+
+static void dequeue_locked(struct timer_queue *q, struct timer *t)
+{
+	if (t->node.is_queued)
+		pqueue_remove(&q->queue, &t->node);
+}
+
+/* On this CPU's own queue. */
+static void arm_locked(struct timer_queue *q)
+{
+	const struct pqueue_node *first = pqueue_first(&q->queue);
+	u64 when = first != NULL ? first->key : TIMER_NEVER;
+	u64 now;
+
+	if (when == q->armed_ns)
+		return;
+	q->armed_ns = when;
+	if (when == TIMER_NEVER) {
+		hw_timer_arm_tsc(0);
+		return;
+	}
+	now = time_now_ns();
+	if (when <= now) {
+		q->armed_ns = TIMER_NEVER; /* so that time_softirq() arms anew */
+		work_raise(cpu_id(), WORK_TIMER);
+		return;
+	}
+	/* Far away: woken on the way, armed again. */
+	hw_timer_arm_tsc(hw_tsc() + time_ns_to_ticks(when - now));
+}
+
+void timer_init(struct timer *t, void (*fn)(void *ctx), void *ctx, unsigned int cpu)
+{
+	*t = (struct timer){.fn = fn, .ctx = ctx, .cpu = cpu};
+}
+
+void timer_set_on(struct timer *t, unsigned int cpu, u64 expires_ns)
+{
+	struct timer_queue *q;
+	u64 flags;
+
+	for (;;) {
+		q = queue_lock(t, &flags);
+		dequeue_locked(q, t);
+		if (t->cpu == cpu)
+			break;
+		atomic_store(&t->cpu, cpu);
+		lock_release_irq(&q->lock, flags);
+	}
+	if (expires_ns < TIMER_NEVER)
+		pqueue_insert(&q->queue, &t->node, expires_ns);
+	if (cpu == cpu_id())
+		arm_locked(q);
+	else if (pqueue_first(&q->queue) == &t->node)
+		work_raise(cpu, WORK_TIMER);
+	lock_release_irq(&q->lock, flags);
+}
+
+void timer_set(struct timer *t, u64 expires_ns)
+{
+	timer_set_on(t, atomic_load(&t->cpu), expires_ns);
+}
+
+void timer_cancel(struct timer *t)
+{
+	u64 flags;
+	struct timer_queue *q = queue_lock(t, &flags);
+
+	dequeue_locked(q, t); /* the hardware stays armed: one empty interrupt at most */
+	lock_release_irq(&q->lock, flags);
+}
+
+void timer_kill(struct timer *t)
+{
+	do {
+		timer_cancel(t);
+		while (atomic_load(&t->running) != 0) /* pairs with run_one() */
+			hw_relax();
+	} while (timer_is_set(t));
+}
+
+bool timer_is_set(const struct timer *t)
+{
+	u64 flags;
+	struct timer_queue *q = queue_lock(t, &flags);
+	bool is_set = t->node.is_queued;
+
+	lock_release_irq(&q->lock, flags);
+	return is_set;
+}
+
+void timer_move(struct timer *t, unsigned int cpu)
+{
+	u64 flags;
+	struct timer_queue *q = queue_lock(t, &flags);
+	u64 when = t->node.is_queued ? t->node.key : TIMER_NEVER;
+
+	lock_release_irq(&q->lock, flags);
+	timer_set_on(t, cpu, when);
+}
+
+void timer_cpu_leave(unsigned int cpu, unsigned int to)
+{
+	struct timer_queue *q = &queues[cpu];
+
+	for (;;) {
+		u64 flags = lock_acquire_irq(&q->lock);
+		struct pqueue_node *first = pqueue_first(&q->queue);
+		struct timer *t = NULL;
+
+		if (first != NULL) {
+			t = pqueue_entry(first, struct timer, node);
+			atomic_add(&t->running, 1); /* keeps it from being freed */
+		}
+		lock_release_irq(&q->lock, flags);
+		if (t == NULL)
+			return;
+		timer_move(t, to);
+		atomic_sub(&t->running, 1);
+	}
+}
+
+/* Takes out the first if it has expired and calls it; false: none has. */
+static bool run_one(struct timer_queue *q, u64 now)
+{
+	u64 flags = lock_acquire_irq(&q->lock);
+	struct pqueue_node *first = pqueue_first(&q->queue);
+	struct timer *t;
+
+	if (first == NULL || first->key > now) {
+		lock_release_irq(&q->lock, flags);
+		return false;
+	}
+	t = pqueue_entry(first, struct timer, node);
+	pqueue_remove(&q->queue, first);
+	atomic_add(&t->running, 1);
+	q->fired_count++;
+	lock_release_irq(&q->lock, flags);
+	t->fn(t->ctx);
+	atomic_sub(&t->running, 1); /* the last touch: pairs with timer_kill() */
+	return true;
+}
+
+void time_softirq(void)
+{
+	struct timer_queue *q = &queues[cpu_id()];
+	u64 now = time_now_ns();
+	unsigned int count = 0;
+	u64 flags;
+
+	while (count < TIMERS_RUN_MAX && run_one(q, now))
+		count++;
+	flags = lock_acquire_irq(&q->lock);
+	q->armed_ns = 0; /* whatever it waits for, arm it again */
+	arm_locked(q);
+	lock_release_irq(&q->lock, flags);
+}
+
+void time_interrupt(void)
+{
+	work_raise(cpu_id(), WORK_TIMER);
+}
+
+void time_cpu_init(unsigned int cpu)
+{
+	lock_init(&queues[cpu].lock, LOCK_RANK_TIMER);
+	queues[cpu].armed_ns = TIMER_NEVER;
+	hw_timer_init();
+}
+
+void time_print(void)
+{
+	log_raw("timers:\n", 8);
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++) {
+		struct timer_queue *q = &queues[cpu];
+		u64 flags = lock_acquire_irq(&q->lock);
+		const struct pqueue_node *first = pqueue_first(&q->queue);
+		u64 when = first != NULL ? first->key : 0;
+		u64 fired = q->fired_count;
+		u32 count = q->queue.count;
+
+		lock_release_irq(&q->lock, flags);
+		log_info("  cpu %u: now %llu ns, %u timers, first at %llu, %llu have fired", cpu,
+			 (unsigned long long)time_now_ns(), count, (unsigned long long)when,
+			 (unsigned long long)fired);
+	}
+}
