@@ -133,7 +133,15 @@ static const struct msr_row msr_rows[] = {
 	 .name = "TSC_AUX"},
 	DROPPED(0xc0010000, 0xc0010007, 0, WHO_AMD, "K7_PERF"),
 	READ_ONLY(0xc0010010, 0, WHO_AMD, "SYSCFG"),
-	DROPPED(0xc0010015, 0xc0010015, 1ull << 24, WHO_AMD, "HWCR"), /* TSC counts at P0's rate */
+	/* TscFreqSel: whether the TSC counts at P0's rate. */
+	{.first = 0xc0010015,
+	 .last = 0xc0010015,
+	 .read = MSR_HARDWARE,
+	 .write = MSR_FIXED,
+	 .shown = 1ull << 24,
+	 .writable = ALL_BITS,
+	 .who = WHO_DOM0 | WHO_AMD,
+	 .name = "HWCR"},
 	READ_ONLY(0xc0010016, 0, WHO_AMD, "IORR"),
 	READ_ONLY(0xc0010017, 0, WHO_AMD, "IORR"),
 	READ_ONLY(0xc0010018, 0, WHO_AMD, "IORR"),
