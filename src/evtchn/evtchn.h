@@ -62,7 +62,8 @@ static inline bool evtchn_upcall_wanted(const struct vcpu *v)
 {
 	const struct vcpu_info *info = atomic_load(&v->info);
 
-	return atomic_load(&info->evtchn_upcall_pending) != 0 && atomic_load(&info->evtchn_upcall_mask) == 0;
+	return atomic_load(&info->evtchn_upcall_pending) != 0 &&
+	       atomic_load(&info->evtchn_upcall_mask) == 0;
 }
 /* For SCHEDOP_poll, after the poller has made itself known (d->poll_count). False beyond the last port. */
 bool evtchn_port_is_pending(struct domain *d, u32 port);
@@ -85,12 +86,14 @@ int evtchn_port_alloc_unbound(struct domain *d, domid_t remote, u32 *port);
 int evtchn_port_bind_interdomain(struct domain *ld, struct domain *rd, u32 rport, u32 *lport);
 /* -EINVAL no such VIRQ, or a global one not on vCPU 0; -ENOENT no such vCPU; -EEXIST bound already. */
 int evtchn_virq_bind(struct domain *d, u32 virq, u32 vcpu_id, u32 *port);
-int evtchn_ipi_bind(struct domain *d, u32 vcpu_id, u32 *port);			/* -ENOENT */
-int evtchn_pirq_bind(struct domain *d, u32 pirq, u32 flags, u32 *port); /* -EEXIST, and those of irq_guest_bind() */
+int evtchn_ipi_bind(struct domain *d, u32 vcpu_id, u32 *port); /* -ENOENT */
+int evtchn_pirq_bind(struct domain *d, u32 pirq, u32 flags,
+		     u32 *port); /* -EEXIST, and those of irq_guest_bind() */
 int evtchn_port_close(struct domain *d, u32 port);
 /* Fills everything but dom and port. */
 int evtchn_port_status(struct domain *d, u32 port, struct evtchn_status *status);
-int evtchn_port_bind_vcpu(struct domain *d, u32 port, u32 vcpu_id); /* -ENOENT, -EINVAL: bound to its vCPU for good */
+int evtchn_port_bind_vcpu(struct domain *d, u32 port,
+			  u32 vcpu_id); /* -ENOENT, -EINVAL: bound to its vCPU for good */
 int evtchn_port_set_priority(struct domain *d, u32 port, u32 priority); /* -ENOSYS: two-level */
 /* Closes all; is_self: also back to the two-level ABI. -ERESTART: call again. */
 int evtchn_reset(struct domain *d, bool is_self);

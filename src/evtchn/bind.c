@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening, binding and closing ports. Reached from hcall/evtchn_op.c, domain/ (channels for the console and the store) and
+ * physdev; calls port.c and irq. The locks and their order are in priv.h.
+ */
+#include "evtchn/evtchn.h"
+#include "evtchn/priv.h"
+
+#include "irq/irq.h"
+#include "mm/mm.h"
+
+int evtchn_port_alloc_unbound(struct domain *d, domid_t remote, u32 *port)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	int rc;
+
+	lock_acquire(&evtchn_pair_lock);
+	lock_acquire(&ed->lock);
+	rc = port_alloc_locked(d, port);
+	if (rc == 0)
+		atomic_store(&port_find(ed, *port)->word,
+			     port_word_make(PORT_UNBOUND, 0, 0, remote));
+	lock_release(&ed->lock);
+	lock_release(&evtchn_pair_lock);
+	return rc;
+}
+
+/* rd's unbound port becomes the other end of ld's lport; the pair lock is held. */
+static int peer_attach(struct domain *rd, u32 rport, struct domain *ld, u32 lport)
+{
+	struct evtchn_domain *red = rd->evtchn;
+	struct evtchn_port *rp = port_find(red, rport);
+	int rc = 0;
+
+	if (rp == NULL)
+		return err(EINVAL);
+	lock_acquire(&red->lock);
+	if (port_word_state(rp->word) != PORT_UNBOUND || port_word_domid(rp->word) != ld->id) {
+		rc = err(EINVAL);
+	} else {
+		atomic_store(&rp->peer, ld);
+		atomic_store(&rp->word,
+			     port_word_rebind(rp->word, PORT_INTERDOMAIN, lport, ld->id));
+	}
+	lock_release(&red->lock);
+	return rc;
+}
+
+int evtchn_port_bind_interdomain(struct domain *ld, struct domain *rd, u32 rport, u32 *lport)
+{
+	struct evtchn_domain *led = ld->evtchn;
+	struct evtchn_port *lp = NULL;
+	u32 port = 0;
+	int rc;
+
+	lock_acquire(&evtchn_pair_lock);
+	lock_acquire(&led->lock);
+	rc = port_alloc_locked(ld, &port);
+	lock_release(&led->lock);
+	if (rc != 0)
+		goto out;
+	rc = peer_attach(rd, rport, ld, port);
+	lock_acquire(&led->lock);
+	if (rc == 0) {
+		lp = port_find(led, port);
+		atomic_store(&lp->peer, rd);
+		atomic_store(&lp->word, port_word_make(PORT_INTERDOMAIN, 0, rport, rd->id));
+		*lport = port;
+	} else {
+		port_free_locked(ld, port);
+	}
+	lock_release(&led->lock);
+	if (rc == 0) { /* the other end may have sent before it was bound */
+		grace_enter();
+		port_raise(ld, port, lp, atomic_load(&lp->word));
+		grace_exit();
+	}
+out:
+	lock_release(&evtchn_pair_lock);
+	return rc;
+}
+
+int evtchn_ipi_bind(struct domain *d, u32 vcpu_id, u32 *port)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	int rc;
+
+	if (domain_vcpu(d, vcpu_id) == NULL)
+		return err(ENOENT);
+	lock_acquire(&ed->lock);
+	rc = port_alloc_locked(d, port);
+	if (rc == 0)
+		atomic_store(&port_find(ed, *port)->word, port_word_make(PORT_IPI, vcpu_id, 0, 0));
+	lock_release(&ed->lock);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- device interrupts */
+
+static int pirq_table_get_locked(struct domain *d)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	u32 count = irq_pirq_count(d);
+	u32 *table;
+
+	if (ed->pirq_ports != NULL || count == 0)
+		return 0;
+	table = heap_alloc(count * sizeof(*table));
+	if (table == NULL)
+		return err(ENOMEM);
+	ed->pirq_count = count;
+	atomic_store(&ed->pirq_ports, table); /* pairs with pirq_port_find() */
+	return 0;
+}
+
+static u32 *pirq_slot_find(const struct evtchn_domain *ed, u32 pirq)
+{
+	u32 *table = atomic_load(&ed->pirq_ports);
+
+	return table != NULL && pirq < ed->pirq_count ? &table[idx_nospec(pirq, ed->pirq_count)]
+						      : NULL;
+}
+
+/* The interrupt may come as soon as irq/ has it, so everything else is ready before that. */
+static int pirq_bind_locked(struct domain *d, u32 pirq, u32 flags, u32 *port)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	u32 *slot;
+	int rc = pirq_table_get_locked(d);
+
+	if (rc != 0)
+		return rc;
+	slot = pirq_slot_find(ed, pirq);
+	if (slot == NULL || pirq > PORT_ARG_MAX)
+		return err(EINVAL);
+	if (*slot != 0)
+		return err(EEXIST);
+	rc = port_alloc_locked(d, port);
+	if (rc != 0)
+		return rc;
+	atomic_store(&port_find(ed, *port)->word, port_word_make(PORT_PIRQ, 0, pirq, 0));
+	atomic_store(slot, *port);
+	rc = irq_guest_bind(d, pirq, flags, evtchn_pirq_raise, atomic_load(&d->vcpus[0]->cpu));
+	if (rc == 0)
+		return 0;
+	atomic_store(slot, 0);
+	atomic_store(&port_find(ed, *port)->word, (u64)PORT_RESERVED);
+	grace_wait();
+	port_free_locked(d, *port);
+	return rc;
+}
+
+int evtchn_pirq_bind(struct domain *d, u32 pirq, u32 flags, u32 *port)
+{
+	int rc;
+
+	lock_acquire(&d->evtchn->lock);
+	rc = pirq_bind_locked(d, pirq, flags, port);
+	lock_release(&d->evtchn->lock);
+	return rc;
+}
+
+void evtchn_pirq_raise(struct domain *d, u32 pirq)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	const u32 *slot = pirq_slot_find(ed, pirq);
+	struct evtchn_port *p;
+	u32 port;
+	u64 word;
+
+	if (slot == NULL)
+		return;
+	grace_enter();
+	port = atomic_load(slot);
+	p = port_find(ed, port);
+	word = atomic_load(&p->word); /* port 0 is always there, and RESERVED */
+	if (port_word_state(word) == PORT_PIRQ && port_word_arg(word) == pirq)
+		port_raise(d, port, p, word);
+	grace_exit();
+}
+
+void evtchn_pirq_unmask(struct domain *d, u32 pirq)
+{
+	const u32 *slot = pirq_slot_find(d->evtchn, pirq);
+	u32 port = slot != NULL ? atomic_load(slot) : 0;
+
+	if (port != 0)
+		(void)evtchn_port_unmask(d, port);
+}
+
+/* ---------------------------------------------------------------- closing */
+
+/* The other end waits for us again, in case we come back. The pair lock is held. */
+static void peer_detach(struct domain *d, const struct evtchn_port *p)
+{
+	struct domain *rd = p->peer;
+	struct evtchn_port *rp = port_find(rd->evtchn, port_word_arg(p->word));
+
+	lock_acquire(&rd->evtchn->lock);
+	atomic_store(&rp->word, port_word_rebind(rp->word, PORT_UNBOUND, 0, d->id));
+	lock_release(&rd->evtchn->lock);
+}
+
+static void source_detach_locked(struct domain *d, u32 port, u64 word)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	struct vcpu *v = d->vcpus[port_word_vcpu(word)];
+	u32 *slot;
+
+	switch (port_word_state(word)) {
+	case PORT_VIRQ: /* a global one may notify any vCPU, but is in the table of the first */
+		if (v->evtchn->virq_ports[port_word_arg(word)] != port)
+			v = d->vcpus[0];
+		atomic_store(&v->evtchn->virq_ports[port_word_arg(word)], 0);
+		break;
+	case PORT_PIRQ:
+		slot = pirq_slot_find(ed, port_word_arg(word));
+		(void)irq_guest_unbind(
+			d, port_word_arg(word)); /* fails if it was unmapped meanwhile */
+		atomic_store(slot, 0);
+		break;
+	case PORT_FREE:
+	case PORT_RESERVED:
+	case PORT_UNBOUND:
+	case PORT_INTERDOMAIN:
+	case PORT_IPI:
+		break;
+	}
+}
+
+int evtchn_port_close(struct domain *d, u32 port)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	struct evtchn_port *p = port_find(ed, port);
+	int rc = 0;
+	u64 word;
+
+	if (p == NULL)
+		return err(EINVAL);
+	lock_acquire(&evtchn_pair_lock); /* now it neither becomes nor stops being INTERDOMAIN */
+	if (port_word_state(atomic_load(&p->word)) == PORT_INTERDOMAIN)
+		peer_detach(d, p);
+	lock_acquire(&ed->lock);
+	word = p->word;
+	if (port_word_state(word) <= PORT_RESERVED) {
+		rc = err(EINVAL);
+	} else {
+		atomic_store(&p->word, (u64)PORT_RESERVED);
+		source_detach_locked(d, port, word);
+		grace_wait();
+		port_free_locked(d, port);
+	}
+	lock_release(&ed->lock);
+	lock_release(&evtchn_pair_lock);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- the rest */
+
+int evtchn_port_status(struct domain *d, u32 port, struct evtchn_status *status)
+{
+	const struct evtchn_port *p = port_find(d->evtchn, port);
+	u64 word;
+
+	if (p == NULL)
+		return err(EINVAL);
+	word = atomic_load(&p->word);
+	status->vcpu = port_word_vcpu(word);
+	switch (port_word_state(word)) {
+	case PORT_FREE:
+	case PORT_RESERVED:
+		status->status = EVTCHNSTAT_closed;
+		break;
+	case PORT_UNBOUND:
+		status->status = EVTCHNSTAT_unbound;
+		status->u.unbound.dom = port_word_domid(word);
+		break;
+	case PORT_INTERDOMAIN:
+		status->status = EVTCHNSTAT_interdomain;
+		status->u.interdomain.dom = port_word_domid(word);
+		status->u.interdomain.port = port_word_arg(word);
+		break;
+	case PORT_PIRQ:
+		status->status = EVTCHNSTAT_pirq;
+		status->u.pirq = port_word_arg(word);
+		break;
+	case PORT_VIRQ:
+		status->status = EVTCHNSTAT_virq;
+		status->u.virq = port_word_arg(word);
+		break;
+	case PORT_IPI:
+		status->status = EVTCHNSTAT_ipi;
+		break;
+	}
+	return 0;
+}
+
+static bool is_vcpu_fixed(u64 word)
+{
+	switch (port_word_state(word)) {
+	case PORT_VIRQ:
+		return !virq_is_global(port_word_arg(word));
+	case PORT_UNBOUND:
+	case PORT_INTERDOMAIN:
+	case PORT_PIRQ:
+		return false;
+	case PORT_FREE:
+	case PORT_RESERVED:
+	case PORT_IPI:
+		return true;
+	}
+	return true;
+}
+
+int evtchn_port_bind_vcpu(struct domain *d, u32 port, u32 vcpu_id)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	struct evtchn_port *p = port_find(ed, port);
+	const struct vcpu *v = domain_vcpu(d, vcpu_id);
+	int rc = 0;
+
+	if (v == NULL)
+		return err(ENOENT);
+	if (p == NULL)
+		return err(EINVAL);
+	lock_acquire(&ed->lock);
+	if (is_vcpu_fixed(p->word)) {
+		rc = err(EINVAL);
+	} else {
+		u64 word = (p->word & ~PORT_VCPU_MASK) | (u64)vcpu_id << PORT_VCPU_SHIFT;
+
+		atomic_store(&p->word, word);
+		if (port_word_state(word) == PORT_PIRQ)
+			irq_guest_set_affinity(d, port_word_arg(word), atomic_load(&v->cpu));
+	}
+	lock_release(&ed->lock);
+	return rc;
+}
+
+int evtchn_port_set_priority(struct domain *d, u32 port, u32 priority)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	struct evtchn_port *p = port_find(ed, port);
+	int rc = 0;
+
+	if (p == NULL)
+		return err(EINVAL);
+	lock_acquire(&ed->lock);
+	if (!ed->is_fifo)
+		rc = err(ENOSYS);
+	else if (priority > EVTCHN_FIFO_PRIORITY_MIN || port_word_state(p->word) <= PORT_RESERVED)
+		rc = err(EINVAL);
+	else
+		atomic_store(&p->word, (p->word & ~PORT_PRIORITY_MASK) |
+					       (u64)priority << PORT_PRIORITY_SHIFT);
+	lock_release(&ed->lock);
+	return rc;
+}

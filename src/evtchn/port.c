@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending: from a port (or from an interrupt, a timer, another domain) to the pending bit and the upcall of the vCPU that
+ * the port notifies. Also the table of ports, which grows by groups. Reached from hcall/, time, irq and evtchn's other
+ * files; calls sched (vcpu_kick). Senders hold no lock, only a read section (priv.h); the table has the domain's lock.
+ */
+#include "evtchn/evtchn.h"
+#include "evtchn/priv.h"
+
+#include "lib/bitmap.h"
+#include "mm/mm.h"
+#include "sched/sched.h"
+
+/* An allocation looks at no more ports than this that are free but still in a queue of the guest's. */
+#define LINKED_LOOKS_MAX 8192
+
+struct lock evtchn_pair_lock = LOCK_INIT(LOCK_RANK_EVTCHN_A);
+
+/*
+ * The guest clears the byte, then takes its selector or ready word; we have set a bit there (a locked operation), then
+ * look. So a byte that is still set has not been followed by the guest's look. Only 0 -> 1 wakes or interrupts, and
+ * that whatever the mask says: iret clears the mask before it reads pending, and CPUs reorder the two.
+ */
+void upcall_raise(struct vcpu *v)
+{
+	struct vcpu_info *info = atomic_load(&v->info);
+
+	if (atomic_load(&info->evtchn_upcall_pending) == 0 &&
+	    atomic_exchange(&info->evtchn_upcall_pending, 1) == 0)
+		vcpu_kick(v);
+}
+
+void port_raise(struct domain *d, u32 port, struct evtchn_port *p, u64 word)
+{
+	bool is_new;
+
+	if (atomic_load(&d->evtchn->is_fifo))
+		is_new = fifo_raise(d, port, p, word);
+	else
+		is_new = two_level_raise(d, d->vcpus[port_word_vcpu(word)], port);
+	/* Pollers wait for the bit itself, masked or not. Pairs with SCHEDOP_poll: count, then look at the bits. */
+	if (is_new && unlikely(atomic_load(&d->poll_count) != 0))
+		vcpu_wake_poll(d, port);
+}
+
+static void send_to_peer(struct domain *ld, u32 lport, struct evtchn_port *lp, u64 lword)
+{
+	struct domain *rd = atomic_load(&lp->peer);
+	u32 rport = port_word_arg(lword);
+	struct evtchn_port *rp = port_find(rd->evtchn, rport);
+	u64 rword;
+
+	if (rp == NULL)
+		return;
+	rword = atomic_load(&rp->word);
+	/* It may be closing, or not quite bound yet (then the binder raises the event itself). */
+	if (port_word_state(rword) == PORT_INTERDOMAIN && port_word_arg(rword) == lport &&
+	    port_word_domid(rword) == ld->id)
+		port_raise(rd, rport, rp, rword);
+}
+
+int evtchn_send(struct domain *ld, u32 port)
+{
+	struct evtchn_port *p = port_find(ld->evtchn, port);
+	int rc = 0;
+	u64 word;
+
+	if (p == NULL)
+		return err(EINVAL);
+	grace_enter();
+	word = atomic_load(&p->word);
+	switch (port_word_state(word)) {
+	case PORT_INTERDOMAIN:
+		send_to_peer(ld, port, p, word);
+		break;
+	case PORT_IPI:
+		port_raise(ld, port, p, word);
+		break;
+	case PORT_UNBOUND:
+		break;
+	case PORT_FREE:
+	case PORT_RESERVED:
+	case PORT_PIRQ:
+	case PORT_VIRQ:
+		rc = err(EINVAL);
+		break;
+	}
+	grace_exit();
+	return rc;
+}
+
+int evtchn_port_unmask(struct domain *d, u32 port)
+{
+	struct evtchn_port *p = port_find(d->evtchn, port);
+	u64 word;
+
+	if (p == NULL)
+		return err(EINVAL);
+	grace_enter();
+	word = atomic_load(&p->word);
+	if (port_word_state(word) > PORT_RESERVED) {
+		if (atomic_load(&d->evtchn->is_fifo))
+			fifo_unmask(d, port, p, word);
+		else
+			two_level_unmask(d, d->vcpus[port_word_vcpu(word)], port);
+	}
+	grace_exit();
+	return 0;
+}
+
+bool evtchn_port_is_valid(struct domain *d, u32 port)
+{
+	return port_find(d->evtchn, port) != NULL;
+}
+
+bool evtchn_port_is_pending(struct domain *d, u32 port)
+{
+	struct evtchn_port *p = port_find(d->evtchn, port);
+	bool is_pending;
+
+	if (p == NULL)
+		return false;
+	grace_enter();
+	is_pending = atomic_load(&d->evtchn->is_fifo) ? fifo_is_pending(d->evtchn, port, p)
+						      : two_level_is_pending(d, port);
+	grace_exit();
+	return is_pending;
+}
+
+/* ---------------------------------------------------------------- the table */
+
+static u32 port_limit_locked(const struct evtchn_domain *ed)
+{
+	u32 abi_limit = ed->is_fifo ? PORT_MAX : (u32)EVTCHN_2L_NR_CHANNELS;
+
+	return ed->max_port < abi_limit ? ed->max_port + 1 : abi_limit;
+}
+
+static struct evtchn_group *group_get_locked(struct evtchn_domain *ed, size_t idx)
+{
+	struct evtchn_group *group = ed->groups[idx];
+
+	if (group != NULL)
+		return group;
+	group = heap_alloc(sizeof(*group));
+	if (group == NULL)
+		return NULL;
+	if (idx == 0) {
+		group->ports[0].word = PORT_RESERVED;
+		bitmap_set(group->used, 0);
+	}
+	atomic_store(&ed->groups[idx], group); /* pairs with port_find() */
+	return group;
+}
+
+static void port_take_locked(struct evtchn_domain *ed, size_t group_idx, size_t idx)
+{
+	struct evtchn_group *group = ed->groups[group_idx];
+
+	bitmap_set(group->used, idx);
+	if (bitmap_find_first_zero(group->used, GROUP_PORTS) == GROUP_PORTS)
+		bitmap_set(ed->full, group_idx);
+	atomic_store(&group->ports[idx].word, (u64)PORT_RESERVED);
+}
+
+int port_alloc_locked(struct domain *d, u32 *port)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	u32 limit = port_limit_locked(ed);
+	u32 looks = 0;
+
+	if (atomic_load(&d->is_dying))
+		return err(EINVAL);
+	for (size_t i = bitmap_find_first_zero(ed->full, GROUP_MAX); i * GROUP_PORTS < limit;
+	     i = bitmap_find_next_zero(ed->full, GROUP_MAX, i + 1)) {
+		struct evtchn_group *group = group_get_locked(ed, i);
+
+		if (group == NULL)
+			return err(ENOMEM);
+		for (size_t j = bitmap_find_first_zero(group->used, GROUP_PORTS); j < GROUP_PORTS;
+		     j = bitmap_find_next_zero(group->used, GROUP_PORTS, j + 1)) {
+			u32 number = (u32)(i * GROUP_PORTS + j);
+
+			if (number >= limit || looks++ == LINKED_LOOKS_MAX)
+				return err(ENOSPC);
+			if (ed->is_fifo && fifo_is_linked(ed, number))
+				continue;
+			port_take_locked(ed, i, j);
+			*port = number;
+			return 0;
+		}
+	}
+	return err(ENOSPC);
+}
+
+void port_free_locked(struct domain *d, u32 port)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	struct evtchn_group *group = ed->groups[port / GROUP_PORTS];
+	struct evtchn_port *p = &group->ports[port % GROUP_PORTS];
+
+	if (ed->is_fifo)
+		fifo_clear(ed, port, p);
+	else
+		two_level_clear(d, port);
+	atomic_store(&p->peer, NULL);
+	atomic_store(&p->word, (u64)PORT_FREE);
+	bitmap_clear(group->used, port % GROUP_PORTS);
+	bitmap_clear(ed->full, port / GROUP_PORTS);
+}
+
+u32 port_next_locked(const struct evtchn_domain *ed, u32 from)
+{
+	for (u32 i = from / GROUP_PORTS; i < GROUP_MAX; i++) {
+		const struct evtchn_group *group = ed->groups[i];
+		size_t start = i == from / GROUP_PORTS ? from % GROUP_PORTS : 0;
+		size_t idx;
+
+		if (group == NULL)
+			continue;
+		idx = bitmap_find_next(group->used, GROUP_PORTS, start);
+		if (idx < GROUP_PORTS)
+			return (u32)(i * GROUP_PORTS + idx);
+	}
+	return PORT_MAX;
+}
