@@ -60,12 +60,9 @@ static void put_number(struct out *out, const struct spec *spec, const struct nu
 	const char *digit = number->upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	char text[24];
 	int at = (int)sizeof(text), digits, zeros, gap;
-	u64 value = number->value;
 
-	while (value) {
+	for (u64 value = number->value; value; value /= number->base)
 		text[--at] = digit[value % number->base];
-		value /= number->base;
-	}
 	digits = (int)sizeof(text) - at;
 	zeros = (spec->precision < 0 ? 1 : spec->precision) - digits;
 	zeros = MAX(zeros, 0);

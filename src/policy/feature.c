@@ -48,6 +48,7 @@ static const struct {
  *		performance monitors
  *	SEP: Mica refuses SYSENTER. HLE RTM: nothing uses them, TAA does
  *	SPEC_CTRL (IBRSB STIBP SSBD and AMD's): until it is switched with the vCPU
+ *	RDPID: until TSC_AUX is switched with the vCPU; Linux takes its CPU number from there
  *	DBEXT: its address masks are not switched. TOPOEXT, XOP, FMA4, LWP: nothing needs them
  */
 #define F(name) XEN_X86_FEATURE_##name
@@ -138,7 +139,7 @@ static const u16 pv_features[] = {
 	F(AVX512_VNNI),
 	F(AVX512_BITALG),
 	F(AVX512_VPOPCNTDQ),
-	F(RDPID),
+
 	F(CLDEMOTE),
 	F(AVX512_4VNNIW),
 	F(AVX512_4FMAPS),

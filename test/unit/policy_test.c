@@ -142,6 +142,7 @@ static void test_hidden_whatever_the_cpu_has(void **state)
 		F(PKU),
 		F(OSPKE),
 		F(CET_SS),
+		F(RDPID),
 		F(ENQCMD),
 		F(HW_PSTATE),
 		F(CPB),
@@ -425,9 +426,9 @@ static void test_unknown_msrs_fault(void **state)
 
 	(void)state;
 	for (u64 i = 0; i < 1u << 20; i++) {
-		u32 msr = (u32)(i < 0x2000   ? i
+		u32 msr = (u32)(i < 0x2000    ? i
 				: i < 0x14000 ? 0xc0000000 + (i - 0x2000)
-					     : i * 0x9e3779b1u);
+					      : i * 0x9e3779b1u);
 
 		if (policy_msr_name(msr)) {
 			known++;
