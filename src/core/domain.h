@@ -28,6 +28,7 @@ struct irq_domain; /* irq/irq.h */
 struct pv_domain;  /* pv/pv.h */
 struct pv_vcpu;
 struct policy; /* policy/policy.h */
+struct watchdog; /* domain/watchdog.c */
 struct rangeset;
 
 struct vcpu {
@@ -36,6 +37,7 @@ struct vcpu {
 	u32 cpu;	       /* [a] where it runs or ran last; changed only by sched */
 	bool is_idle;	       /* [c] a CPU's idle vcpu: domain is idle_domain */
 	bool is_initialised;   /* [a] has a context (VCPUOP_initialise) */
+	bool is_in_initialise; /* [a] one VCPUOP_initialise at a time */
 	bool is_down;	       /* [a] VCPUOP_down or not yet up */
 	bool is_running;       /* [a] its registers are on a CPU now */
 	u32 pause_count;       /* [a] not runnable while > 0 */
@@ -58,6 +60,7 @@ struct domain {
 	bool is_crashed;    /* [a] */
 	bool is_shut_down;  /* [a] */
 	u8 shutdown_code;   /* [l] SHUTDOWN_* */
+	bool is_code_set;   /* [l] SCHEDOP_shutdown_code came first: later reasons do not change it */
 	u32 refs;	    /* [a] */
 	struct lock lock;   /* LOCK_RANK_DOMAIN */
 	char crash_reason[128]; /* first reason; [l] */
@@ -76,6 +79,7 @@ struct domain {
 	struct irq_domain *irq;
 	struct pv_domain *pv;
 	struct policy *policy;
+	struct watchdog *watchdog; /* [l] domain/watchdog.c; NULL until used */
 	struct rangeset *iomem_allowed;	 /* [l] frames of device memory it may map */
 	struct rangeset *ioport_allowed; /* [l] ports it may use */
 	struct rangeset *irq_allowed;	 /* [l] GSIs it may bind */

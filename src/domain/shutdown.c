@@ -31,8 +31,9 @@ void domain_shutdown(struct domain *d, u8 reason)
 	struct vcpu *v;
 
 	lock_acquire(&d->lock);
-	if (!d->is_shut_down)
+	if (!d->is_shut_down && !d->is_code_set)
 		d->shutdown_code = reason;
+	reason = d->shutdown_code;
 	d->is_shut_down = true;
 	lock_release(&d->lock);
 	if (d == dom0)

@@ -72,7 +72,7 @@ void time_vcpu_update(struct vcpu *v);
  * The secondary area, through the guest's own address space (v's kernel root is loaded), if there is one that is not
  * up to date. Call with sched_runstate_publish().
  */
-void time_vcpu_publish(struct vcpu *v);
+int time_vcpu_publish(struct vcpu *v); /* -EFAULT */
 bool time_vcpu_publish_wanted(const struct vcpu *v);
 /* VCPUOP_register_vcpu_time_memory_area; 0: none any more. v->cpu's time_vcpu_publish() fills it. */
 void time_vcpu_area_register(struct vcpu *v, gva_t va);

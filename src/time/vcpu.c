@@ -128,20 +128,19 @@ bool time_vcpu_publish_wanted(const struct vcpu *v)
 	return tv != NULL && atomic_load(&tv->area) != atomic_load(&tv->area_done);
 }
 
-/* What it holds never changes, so one copy with an even version is never seen half-done by a reader that was told of it. */
-void time_vcpu_publish(struct vcpu *v)
+/* What it holds never changes, so a reader that was told of it never sees one copy with an even version half-done. */
+int time_vcpu_publish(struct vcpu *v)
 {
 	struct time_vcpu *tv = v->time;
-	u64 area;
 	struct vcpu_time_info t = time_info(2);
+	u64 area;
 
 	if (!time_vcpu_publish_wanted(v))
-		return;
+		return 0;
 	area = atomic_load(&tv->area);
-	/* A guest that took the page away is not told; it is tried once, not at each switch. */
-	if (area != 0)
-		(void)hw_copy_to_guest(gva_make(area), &t, sizeof(t));
+	/* Written or not: it is tried once, not at each switch. */
 	atomic_store(&tv->area_done, area);
+	return area != 0 ? hw_copy_to_guest(gva_make(area), &t, sizeof(t)) : 0;
 }
 
 int time_singleshot_set(struct vcpu *v, u64 timeout_ns, bool is_future)
