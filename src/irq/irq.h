@@ -24,7 +24,10 @@
 int irq_init(void);
 /* From entry/, interrupts off, vectors 0x20..0xef: finds the irq, tells its owner, says EOI to the local APIC. */
 void irq_dispatch(u8 vector);
-/* Moves all interrupts of a CPU to CPU 0 (the CPU goes down). */
+/*
+ * Moves all interrupts of a CPU to CPU 0 (it goes down). Those that it has accepted move when they have been served: it
+ * must enable interrupts once more.
+ */
 void irq_cpu_leave(unsigned int cpu);
 /* The machine ends or a report is printed: masks every IO-APIC entry. */
 void irq_stop_all(void);
