@@ -109,7 +109,7 @@ static bool count_down_locked(struct mm_domain *mm)
 
 void domain_frame_gone(struct frame *f)
 {
-	struct domain *d = owner_domain(f->owner);
+	struct domain *d = owner_domain(atomic_load(&f->owner));
 	mfn_t mfn = frame_mfn(f);
 	bool is_last;
 
@@ -120,7 +120,7 @@ void domain_frame_gone(struct frame *f)
 	is_last = count_down_locked(d->mm);
 	lock_release(&d->mm->lock);
 	f->done = 0;
-	f->owner = FRAME_OWNER_MICA;
+	atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
 	atomic_store(&f->stamp, flush_clock());
 	atomic_store(&f->word, FRAME_TAINTED);
 	frame_free_stamped(mfn);
@@ -134,7 +134,7 @@ static void assign_locked(struct domain *d, mfn_t mfn)
 
 	f->done = 0;
 	list_push(&d->mm->pages_head, f);
-	f->owner = d->id;
+	atomic_store(&f->owner, d->id);
 	atomic_store(&f->word, FRAME_LIVE | 1);
 }
 
@@ -178,7 +178,7 @@ mfn_t mm_domain_share_page(struct domain *d)
 	lock_acquire(&d->mm->lock);
 	list_push(&d->mm->shared_head, f);
 	d->mm->pages_shared++;
-	f->owner = d->id;
+	atomic_store(&f->owner, d->id);
 	/* The owner's reference, and a writable one that never ends: it can never become a table. */
 	atomic_store(&f->word,
 		     FRAME_LIVE | FRAME_SHARED | type_bits(FRAME_WRITABLE) | FRAME_TYPED_ONE | 2);
@@ -194,7 +194,7 @@ static void shared_free(struct domain *d, struct frame *f)
 	lock_release(&d->mm->lock);
 	m2p_set(frame_mfn(f), M2P_INVALID);
 	atomic_store(&f->stamp, flush_clock());
-	f->owner = FRAME_OWNER_MICA;
+	atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
 	frame_free(frame_mfn(f), 0);
 }
 
@@ -204,7 +204,7 @@ int mm_domain_unshare_page(struct domain *d, mfn_t mfn)
 	u64 old = FRAME_LIVE | FRAME_SHARED | type_bits(FRAME_WRITABLE) | FRAME_TYPED_ONE | 2;
 	u64 word = atomic_load(&f->word);
 
-	ASSERT(f->owner == d->id && word & FRAME_SHARED);
+	ASSERT(atomic_load(&f->owner) == d->id && word & FRAME_SHARED);
 	old |= word & (FRAME_NONCOH | FRAME_FOREIGN);
 	if (!atomic_cmpxchg(&f->word, &old, FRAME_TAINTED))
 		return err(EBUSY);
@@ -221,14 +221,14 @@ int mm_domain_drop(struct domain *d, mfn_t mfn)
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
 	f = frame_of(mfn_nospec(mfn));
-	if (f->owner != d->id)
+	if (atomic_load(&f->owner) != d->id)
 		return err(EINVAL);
 	rc = settle(f, false);
 	if (rc)
 		return rc;
 	old = atomic_load(&f->word);
 	do {
-		if (!(old & FRAME_LIVE) || old & FRAME_SHARED || f->owner != d->id)
+		if (!(old & FRAME_LIVE) || old & FRAME_SHARED || atomic_load(&f->owner) != d->id)
 			return err(EINVAL);
 	} while (!atomic_cmpxchg(&f->word, &old, old & ~FRAME_LIVE));
 	frame_put(mfn);
@@ -244,12 +244,12 @@ int mm_domain_steal(struct domain *d, mfn_t mfn)
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
 	f = frame_of(mfn_nospec(mfn));
-	if (f->owner != d->id)
+	if (atomic_load(&f->owner) != d->id)
 		return err(EINVAL);
 	old = atomic_load(&f->word);
 	do {
 		if (!(old & FRAME_LIVE) || old & (FRAME_SHARED | FRAME_BUSY | FRAME_TYPED_MASK) ||
-		    (old & FRAME_REFS_MASK) != 1 || f->owner != d->id)
+		    (old & FRAME_REFS_MASK) != 1 || atomic_load(&f->owner) != d->id)
 			return err(EINVAL);
 	} while (!atomic_cmpxchg(&f->word, &old, FRAME_TAINTED));
 	lock_acquire(&d->mm->lock);
@@ -258,7 +258,7 @@ int mm_domain_steal(struct domain *d, mfn_t mfn)
 	lock_release(&d->mm->lock);
 	atomic_store(&f->stamp, flush_clock());
 	f->done = 0;
-	f->owner = FRAME_OWNER_MICA;
+	atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
 	if (is_last)
 		domain_put(d);
 	return 0;
@@ -300,27 +300,47 @@ static int release_roots(struct domain *d)
 	return 0;
 }
 
+/* The next frame to deal with, with a reference of our own; NULL: none. */
+static struct frame *release_next(struct domain *d)
+{
+	for (;;) {
+		struct frame *f = NULL;
+		u64 old = 1;
+
+		lock_acquire(&d->mm->lock);
+		if (d->mm->pages_head != FRAME_LINK_NONE) {
+			f = frame_of(mfn_make(d->mm->pages_head));
+			old = atomic_load(&f->word);
+			while (old & FRAME_REFS_MASK && !atomic_cmpxchg(&f->word, &old, old + 1))
+				continue;
+		}
+		lock_release(&d->mm->lock);
+		if (old & FRAME_REFS_MASK)
+			return f;
+		hw_relax(); /* its last reference has gone: another CPU is about to take it off the list */
+	}
+}
+
 /* One frame: its pin, its half-done type, its owner's reference. */
 static int release_frame(struct domain *d, struct frame *f)
 {
 	mfn_t mfn = frame_mfn(f);
-	int rc;
+	int rc = 0;
 
-	if (atomic_fetch_and(&f->word, ~FRAME_PINNED) & FRAME_PINNED) {
+	if (atomic_fetch_and(&f->word, ~FRAME_PINNED) & FRAME_PINNED)
 		rc = frame_type_put_preemptible(mfn);
-		if (rc)
-			return rc;
+	if (!rc)
+		rc = settle(f, false);
+	if (!rc) {
+		lock_acquire(&d->mm->lock);
+		list_remove(d->mm, f);
+		list_push(&d->mm->dying_head, f);
+		lock_release(&d->mm->lock);
+		if (atomic_fetch_and(&f->word, ~FRAME_LIVE) & FRAME_LIVE)
+			frame_put(mfn);
 	}
-	rc = settle(f, false);
-	if (rc)
-		return rc;
-	lock_acquire(&d->mm->lock);
-	list_remove(d->mm, f);
-	list_push(&d->mm->dying_head, f);
-	lock_release(&d->mm->lock);
-	if (atomic_fetch_and(&f->word, ~FRAME_LIVE) & FRAME_LIVE)
-		frame_put(mfn);
-	return 0;
+	frame_put(mfn);
+	return rc;
 }
 
 int mm_domain_release(struct domain *d)
@@ -330,14 +350,11 @@ int mm_domain_release(struct domain *d)
 	ASSERT(d->is_dying);
 	rc = release_roots(d);
 	while (!rc) {
-		u32 head;
+		struct frame *f = release_next(d);
 
-		lock_acquire(&d->mm->lock);
-		head = d->mm->pages_head;
-		lock_release(&d->mm->lock);
-		if (head == FRAME_LINK_NONE)
+		if (!f)
 			break;
-		rc = release_frame(d, frame_of(mfn_make(head)));
+		rc = release_frame(d, f);
 		if (!rc && hw_preempt_wanted())
 			rc = -ERESTART;
 	}

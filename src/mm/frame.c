@@ -45,7 +45,7 @@ int frame_get(mfn_t mfn, const struct domain *d)
 			return err(EINVAL);
 	} while (!atomic_cmpxchg(&f->word, &old, old + 1));
 	/* Only now can it not change hands any more. */
-	if (d && (f->owner != d->id || atomic_load(&d->is_dying))) {
+	if (d && (atomic_load(&f->owner) != d->id || atomic_load(&d->is_dying))) {
 		release(f, 1);
 		return err(EINVAL);
 	}
@@ -138,7 +138,7 @@ int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 		bool resumed = type_level(frame_word_type(old)) != 0;
 		int rc;
 
-		if (!(old & FRAME_LIVE) || f->owner != d->id)
+		if (!(old & FRAME_LIVE) || atomic_load(&f->owner) != d->id)
 			return err(EINVAL);
 		if (refs_full(old))
 			return err(EBUSY);
@@ -159,7 +159,7 @@ int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 		}
 		if (!atomic_cmpxchg(&f->word, &old, new))
 			continue;
-		if (f->owner != d->id || atomic_load(&d->is_dying)) {
+		if (atomic_load(&f->owner) != d->id || atomic_load(&d->is_dying)) {
 			if (new &FRAME_BUSY)
 				(void)undo_type(f, type, FRAME_TYPED_ONE, resumed ? 2 : 1);
 			else

@@ -33,7 +33,7 @@ int pt_unpin(struct domain *d, mfn_t mfn)
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
 	f = frame_of(mfn_nospec(mfn));
-	if (f->owner != d->id)
+	if (atomic_load(&f->owner) != d->id)
 		return err(EINVAL);
 	old = atomic_load(&f->word);
 	do {

@@ -16,6 +16,7 @@
 #include "core/trace.h"
 
 unsigned int fake_crash_count, fake_err_count;
+void (*fake_bug_hook)(void);
 struct cpumask cpu_online_mask = {{1}};
 unsigned int cpu_count = 1;
 unsigned int opt_loglvl = LOG_WARNING, opt_guest_loglvl = LOG_WARNING;
@@ -23,8 +24,13 @@ struct domain *idle_domain, *dom0;
 static struct domain *domains[0x8000];
 
 #define HELD_MAX 8
-static _Thread_local struct lock *held[HELD_MAX];
-static _Thread_local unsigned int held_count;
+/* By CPU: in an interleaving each fiber is one, otherwise each thread. */
+static struct {
+	struct lock *locks[HELD_MAX];
+	unsigned int count;
+} held_by[FAKE_CPU_MAX];
+#define held	   (held_by[fake_cpu].locks)
+#define held_count (held_by[fake_cpu].count)
 
 void lock_init(struct lock *lock, enum lock_rank rank)
 {
@@ -112,6 +118,8 @@ int err_note(int error, const char *file, unsigned int line)
 void bug(const char *what, const char *file, unsigned int line)
 {
 	fprintf(stderr, "BUG: %s at %s:%u\n", what, file, line);
+	if (fake_bug_hook)
+		fake_bug_hook();
 	abort();
 }
 

@@ -40,6 +40,7 @@ u64 fake_random(void); /* xorshift; the same sequence for the same seed */
 /* With test/fake/core.c: the last domain_crash() and how many. */
 extern unsigned int fake_crash_count;
 extern unsigned int fake_err_count;
+extern void (*fake_bug_hook)(void); /* before bug() aborts */
 
 /* A zeroed domain with vcpus, known to domain_get_by_id(), one reference. */
 struct domain *fake_domain_new(domid_t id, unsigned int vcpus);

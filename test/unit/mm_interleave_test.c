@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* uses: src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c test/fake/interleave.c */
+/*
+ * Frames under two and three CPUs, taken through their interleavings: no TLB ever reaches what it must not, all counts
+ * are right at the end, nobody waits for ever (SECURITY-CASES 286, 292, 294, 299, 401, 408 and their kin).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "interleave.h"
+
+static struct domain *d, *other;
+static mfn_t map, a, b, c, e;
+static int rc[3];
+
+static maddr_t slot(mfn_t table, unsigned int idx)
+{
+	return maddr_make((mfn_num(table) << PAGE_SHIFT) + idx * 8);
+}
+
+/* Each CPU is a vCPU of its own. */
+static int update(mfn_t table, unsigned int idx, u64 value)
+{
+	struct vcpu *v = d->vcpus[fake_cpu];
+	int result;
+
+	do {
+		result = pt_update(v, d, d, slot(table, idx), value, false);
+	} while (result == -ERESTART);
+	return result;
+}
+
+static int pin(mfn_t table, unsigned int level)
+{
+	int result;
+
+	do {
+		result = pt_pin(d, table, level);
+	} while (result == -ERESTART);
+	return result;
+}
+
+static int unpin(mfn_t table)
+{
+	int result;
+
+	do {
+		result = pt_unpin(d, table);
+	} while (result == -ERESTART);
+	return result;
+}
+
+static void world(void)
+{
+	fake_preempt_every = 0;
+	world_init(256);
+	tlb_reset();
+	d = world_domain(1, 3, 100);
+	other = world_domain(2, 1, 1000);
+	for (unsigned int cpu = 0; cpu < 3; cpu++)
+		cpumask_set(&d->dirty_cpus, cpu);
+	cpu_online_mask.bits[0] = 7;
+	cpu_count = 3;
+	map = world_page(d);
+	a = world_page(d);
+	b = world_page(d);
+	c = world_page(d);
+	e = world_page(d);
+	if (pt_pin(d, map, 1))
+		abort();
+	for (unsigned int cpu = 0; cpu < 3; cpu++) {
+		fake_cpu = cpu;
+		flush_local();
+	}
+	fake_cpu = 0;
+}
+
+static void end(void)
+{
+	struct vcpu *v;
+
+	fake_preempt_every = 0;
+	if (world_audit())
+		abort();
+	for_each_vcpu(d, v)
+		while (pt_settle(v) == -ERESTART)
+			continue;
+	tlb_reset();
+	world_domain_kill(d);
+	world_domain_kill(other);
+}
+
+/* The last writable mapping goes while another comes and goes and a third CPU wants a table of it. */
+static void last_unmap_setup(void)
+{
+	world();
+	if (update(map, 0, pte_make(a, P | RW)))
+		abort();
+	fake_cpu = 0;
+	guest_access(slot(map, 0), true);
+}
+
+static void last_unmap_0(void)
+{
+	update(map, 0, 0);
+}
+
+static void last_unmap_1(void)
+{
+	if (!update(map, 1, pte_make(a, P | RW))) {
+		guest_access(slot(map, 1), true);
+		update(map, 1, 0);
+		guest_access(slot(map, 1), true);
+	}
+}
+
+static void last_unmap_2(void)
+{
+	if (!pin(a, 1))
+		unpin(a);
+}
+
+static const struct scenario last_unmap = {
+	.name = "last unmap against promotion",
+	.cpus = 3,
+	.preemptions = 2,
+	.random_runs = 3000,
+	.setup = last_unmap_setup,
+	.body = {last_unmap_0, last_unmap_1, last_unmap_2},
+	.check = end,
+};
+
+/* Two CPUs pin and unpin one tree, a third wants its middle as something else. */
+static void tree_setup(void)
+{
+	world();
+	table_of(a)[0] = pte_make(b, P | US);
+	table_of(b)[0] = pte_make(c, P | RW);
+	table_of(b)[1] = pte_make(e, P);
+}
+
+static void tree_01(void)
+{
+	rc[fake_cpu] = pin(a, 2);
+	if (!rc[fake_cpu])
+		unpin(a);
+}
+
+static void tree_2(void)
+{
+	if (!update(map, 0, pte_make(b, P | RW))) {
+		guest_access(slot(map, 0), true);
+		update(map, 0, 0);
+	}
+}
+
+static const struct scenario tree = {
+	.name = "a tree pinned twice, its middle wanted writable",
+	.cpus = 3,
+	.preemptions = 1,
+	.random_runs = 20000,
+	.setup = tree_setup,
+	.body = {tree_01, tree_01, tree_2},
+	.check = end,
+};
+
+/* The same with preemption everywhere: half-done tables change hands. */
+static void half_setup(void)
+{
+	world();
+	table_of(a)[0] = pte_make(b, P | US);
+	table_of(a)[1] = pte_make(b, P | US);
+	table_of(a)[2] = pte_make(c, P | US);
+	table_of(b)[0] = pte_make(e, P | US);
+	table_of(b)[1] = pte_make(e, P | US);
+	fake_preempt_every = 1;
+}
+
+static void half_0(void)
+{
+	if (!pin(a, 3))
+		unpin(a);
+}
+
+static void half_1(void)
+{
+	if (!pin(b, 2))
+		unpin(b);
+}
+
+static void half_2(void)
+{
+	if (!update(map, 0, pte_make(b, P | RW)))
+		update(map, 0, 0);
+	while (mm_domain_drop(d, a) == -ERESTART)
+		continue;
+}
+
+static const struct scenario half = {
+	.name = "half-done tables change hands",
+	.cpus = 3,
+	.preemptions = 2,
+	.random_runs = 3000,
+	.setup = half_setup,
+	.body = {half_0, half_1, half_2},
+	.check = end,
+};
+
+/* Two tables that name each other, both promoted at once: neither may wait for the other. */
+static void circle_setup(void)
+{
+	world();
+	table_of(a)[0] = pte_make(b, P | US);
+	table_of(b)[0] = pte_make(a, P | US);
+}
+
+static void circle_0(void)
+{
+	rc[0] = pin(a, 4);
+}
+
+static void circle_1(void)
+{
+	rc[1] = pin(b, 3 + (fake_random_state & 1));
+}
+
+static const struct scenario circle = {
+	.name = "tables that name each other",
+	.cpus = 2,
+	.preemptions = 2,
+	.random_runs = 2000,
+	.setup = circle_setup,
+	.body = {circle_0, circle_1},
+	.check = end,
+};
+
+/* One entry, three CPUs, three frames. */
+static void entry_body(void)
+{
+	mfn_t frames[] = {a, b, c};
+
+	update(map, 0, pte_make(frames[fake_cpu], P | (fake_cpu == 1 ? 0 : RW)));
+	guest_access(slot(map, 0), false);
+	update(map, 0, pte_make(frames[(fake_cpu + 1) % 3], P | RW));
+}
+
+static const struct scenario entry = {
+	.name = "one entry, three CPUs",
+	.cpus = 3,
+	.preemptions = 1,
+	.random_runs = 20000,
+	.setup = world,
+	.body = {entry_body, entry_body, entry_body},
+	.check = end,
+};
+
+/* A page is given up and becomes another domain's while it is being mapped. */
+static void give_0(void)
+{
+	mm_domain_drop(d, a);
+}
+
+static void give_1(void)
+{
+	if (!update(map, 0, pte_make(a, P | RW))) {
+		guest_access(slot(map, 0), true);
+		update(map, 0, 0);
+	}
+}
+
+static void give_2(void)
+{
+	mfn_t mfn = frame_alloc(0, 0);
+
+	if (!mfn_is_none(mfn) && mm_domain_assign(other, mfn, 0))
+		abort();
+}
+
+/* All but one of the free frames are taken away, so that the allocator gives the page just freed. */
+static void give_setup(void)
+{
+	world();
+	while (frame_free_count() > 1)
+		world_page(other);
+	(void)update(map, 2, pte_make(a, P));
+	guest_access(slot(map, 2), false);
+	update(map, 2, 0);
+}
+
+static const struct scenario give = {
+	.name = "a page given up while it is mapped",
+	.cpus = 3,
+	.preemptions = 2,
+	.random_runs = 2000,
+	.setup = give_setup,
+	.body = {give_0, give_1, give_2},
+	.check = end,
+};
+
+static void run(const struct scenario *scenario)
+{
+	unsigned long runs = interleave(scenario);
+
+	printf("%s: %lu schedules\n", scenario->name, runs);
+	assert_true(runs > scenario->random_runs);
+}
+
+static void test_last_unmap(void **state)
+{
+	(void)state;
+	run(&last_unmap);
+}
+static void test_tree(void **state)
+{
+	(void)state;
+	run(&tree);
+}
+static void test_half(void **state)
+{
+	(void)state;
+	run(&half);
+}
+static void test_circle(void **state)
+{
+	(void)state;
+	run(&circle);
+}
+static void test_entry(void **state)
+{
+	(void)state;
+	run(&entry);
+}
+static void test_give(void **state)
+{
+	(void)state;
+	run(&give);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) /* one case by name */
+		cmocka_set_test_filter(argv[1]);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_last_unmap), cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_half),	   cmocka_unit_test(test_circle),
+		cmocka_unit_test(test_entry),	   cmocka_unit_test(test_give),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
