@@ -34,40 +34,63 @@ static int table_read(struct emul_state *state, gva_t va, u64 *value, unsigned i
 	return 0;
 }
 
-/* Only whole, aligned entries of the faulting page; everything else is the guest's fault to see. */
-static bool is_entry(const struct ptwr *ptwr, gva_t va, unsigned int bytes)
+/* Within one entry of the faulting page; everything else is the guest's fault to see. */
+static bool is_in_entry(const struct ptwr *ptwr, gva_t va, unsigned int bytes)
 {
-	return bytes == 8 && (gva_num(va) & 7) == 0 && (gva_num(va) & PAGE_MASK) == ptwr->page_va;
+	return (gva_num(va) & PAGE_MASK) == ptwr->page_va && (gva_num(va) & 7) + bytes <= 8;
 }
 
 static maddr_t entry_maddr(const struct ptwr *ptwr, gva_t va)
 {
-	return maddr_make((mfn_num(ptwr->mfn) << PAGE_SHIFT) + (gva_num(va) & (PAGE_SIZE - 1)));
+	return maddr_make((mfn_num(ptwr->mfn) << PAGE_SHIFT) + (gva_num(va) & (PAGE_SIZE - 8)));
+}
+
+static u64 entry_read(const struct ptwr *ptwr, gva_t va)
+{
+	const u64 *table = hw_frame_map(ptwr->mfn);
+
+	return atomic_load(&table[(gva_num(va) & (PAGE_SIZE - 1)) / 8]);
+}
+
+/* `value` in the place that va and bytes name within the entry. */
+static u64 merge(u64 entry, gva_t va, u64 value, unsigned int bytes)
+{
+	unsigned int shift = 8 * (unsigned int)(gva_num(va) & 7);
+	u64 mask = bytes == 8 ? ~0ull : (BIT(8 * bytes) - 1) << shift;
+
+	return (entry & ~mask) | (value << shift & mask);
+}
+
+static int entry_error(int rc)
+{
+	return rc == 0 || rc == -ERESTART ? rc : -EOPNOTSUPP;
 }
 
 static int table_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
 {
 	struct ptwr *ptwr = ptwr_of(state);
-	int rc;
 
-	if (!is_entry(ptwr, va, bytes))
+	if (!is_in_entry(ptwr, va, bytes))
 		return -EOPNOTSUPP;
-	rc = pt_update(ptwr->v, ptwr->v->domain, ptwr->v->domain, entry_maddr(ptwr, va), value, false);
-	return rc == 0 || rc == -ERESTART ? rc : -EOPNOTSUPP;
+	value = merge(entry_read(ptwr, va), va, value, bytes);
+	return entry_error(pt_update(ptwr->v, ptwr->v->domain, ptwr->v->domain, entry_maddr(ptwr, va), value, false));
 }
 
+/* The kernel's locked bit operations come as bytes too: they are done on the whole entry. */
 static int table_cmpxchg(struct emul_state *state, gva_t va, u64 *old, u64 new, unsigned int bytes, bool is_locked)
 {
 	struct ptwr *ptwr = ptwr_of(state);
-	u64 expected = *old;
+	unsigned int shift = 8 * (unsigned int)(gva_num(va) & 7);
+	u64 mask = bytes == 8 ? ~0ull : BIT(8 * bytes) - 1;
+	u64 entry = entry_read(ptwr, va), expected = merge(entry, va, *old, bytes);
 	int rc;
 
 	(void)is_locked;
-	if (!is_entry(ptwr, va, bytes))
+	if (!is_in_entry(ptwr, va, bytes))
 		return -EOPNOTSUPP;
-	rc = pt_update_if(ptwr->v, entry_maddr(ptwr, va), &expected, new);
-	*old = expected;
-	return rc == 0 || rc == -ERESTART ? rc : -EOPNOTSUPP;
+	rc = pt_update_if(ptwr->v, entry_maddr(ptwr, va), &expected, merge(entry, va, new, bytes));
+	*old = expected >> shift & mask;
+	return entry_error(rc);
 }
 
 static const struct emul_ops table_ops = {
