@@ -196,6 +196,10 @@ fuzz: fuzz-build	## every fuzzer for S=20 seconds (T=name for one)
 coverage: $(UNIT:%=build/test/cov/%)	## lines of src/ that the host tests run
 	$(Q)$(PY) tools/coverage.py $(UNIT)
 
+.PHONY: print-cflags
+print-cflags:
+	@echo '$(CFLAGS)'
+
 # ---------------------------------------------------------------- style
 
 FORMATTED = $(if $(F),$(F),$(shell find src test -name '*.[ch]'))
@@ -230,6 +234,8 @@ tour:			## the first comment of every file, in reading order
 
 size: build/mica	## lines of source and bytes of image
 	$(Q)$(PY) tools/size.py $(OBJ)/mica
+
+-include test/guest/guest.mk
 
 # ---------------------------------------------------------------- everything
 
