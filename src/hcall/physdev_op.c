@@ -126,7 +126,7 @@ static int map_message(struct domain *d, struct physdev_map_pirq *arg, s64 *pirq
 static int map_pirq(struct vcpu *v, u64 gva)
 {
 	struct physdev_map_pirq arg;
-	struct domain *d;
+	struct domain *d = NULL;
 	s64 pirq;
 	int rc;
 
@@ -161,7 +161,7 @@ static int map_pirq(struct vcpu *v, u64 gva)
 static int unmap_pirq(struct vcpu *v, u64 gva)
 {
 	struct physdev_unmap_pirq arg;
-	struct domain *d;
+	struct domain *d = NULL;
 	int rc;
 
 	COPY_IN(arg, gva);

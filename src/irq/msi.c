@@ -90,7 +90,6 @@ void msi_mask_locked(const struct irq *irq, bool is_masked)
 		(void)hw_mmio_read32(entry + MSIX_ENTRY_CONTROL);
 		return;
 	}
-	mask = atomic_load(&irq->dev->msi_mask);
 	if (is_masked)
 		mask = atomic_fetch_or(&irq->dev->msi_mask, 1u << irq->entry) | 1u << irq->entry;
 	else
@@ -176,7 +175,8 @@ static void msi_program(struct pci_dev *dev, u32 count)
 		atomic_store(&dev->msi_mask, 0xffffffffu);
 		hw_pci_write(dev->id, msi_mask_register(dev), 4, 0xffffffff);
 	}
-	msi_write(dev->msi_irqs[0]);
+	if (dev->msi_irqs[0])
+		msi_write(dev->msi_irqs[0]);
 	hw_pci_write(dev->id, at, 2, control | ilog2(count) << 4);
 }
 
@@ -236,7 +236,7 @@ static int map_msi(struct domain *d, struct pci_dev *dev, u32 count, s64 *pirq)
 static int map_msix(struct domain *d, struct pci_dev *dev, const struct irq_msi_request *request,
 		    s64 *pirq)
 {
-	struct irq **slot;
+	struct irq **slot, *irq = NULL;
 	int rc;
 
 	if (!dev->msix || request->entry >= dev->msix_entry_count || request->count != 1)
@@ -254,17 +254,17 @@ static int map_msix(struct domain *d, struct pci_dev *dev, const struct irq_msi_
 	slot = &dev->msix_irqs[idx_nospec(request->entry, dev->msix_entry_count)];
 	if (*slot)
 		return err(EBUSY);
-	rc = messages_alloc(slot, dev, IRQ_MSIX, request->entry, 1);
+	rc = messages_alloc(&irq, dev, IRQ_MSIX, request->entry, 1);
 	if (!rc)
-		rc = pirqs_give(d, slot, 1, pirq);
-	if (rc) {
-		messages_free(slot, 1);
-		*slot = NULL;
+		rc = pirqs_give(d, &irq, 1, pirq);
+	if (rc || !irq) {
+		messages_free(&irq, 1);
 		return rc;
 	}
+	*slot = irq;
 	dev->msix_count++;
 	pci_msix_readonly_locked(d, dev, true);
-	msix_program(dev, *slot);
+	msix_program(dev, irq);
 	return 0;
 }
 
