@@ -133,7 +133,7 @@ static mfn_t block_alloc(unsigned int order, unsigned int zone_max, bool zero)
 	u64 mfn, newest = 0;
 	bool found;
 
-	if (order > FRAME_ORDER_MAX)
+	if (order > FRAME_ORDER_MAX || hw_alloc_fails())
 		return MFN_NONE;
 	lock_acquire(&buddy_lock);
 	found = block_take_locked(order, MIN(zone_max, ZONES - 1u), &mfn);

@@ -118,6 +118,8 @@ void *heap_alloc(size_t bytes)
 	unsigned int order;
 	mfn_t mfn;
 
+	if (hw_alloc_fails())
+		return NULL;
 	if (bytes <= BIT(CLASS_SHIFT_MAX))
 		return slab_alloc(ilog2_up(MAX(bytes, BIT(CLASS_SHIFT_MIN))) - CLASS_SHIFT_MIN);
 	if (bytes > PAGE_SIZE << FRAME_ORDER_MAX)

@@ -29,6 +29,11 @@ static inline struct frame *hw_frame_table(void)
 	return fake_frame_table;
 }
 bool hw_frame_is_ram(mfn_t mfn);
+bool fake_alloc_fails(void);
+static inline bool hw_alloc_fails(void)
+{
+	return fake_alloc_fails();
+}
 static inline u64 *hw_m2p(void)
 {
 	return fake_m2p;

@@ -29,6 +29,11 @@ static inline struct frame *hw_frame_table(void)
 }
 /* Has a frame-table entry (RAM known at boot). Any number may be asked. */
 bool hw_frame_is_ram(mfn_t mfn);
+/* Host tests make the n-th allocation fail; the machine never does. */
+static inline bool hw_alloc_fails(void)
+{
+	return false;
+}
 /* Machine-to-physical table, writable; read-only to guests at its ABI address. */
 static inline u64 *hw_m2p(void)
 {
