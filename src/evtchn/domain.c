@@ -17,6 +17,10 @@ int evtchn_domain_init(struct domain *d, u32 max_port)
 		return err(ENOMEM);
 	lock_init(&ed->lock, LOCK_RANK_EVTCHN_B);
 	ed->max_port = max_port;
+	if (group_get_locked(ed, 0) == NULL) { /* nobody else knows ed yet */
+		heap_free(ed);
+		return err(ENOMEM);
+	}
 	d->evtchn = ed;
 	return 0;
 }

@@ -136,7 +136,7 @@ static u32 port_limit_locked(const struct evtchn_domain *ed)
 	return ed->max_port < abi_limit ? ed->max_port + 1 : abi_limit;
 }
 
-static struct evtchn_group *group_get_locked(struct evtchn_domain *ed, size_t idx)
+struct evtchn_group *group_get_locked(struct evtchn_domain *ed, size_t idx)
 {
 	struct evtchn_group *group = ed->groups[idx];
 

@@ -136,6 +136,8 @@ void grace_wait(void);
 
 extern struct lock evtchn_pair_lock; /* LOCK_RANK_EVTCHN_A */
 
+/* Allocates it if need be; NULL: no memory. The first one is there from the start. */
+struct evtchn_group *group_get_locked(struct evtchn_domain *ed, size_t idx);
 /* The lowest free port, made RESERVED. -EINVAL dying, -ENOSPC, -ENOMEM. */
 int port_alloc_locked(struct domain *d, u32 *port);
 /* A RESERVED port that no sender sees any more. */
