@@ -83,6 +83,13 @@ static void system_descriptor(u64 *at, u64 base, u32 limit, u64 type)
 	at[1] = base >> 32;
 }
 
+/* While no vCPU is loaded: the reserved page alone, at the place where selectors expect it, and no LDT. */
+void entry_gdt_reset(void)
+{
+	hw_lgdt((u8 *)hw_this_cpu()->gdt - FIRST_RESERVED_GDT_BYTE, 0xffff);
+	hw_lldt(0);
+}
+
 static void gdt_make(struct cpu *cpu)
 {
 	u64 *gdt = page_or_panic();
@@ -95,8 +102,7 @@ static void gdt_make(struct cpu *cpu)
 	system_descriptor(&gdt[GDT_INDEX(MICA_TSS)], (u64)cpu->tss, sizeof(struct tss) - 1, 9);
 	cpu->gdt = gdt;
 	cpu->gdt_mfn = hw_virt_to_mfn(gdt);
-	/* Until a vCPU is loaded: the reserved page alone, at the place where selectors expect it. */
-	hw_lgdt((u8 *)gdt - FIRST_RESERVED_GDT_BYTE, 0xffff);
+	entry_gdt_reset();
 }
 
 static void tss_make(struct cpu *cpu)
@@ -166,7 +172,6 @@ void entry_cpu_init(void)
 			 : "i"(MICA_CS), "r"(MICA_DS), "r"(0)
 			 : "rax", "memory");
 	__asm__ volatile("ltr %w0" : : "r"(MICA_TSS));
-	hw_lldt(0);
 	registers_set();
 }
 

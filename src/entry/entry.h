@@ -21,6 +21,8 @@ bool entry_smap_works(void);
 /* Leaves boot code behind: the idle vCPU runs on this CPU, from now on whatever the scheduler chooses. */
 NORETURN void entry_run(void);
 
+void entry_gdt_reset(void);
+
 /* run.c: does all work that is raised and returns, interrupts off, when the current guest's registers may be resumed. */
 void run_exit(void);
 /* switch.c: interrupts off. */

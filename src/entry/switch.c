@@ -52,7 +52,11 @@ void switch_to(struct vcpu *prev, struct vcpu *next)
 	}
 	cpu->current = next;
 	if (!prev->is_idle && next->domain != prev->domain) {
-		/* Nothing of prev's domain stays in this CPU: it need not be asked for flushes any more. */
+		/*
+		 * Nothing of prev's domain stays in this CPU: its descriptor tables neither (they lie in its window), and it
+		 * need not be asked for flushes any more.
+		 */
+		entry_gdt_reset();
 		hw_cr3_write(paging_root_maddr());
 		flush_local();
 		cpumask_clear(&prev->domain->dirty_cpus, cpu->id);
