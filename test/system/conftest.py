@@ -14,9 +14,11 @@ same call compares with what was kept.
 
 Serial logs are kept in build/check/serial, one file a machine.
 """
+import gzip
 import json
 import pathlib
 import re
+import subprocess
 import sys
 
 import pytest
@@ -77,6 +79,17 @@ class Machine(run.Boot):
         if self.ended != how:
             pytest.fail(f'ended by {self.ended}, not {how}\n{tail(self.log)}', pytrace=False)
         return self
+
+    def has(self, text):
+        """Fails, briefly, unless the text is in the log."""
+        if text not in self.log:
+            pytest.fail(f'{text!r} is not in the log', pytrace=False)
+
+    def lacks(self, pattern):
+        """Fails, naming the line, if the pattern is in the log."""
+        found = re.search(rf'^.*(?:{pattern}).*$', self.log, re.M)
+        if found:
+            pytest.fail(f'in the log: {found[0]}', pytrace=False)
 
     def shell(self, line, timeout=120):
         """Runs a line in root's shell on the console; its output."""
@@ -158,3 +171,26 @@ def oracle(request, hypervisor):
             pytest.skip(f'the oracle has not been asked about {name}: make check-oracle')
         return kept.get(versions(), kept[sorted(kept)[-1]])
     return ask
+
+
+def cpio(files):
+    """An archive of executables, to lie behind another initramfs."""
+    import fetch
+    archive = fetch.Cpio()
+    for name, content in files.items():
+        archive.add(name, 0o100755, content)
+    return archive.done()
+
+
+@pytest.fixture(scope='session')
+def load_initrd(tmp_path_factory):
+    """The small initramfs with test/system/load.c in it, as /load64 and /load32."""
+    folder = tmp_path_factory.mktemp('load')
+    files = {}
+    for name, flags in (('load64', []), ('load32', ['-m32'])):
+        subprocess.run(['gcc', '-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-pthread',
+                        *flags, '-o', folder / name, ROOT / 'test/system/load.c'], check=True)
+        files[name] = (folder / name).read_bytes()
+    initrd = folder / 'initrd'
+    initrd.write_bytes((ROOT / 'build/guest/initramfs.cpio.gz').read_bytes() + gzip.compress(cpio(files), 1))
+    return initrd

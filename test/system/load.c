@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Load for Domain 0, as a static Linux program (also built for i386): load SECONDS.
+ * Every kind of work checks itself, and the first thing found wrong ends the program with one line "LOAD-BAD ...".
+ * At the end it prints "LOAD-OK" and how often each kind came round.
+ *
+ *   fork     fork, exec of itself, exit code
+ *   protect  one thread changes the protection of a page, three try to write it: none may once mprotect has returned
+ *   remap    one thread swaps the page under an address, three read it: none may see the old one
+ *   file     a file is written, copied, compared
+ *   pipe     two processes send a counter to and fro
+ *   time     CLOCK_MONOTONIC, read by all threads, never goes back
+ *   float    each thread keeps sums in vector registers
+ *   signal   a timer signal interrupts all of this
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE	 4096u
+#define WATCHERS 3
+
+enum kind { FORK, PROTECT, REMAP, FILES, PIPES, TIMES, FLOATS, SIGNALS, KINDS };
+static const char *const kind_name[KINDS] = {"fork", "protect", "remap", "file",
+					     "pipe", "time",	"float", "signal"};
+static atomic_ulong rounds[KINDS];
+static atomic_bool stop;
+static const char *self;
+
+static _Noreturn void bad(const char *format, ...)
+{
+	char text[200];
+	va_list args;
+	int n = snprintf(text, sizeof(text), "LOAD-BAD ");
+
+	va_start(args, format);
+	n += vsnprintf(text + n, sizeof(text) - (size_t)n - 2, format, args);
+	va_end(args);
+	text[n++] = '\n';
+	if (write(1, text, (size_t)n) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &t))
+		bad("clock_gettime: %s", strerror(errno));
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void *forks(void *arg)
+{
+	while (!stop) {
+		int status;
+		pid_t pid = fork();
+
+		if (pid < 0)
+			bad("fork: %s", strerror(errno));
+		if (!pid) {
+			execl(self, self, "exit", NULL);
+			_exit(99);
+		}
+		if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+		    WEXITSTATUS(status) != 42)
+			bad("child: status %x", status);
+		rounds[FORK]++;
+	}
+	return arg;
+}
+
+/* ---- protect: state holds a round number; even: writable, odd: not */
+static char *guarded;
+static atomic_ulong guard_state;
+static __thread sigjmp_buf fault_back;
+static __thread volatile sig_atomic_t fault_wanted;
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!fault_wanted)
+		bad("signal %d at %p", sig, info->si_addr);
+	siglongjmp(fault_back, 1);
+}
+
+static void *guard_writer(void *arg)
+{
+	while (!stop) {
+		unsigned long before = guard_state;
+
+		fault_wanted = 1;
+		if (!sigsetjmp(fault_back, 1)) {
+			*(volatile char *)guarded = 1;
+			/* It went through: it was allowed at some moment, unless the page was closed all the time. */
+			if ((before & 1) && guard_state == before)
+				bad("wrote to a closed page, round %lu", before);
+		}
+		fault_wanted = 0;
+	}
+	return arg;
+}
+
+static void *guard_owner(void *arg)
+{
+	static const int closed[] = {PROT_READ, PROT_NONE};
+
+	while (!stop) {
+		unsigned long next = guard_state + 1;
+
+		if (mprotect(guarded, PAGE, closed[next / 2 % 2]))
+			bad("mprotect: %s", strerror(errno));
+		guard_state = next;
+		for (int i = 0; i < 2000; i++)
+			__asm__ volatile("pause");
+		guard_state = next + 1;
+		if (mprotect(guarded, PAGE, PROT_READ | PROT_WRITE))
+			bad("mprotect: %s", strerror(errno));
+		rounds[PROTECT]++;
+	}
+	return arg;
+}
+
+/* ---- remap: the address shows page number 0 or 1 of a file; view holds round * 2 + page, or 0 while it changes */
+static volatile uint32_t *view_at;
+static int view_fd;
+static atomic_ulong view;
+
+static void *view_reader(void *arg)
+{
+	while (!stop) {
+		unsigned long before = view;
+		uint32_t seen = *view_at;
+
+		if (before && view == before && seen != (before & 1))
+			bad("read page %u, mapped is %lu, round %lu", seen, before & 1, before / 2);
+	}
+	return arg;
+}
+
+static void view_map(unsigned int page)
+{
+	void *at = (void *)(uintptr_t)view_at;
+
+	if (mmap(at, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, view_fd, (off_t)(page * PAGE)) != at)
+		bad("mmap: %s", strerror(errno));
+}
+
+static void *view_owner(void *arg)
+{
+	for (unsigned long round = 1; !stop; round++) {
+		view = 0;
+		view_map(round & 1);
+		view = round * 2 + (round & 1);
+		for (int i = 0; i < 2000; i++)
+			__asm__ volatile("pause");
+		rounds[REMAP]++;
+	}
+	return arg;
+}
+
+/* ---- */
+static void copy_file(int to, int from, char *buf, size_t size)
+{
+	ssize_t n;
+
+	while ((n = read(from, buf, size)) > 0)
+		if (write(to, buf, (size_t)n) != n)
+			bad("write: %s", strerror(errno));
+	if (n < 0)
+		bad("read: %s", strerror(errno));
+}
+
+static void *files(void *arg)
+{
+	enum { WORDS = 16384 };
+	static uint32_t data[WORDS], back[WORDS];
+	uint32_t seed = 1;
+
+	while (!stop) {
+		int a = open("/tmp/load.a", O_RDWR | O_CREAT | O_TRUNC, 0600);
+		int b = open("/tmp/load.b", O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+		if (a < 0 || b < 0)
+			bad("open: %s", strerror(errno));
+		for (int i = 0; i < WORDS; i++)
+			data[i] = seed = seed * 1664525 + 1013904223;
+		if (write(a, data, sizeof(data)) != (ssize_t)sizeof(data) || lseek(a, 0, SEEK_SET))
+			bad("write: %s", strerror(errno));
+		copy_file(b, a, (char *)back, 10000);
+		if (lseek(b, 0, SEEK_SET) || read(b, back, sizeof(back)) != (ssize_t)sizeof(back) ||
+		    memcmp(data, back, sizeof(data)))
+			bad("a copied file differs");
+		close(a);
+		close(b);
+		rounds[FILES]++;
+	}
+	return arg;
+}
+
+static void *pipes(void *arg)
+{
+	int there[2], back[2];
+	uint32_t n = 0, got;
+	pid_t pid;
+
+	if (pipe(there) || pipe(back) || (pid = fork()) < 0)
+		bad("pipe: %s", strerror(errno));
+	if (!pid) {
+		close(there[1]);
+		while (read(there[0], &got, sizeof(got)) == (ssize_t)sizeof(got)) {
+			got++;
+			if (write(back[1], &got, sizeof(got)) < 0)
+				break;
+		}
+		_exit(0);
+	}
+	close(there[0]);
+	while (!stop) {
+		if (write(there[1], &n, sizeof(n)) != (ssize_t)sizeof(n) ||
+		    read(back[0], &got, sizeof(got)) != (ssize_t)sizeof(got) || got != n + 1)
+			bad("pipe: sent %u, got %u", n, got);
+		n = got;
+		rounds[PIPES]++;
+	}
+	close(there[1]);
+	waitpid(pid, NULL, 0);
+	return arg;
+}
+
+/* What another thread read before cannot be later than what is read now. */
+static void *times(void *arg)
+{
+	static _Atomic uint64_t latest;
+
+	while (!stop) {
+		for (int i = 0; i < 1000; i++) {
+			uint64_t seen = latest, t = now_ns();
+
+			if (t < seen)
+				bad("time went back by %llu ns", (unsigned long long)(seen - t));
+			while (seen < t && !atomic_compare_exchange_weak(&latest, &seen, t))
+				;
+		}
+		rounds[TIMES]++;
+		sched_yield();
+	}
+	return arg;
+}
+
+static double sum(double start)
+{
+	double a = start, b = 1, c = 2, d = 3;
+
+	for (int i = 1; i < 20000; i++) {
+		a += 1.0 / i;
+		b += a * 1e-3;
+		c += b * 1e-5;
+		d = d * 0.5 + c;
+	}
+	return a + b + c + d;
+}
+
+static void *floats(void *arg)
+{
+	volatile double start = (double)(uintptr_t)arg; /* volatile: every sum is really made */
+	double want = sum(start);
+
+	while (!stop) {
+		if (memcmp(&want, &(double){sum(start)}, sizeof(want)))
+			bad("a sum of floating point numbers came out different");
+		rounds[FLOATS]++;
+	}
+	return NULL;
+}
+
+static void on_tick(int sig)
+{
+	(void)sig;
+	rounds[SIGNALS]++;
+}
+
+static void prepare(void)
+{
+	struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+	struct sigaction tick = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+	struct itimerval every = {{0, 7000}, {0, 7000}};
+
+	sigaction(SIGSEGV, &fault, NULL);
+	sigaction(SIGBUS, &fault, NULL);
+	sigaction(SIGALRM, &tick, NULL);
+	guarded = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	view_fd = memfd_create("view", 0);
+	view_at = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (guarded == MAP_FAILED || view_at == MAP_FAILED || view_fd < 0 ||
+	    ftruncate(view_fd, 2 * PAGE))
+		bad("mmap: %s", strerror(errno));
+	if (pwrite(view_fd, &(uint32_t){1}, 4, PAGE) != 4)
+		bad("pwrite: %s", strerror(errno));
+	view_map(0);
+	setitimer(ITIMER_REAL, &every, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	static void *(*const work[])(void *) = {
+		forks,	     guard_owner, guard_writer, guard_writer, guard_writer, view_owner,
+		view_reader, view_reader, view_reader,	files,	      pipes,	    times,
+		times,	     times,	  floats,	floats,
+	};
+	enum { THREADS = sizeof(work) / sizeof(work[0]) };
+	pthread_t thread[THREADS];
+	unsigned int seconds;
+	uint64_t end;
+
+	if (argc != 2)
+		return 2;
+	if (!strcmp(argv[1], "exit"))
+		return 42;
+	self = argv[0];
+	seconds = (unsigned int)atoi(argv[1]);
+	prepare();
+	end = now_ns() + seconds * 1000000000ull;
+	for (size_t i = 0; i < THREADS; i++)
+		if (pthread_create(&thread[i], NULL, work[i], (void *)(uintptr_t)i))
+			bad("pthread_create");
+	while (now_ns() < end)
+		usleep(100000);
+	stop = true;
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	printf("LOAD-OK %zu bits:", 8 * sizeof(void *));
+	for (int k = 0; k < KINDS; k++) {
+		printf(" %s %lu", kind_name[k], rounds[k]);
+		if (!rounds[k])
+			bad("nothing done of %s", kind_name[k]);
+	}
+	printf("\n");
+	return 0;
+}

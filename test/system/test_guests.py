@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Test guests: tiny PV kernels of our own in Domain 0's place, with the same expected output on Mica and Xen.
+
+test/oracle/guests.json says which of them passed on Debian's Xen, with a digest of what they printed, keyed by package
+versions; `make check-oracle` remakes it.
+"""
+import hashlib
+import json
+import re
+
+import pytest
+
+from conftest import ROOT, ORACLE
+
+SMP = {'smp': 2, 'bound': 2}
+NAMES = sorted(p.stem for p in (ROOT / 'test/guest').glob('*.c'))
+RESULT = r'^Test result: (SUCCESS|FAILURE.*)$'
+KEPT = ORACLE / 'guests.json'
+
+
+def versions():
+    packages = json.loads((ROOT / 'build/guest/versions.json').read_text())
+    return {k: v for k, v in packages.items() if 'xen' in k}
+
+
+def remember(name, lines):
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    if kept.get('versions') != versions():
+        kept = {'versions': versions(), 'passed': {}}
+    kept['passed'][name] = lines
+    kept['passed'] = dict(sorted(kept['passed'].items()))
+    KEPT.write_text(json.dumps(kept, indent=1) + '\n')
+
+
+def checks(log):
+    """Every line of a check, without its number: a digest of their order and words."""
+    words = re.findall(r'^(?:not )?ok \d+ - (.*?)$', log, re.M)
+    return {'checks': len(words), 'digest': hashlib.sha256('\n'.join(words).encode()).hexdigest()[:16]}
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_guest(boot, hypervisor, name, request):
+    image = ROOT / f'build/guest/test/{name}.elf'
+    assert image.exists(), f'{image} is not built: make test-guests'
+    words = 'dom0_mem=64M dom0_max_vcpus=4'
+    if hypervisor == 'xen':
+        words += ' no-bootscrub bootscrub=0 sync_console'
+    machine = boot(kernel=image, initrd='none', mem='256M', hvargs=words, smp=SMP.get(name, 1))
+    found = machine.expect(RESULT, 120)
+    machine.stop()
+    failed = re.findall(r'^not ok .*$', machine.log, re.M)
+    assert found[1] == 'SUCCESS', '\n'.join([found[0]] + failed)
+    assert len(re.findall(RESULT, machine.log, re.M)) == 1
+    if request.config.getoption('record') and hypervisor == 'xen':
+        remember(name, checks(machine.log))
+    else:
+        assert json.loads(KEPT.read_text())['passed'].get(name) == checks(machine.log), \
+            'not what it printed on Xen: make check-oracle'
+
+
+def test_every_guest_passed_on_xen():
+    assert sorted(json.loads(KEPT.read_text())['passed']) == NAMES

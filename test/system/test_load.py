@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""Load inside Domain 0, each kind of which checks itself (load.c)."""
+import base64
+import re
+
+import pytest
+
+
+def script(text):
+    return 'mica.sh=' + base64.b64encode(text.encode()).decode()
+
+
+LOAD = '''/load64 {seconds} & a=$!
+/load32 {seconds} & b=$!
+{more}
+wait $a && wait $b && echo both done
+cat /proc/interrupts | grep -i -E 'timer|resched|call' | head -5
+dmesg | grep -iE 'stall|BUG|WARN|lockup|Call Trace|unstable' && echo KERNEL-BAD
+'''
+HOTPLUG = '''while kill -0 $a 2>/dev/null; do
+for c in 1 2 3; do echo 0 > /sys/devices/system/cpu/cpu$c/online; sleep 1; done
+for c in 1 2 3; do echo 1 > /sys/devices/system/cpu/cpu$c/online; sleep 1; done
+done
+'''
+
+
+def loaded(boot, initrd, seconds, more='', **given):
+    machine = boot(initrd=initrd, append=script(LOAD.format(seconds=seconds, more=more)), **given)
+    machine.expect('^MICA-SCRIPT-DONE', seconds * 4 + 120)
+    machine.ends('poweroff', 60)
+    machine.lacks('LOAD-BAD|KERNEL-BAD')
+    machine.has('both done')
+    assert len(re.findall('^LOAD-OK', machine.log, re.M)) == 2
+    assert machine.problems() == []
+
+
+def test_one_cpu(boot, load_initrd):
+    loaded(boot, load_initrd, 10)
+
+
+def test_four_cpus(boot, load_initrd):
+    """Two minutes, vCPUs going down and up meanwhile."""
+    loaded(boot, load_initrd, 120, HOTPLUG, smp=4)
+
+
+@pytest.mark.soak
+def test_soak(boot, load_initrd):
+    loaded(boot, load_initrd, 3600, HOTPLUG, smp=4, mem='4G')
