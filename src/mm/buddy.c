@@ -37,7 +37,7 @@ static void block_insert(u64 mfn, unsigned int order)
 	struct frame *f = frame_at(mfn);
 	u32 *head = &heads_plus_one[zone][order];
 
-	f->owner = FRAME_OWNER_FREE;
+	atomic_store(&f->owner, (u16)FRAME_OWNER_FREE);
 	f->done = (u16)(order + 1);
 	f->prev = FRAME_LINK_NONE;
 	f->next = *head - 1;
@@ -60,7 +60,7 @@ static void block_remove(u64 mfn, unsigned int order)
 		heads_plus_one[zone][order] = f->next + 1;
 	if (!heads_plus_one[zone][order])
 		orders_present[zone] &= ~(1u << order);
-	f->owner = FRAME_OWNER_MICA;
+	atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
 	f->done = 0;
 }
 
@@ -71,7 +71,7 @@ static bool block_is_free(u64 mfn, unsigned int order)
 	if (!hw_frame_is_ram(mfn_make(mfn)))
 		return false;
 	f = frame_at(mfn);
-	return f->owner == FRAME_OWNER_FREE && f->done == order + 1;
+	return atomic_load(&f->owner) == FRAME_OWNER_FREE && f->done == order + 1;
 }
 
 static void block_free_locked(u64 mfn, unsigned int order)
@@ -143,7 +143,7 @@ static mfn_t block_alloc(unsigned int order, unsigned int zone_max, bool zero)
 	for (u64 i = 0; i < BIT(order); i++) {
 		struct frame *f = frame_at(mfn + i);
 
-		f->owner = FRAME_OWNER_MICA;
+		atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
 		f->done = 0;
 		if (f->stamp)
 			newest = MAX(newest, flush_stamp_expand(f->stamp));
@@ -176,7 +176,7 @@ void frame_free(mfn_t mfn, unsigned int order)
 	for (u64 i = 0; i < BIT(order); i++) {
 		struct frame *f = frame_of(mfn_add(mfn, i));
 
-		ASSERT(f->owner == FRAME_OWNER_MICA);
+		ASSERT(atomic_load(&f->owner) == FRAME_OWNER_MICA);
 		f->done = 0;
 		atomic_store(&f->word, FRAME_TAINTED);
 	}

@@ -265,7 +265,7 @@ int settle(struct frame *f, bool nested)
 
 int frame_settle(mfn_t mfn, struct domain *d)
 {
-	if (!hw_frame_is_ram(mfn) || frame_of(mfn)->owner != d->id)
+	if (!hw_frame_is_ram(mfn) || atomic_load(&frame_of(mfn)->owner) != d->id)
 		return 0;
 	return settle(frame_of(mfn), false);
 }
