@@ -92,37 +92,10 @@ unsigned int sched_cpu_pick(const struct vcpu *v)
 		       : home; /* home: all it may use are offline; it runs on rather than hang */
 }
 
-/* run_ns is relative to a queue's floor: it takes its distance along. */
-void sched_leave_locked(struct run_queue *rq, struct vcpu *v, unsigned int to)
-{
-	struct sched_vcpu *sv = v->sched;
-
-	sv->run_ns = sv->run_ns - rq->floor_ns + atomic_load(&sched_queues[to].floor_ns);
-	atomic_store(&v->cpu, to);
-}
-
 static void floor_raise_locked(struct run_queue *rq, u64 to)
 {
 	if (pqueue_key_before(rq->floor_ns, to))
 		atomic_store(&rq->floor_ns, to);
-}
-
-void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting)
-{
-	struct sched_vcpu *sv = v->sched;
-	u64 least = rq->floor_ns - (was_waiting ? BONUS_NS : 0);
-
-	if (pqueue_key_before(sv->run_ns, least))
-		sv->run_ns = least;
-	pqueue_insert(&rq->queue, &sv->node, sv->run_ns);
-	/* Whoever looks for an idle CPU next finds another one. */
-	cpumask_clear(&sched_idle_mask, v->cpu);
-	work_raise(v->cpu, WORK_SCHEDULE);
-}
-
-void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v)
-{
-	pqueue_remove(&rq->queue, &v->sched->node);
 }
 
 /* Counts the time that the current one has had since the last look. */
@@ -140,6 +113,38 @@ static void charge_locked(struct run_queue *rq, u64 now)
 	if (rq->queue.count != 0 && pqueue_key_before(pqueue_first(&rq->queue)->key, least))
 		least = pqueue_first(&rq->queue)->key;
 	floor_raise_locked(rq, least);
+}
+
+/* run_ns is relative to a queue's floor: it takes its distance along. */
+void sched_leave_locked(struct run_queue *rq, struct vcpu *v, unsigned int to)
+{
+	struct sched_vcpu *sv = v->sched;
+
+	charge_locked(rq, time_now_ns());
+	sv->run_ns = sv->run_ns - rq->floor_ns + atomic_load(&sched_queues[to].floor_ns);
+	atomic_store(&v->cpu, to);
+}
+
+void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting)
+{
+	struct sched_vcpu *sv = v->sched;
+	u64 least;
+
+	charge_locked(rq, time_now_ns()); /* the floor is as old as the last look */
+	least = rq->floor_ns - (was_waiting ? BONUS_NS : 0);
+	if (pqueue_key_before(sv->run_ns, least))
+		sv->run_ns = least;
+	pqueue_insert(&rq->queue, &sv->node, sv->run_ns);
+	/* Whoever looks for an idle CPU next finds another one. */
+	cpumask_clear(&sched_idle_mask, v->cpu);
+	/* One that was just preempted need not be looked at before the slice ends. */
+	if (was_waiting || !rq->has_slice || rq->running->is_idle)
+		work_raise(v->cpu, WORK_SCHEDULE);
+}
+
+void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v)
+{
+	pqueue_remove(&rq->queue, &v->sched->node);
 }
 
 static struct vcpu *first_locked(const struct run_queue *rq)
@@ -301,7 +306,8 @@ struct vcpu *sched_choose(unsigned int cpu)
 	}
 	atomic_store(&next->is_running, true);
 	commit_locked(rq, next, now);
-	if (until != TIMER_NEVER)
+	rq->has_slice = until != TIMER_NEVER;
+	if (rq->has_slice)
 		timer_set(&rq->slice, until);
 	lock_release(&rq->lock);
 	if (next != prev)

@@ -41,6 +41,7 @@ struct run_queue {
 	struct vcpu *running; /* [l] what sched_choose() said last */
 	struct vcpu *idle;    /* [c] NULL: no such CPU yet */
 	u64 floor_ns; /* [l, read by others] smallest run_ns that anyone here may still have; never falls */
+	bool has_slice;	    /* [l] the timer will make this CPU look again */
 	struct timer slice; /* raises WORK_SCHEDULE */
 	u64 switch_count;   /* [l] */
 } ALIGNED(64);

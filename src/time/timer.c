@@ -201,8 +201,8 @@ void time_interrupt(void)
 
 void time_cpu_init(unsigned int cpu)
 {
+	queues[cpu] = (struct timer_queue){ .armed_ns = TIMER_NEVER };
 	lock_init(&queues[cpu].lock, LOCK_RANK_TIMER);
-	queues[cpu].armed_ns = TIMER_NEVER;
 	hw_timer_init();
 }
 

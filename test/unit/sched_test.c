@@ -1,0 +1,739 @@
+/* SPDX-License-Identifier: MIT */
+/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
+/*
+ * The scheduler over a fake clock: shares by weight, latency, rate limit, stealing, affinity, polling, runstates; and a
+ * hundred thousand random operations, after each of which every vCPU is where it has to be.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sched_world.h"
+
+#define MS 1000000ull
+
+static unsigned int limit_default;
+
+static int start(void **state)
+{
+	(void)state;
+	limit_default = opt_sched_ratelimit_us;
+	world_start(2);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	fake_cpu = 0;
+	world_end();
+	opt_sched_ratelimit_us = limit_default;
+	assert_int_equal(world_heap_blocks, 0);
+	return 0;
+}
+
+static u64 ran(struct vcpu *v)
+{
+	struct vcpu_runstate_info info;
+
+	sched_runstate_get(v, &info);
+	return info.time[RUNSTATE_running];
+}
+
+static int state_of(struct vcpu *v)
+{
+	struct vcpu_runstate_info info;
+
+	sched_runstate_get(v, &info);
+	return info.state;
+}
+
+static struct vcpu *hog(domid_t id, s32 cpu)
+{
+	struct domain *d = world_domain(id, 1);
+
+	if (cpu >= 0)
+		assert_int_equal(sched_pin_override(d->vcpus[0], cpu), 0);
+	world_up(d->vcpus[0]);
+	world_settle();
+	return d->vcpus[0];
+}
+
+static void on_cpu_of(const struct vcpu *v)
+{
+	assert_true(v->is_running);
+	fake_cpu = v->cpu;
+}
+
+static void block(struct vcpu *v)
+{
+	on_cpu_of(v);
+	vcpu_block(v);
+	world_settle();
+}
+
+/* ---------------------------------------------------------------- shares */
+
+static void share_follows_weight(void **state)
+{
+	static const u32 weights[] = {128, 256, 512, 1024};
+	struct vcpu *v[4];
+	u64 total = 0, before[4];
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		v[i] = hog((domid_t)(i + 1), 0);
+		assert_int_equal(sched_weight_set(v[i]->domain, weights[i]), 0);
+		before[i] = ran(v[i]);
+	}
+	for (unsigned int i = 0; i < 100000; i++)
+		world_move(MS / 10);
+	for (unsigned int i = 0; i < 4; i++)
+		total += ran(v[i]) - before[i];
+	assert_true(total >= 9999 * MS && total <= 10001 * MS);
+	for (unsigned int i = 0; i < 4; i++) {
+		u64 fair = total * weights[i] / 1920;
+		u64 got = ran(v[i]) - before[i];
+
+		assert_true(got > fair - 25 * MS && got < fair + 25 * MS);
+	}
+}
+
+static void weight_is_checked(void **state)
+{
+	struct domain *d = world_domain(1, 2);
+
+	(void)state;
+	assert_int_equal(sched_weight_get(d), SCHED_WEIGHT_DEFAULT);
+	assert_int_equal(sched_weight_set(d, 0), -EINVAL);
+	assert_int_equal(sched_weight_set(d, SCHED_WEIGHT_MAX + 1), -EINVAL);
+	assert_int_equal(sched_weight_set(d, 1), 0);
+	assert_int_equal(sched_weight_get(d), 1);
+}
+
+/* One that sleeps may not save its time up and then keep the CPU. */
+static void sleep_saves_nothing_up(void **state)
+{
+	struct vcpu *a = hog(1, 0), *b = hog(2, 0);
+	u64 before;
+
+	(void)state;
+	while (!a->is_running)
+		world_move(MS);
+	block(a);
+	for (unsigned int i = 0; i < 1000; i++)
+		world_move(MS);
+	world_event(a);
+	world_settle();
+	before = ran(b);
+	for (unsigned int i = 0; i < 100; i++)
+		world_move(MS);
+	assert_true(ran(b) - before >= 45 * MS);
+}
+
+static void latency_is_short(void **state)
+{
+	struct vcpu *a = hog(1, 0), *b;
+	u64 worst = 0;
+
+	(void)state;
+	hog(3, 0);
+	b = hog(2, 0);
+	for (unsigned int i = 0; i < 200; i++) {
+		u64 since;
+
+		while (!b->is_running)
+			world_move(MS / 10);
+		block(b);
+		for (unsigned int n = 0; n < 200 + i % 7; n++)
+			world_move(MS / 10);
+		fake_cpu = 1;
+		since = world_now();
+		world_event(b);
+		world_settle();
+		while (!b->is_running)
+			world_move(MS / 10);
+		worst = MAX(worst, world_now() - since);
+		assert_true(worst <= 1 * MS + MS / 10); /* the rate limit */
+	}
+	assert_true(worst > 0);
+	assert_true(ran(a) > 0);
+}
+
+static void no_limit_no_latency(void **state)
+{
+	struct vcpu *b;
+
+	(void)state;
+	opt_sched_ratelimit_us = 0;
+	hog(1, 0);
+	b = hog(2, 0);
+	while (!b->is_running)
+		world_move(MS);
+	block(b);
+	world_move(10 * MS);
+	world_event(b);
+	world_settle();
+	assert_true(b->is_running);
+}
+
+static void rate_limit_holds(void **state)
+{
+	struct vcpu *a, *b;
+
+	(void)state;
+	opt_sched_ratelimit_us = 20000;
+	a = hog(1, 0);
+	world_move(MS);
+	b = hog(2, 0);
+	for (unsigned int i = 0; i < 18; i++) {
+		assert_true(a->is_running && !b->is_running);
+		world_move(MS);
+	}
+	world_move(2 * MS);
+	assert_true(b->is_running);
+}
+
+static void yield_lets_the_other_go(void **state)
+{
+	struct vcpu *a = hog(1, 0), *b = hog(2, 0);
+	struct vcpu *first;
+
+	(void)state;
+	first = a->is_running ? a : b;
+	on_cpu_of(first);
+	vcpu_yield(first);
+	world_settle();
+	assert_false(first->is_running);
+	assert_true(world_current(0) == (first == a ? b : a));
+	/* With nobody else it goes on. */
+	b->is_down = true;
+	vcpu_sleep_nosync(b);
+	world_settle();
+	on_cpu_of(a);
+	vcpu_yield(a);
+	world_settle();
+	assert_true(a->is_running);
+}
+
+/* ---------------------------------------------------------------- several CPUs */
+
+static void idle_cpu_takes_work(void **state)
+{
+	struct vcpu *a = hog(1, 0), *b = hog(2, 0);
+	struct cpumask all;
+
+	(void)state;
+	assert_true(a->is_running != b->is_running);
+	assert_true(world_current(1)->is_idle);
+	memset(&all, 0xff, sizeof(all));
+	/* Both may go anywhere now: nobody waits while a CPU is idle. */
+	assert_int_equal(sched_pin_override(a, -1), 0);
+	assert_int_equal(sched_pin_override(b, -1), 0);
+	world_settle();
+	for (unsigned int i = 0; i < 20; i++)
+		world_move(MS);
+	assert_true(a->is_running && b->is_running && a->cpu != b->cpu);
+	assert_int_equal(sched_affinity_set(a, &all), 0);
+}
+
+static void affinity_moves_what_runs(void **state)
+{
+	struct vcpu *a = hog(1, -1);
+	struct cpumask one = {{0}}, got;
+	unsigned int other = !a->cpu;
+
+	(void)state;
+	assert_int_equal(sched_affinity_set(a, &one), -EINVAL);
+	one.bits[CPU_MAX / 64 - 1] = BIT(63); /* a CPU that is not there */
+	assert_int_equal(sched_affinity_set(a, &one), -EINVAL);
+	one.bits[CPU_MAX / 64 - 1] = 0;
+	cpumask_set(&one, other);
+	assert_int_equal(sched_affinity_set(a, &one), 0);
+	world_settle();
+	assert_true(a->is_running);
+	assert_int_equal(a->cpu, other);
+	assert_true(sched_is_pinned(a));
+	sched_affinity_get(a, &got);
+	assert_memory_equal(&got, &one, sizeof(got));
+}
+
+static void override_is_undone(void **state)
+{
+	struct vcpu *a = hog(1, -1);
+	struct cpumask one = {{0}}, got;
+
+	(void)state;
+	assert_int_equal(sched_pin_override(a, -1), -ENOENT);
+	assert_int_equal(sched_pin_override(a, 2), -EINVAL);
+	assert_int_equal(sched_pin_override(a, INT32_MAX), -EINVAL);
+	assert_int_equal(sched_pin_override(a, 1), 0);
+	assert_int_equal(sched_pin_override(a, 0), -EBUSY);
+	world_settle();
+	assert_int_equal(a->cpu, 1);
+	/* What the tools set meanwhile holds afterwards. */
+	cpumask_set(&one, 0);
+	assert_int_equal(sched_affinity_set(a, &one), 0);
+	world_settle();
+	assert_int_equal(a->cpu, 1);
+	sched_affinity_get(a, &got);
+	assert_memory_equal(&got, &one, sizeof(got));
+	assert_int_equal(sched_pin_override(a, INT32_MIN), 0);
+	world_settle();
+	assert_int_equal(a->cpu, 0);
+	assert_true(a->is_running);
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+static void block_ends_with_an_event(void **state)
+{
+	struct vcpu *a = hog(1, 0);
+
+	(void)state;
+	block(a);
+	assert_false(a->is_running);
+	assert_int_equal(state_of(a), RUNSTATE_blocked);
+	world_event(a);
+	world_settle();
+	assert_true(a->is_running);
+	assert_int_equal(world_upcalls[0], 1);
+}
+
+static void block_with_an_event_does_not(void **state)
+{
+	struct vcpu *a = hog(1, 0);
+
+	(void)state;
+	a->info->evtchn_upcall_pending = 1;
+	block(a);
+	assert_true(a->is_running);
+	assert_int_equal(world_upcalls[0], 1);
+}
+
+static void kick_reaches_another_cpu(void **state)
+{
+	struct vcpu *a = hog(1, 1);
+
+	(void)state;
+	fake_cpu = 0;
+	world_event(a);
+	world_settle(); /* aborts if CPU 1 was not told */
+	assert_int_equal(world_upcalls[0], 1);
+	/* Masked: told all the same, since iret may be clearing the mask right now. */
+	a->info->evtchn_upcall_mask = 1;
+	fake_cpu = 0;
+	fake_ipi_count[1][IPI_WORK] = 0;
+	world_event(a);
+	assert_int_equal(fake_ipi_count[1][IPI_WORK], 1);
+	world_settle();
+	assert_int_equal(world_upcalls[0], 1);
+}
+
+static void poll_port(struct vcpu *v, u32 port, u64 timeout)
+{
+	on_cpu_of(v);
+	vcpu_poll_begin(v, &port, 1);
+	assert_int_equal(v->domain->poll_count, 1);
+	vcpu_poll_commit(v, timeout);
+	world_settle();
+	assert_false(v->is_running);
+}
+
+static void poll_ends_with_its_port(void **state)
+{
+	struct vcpu *a = hog(1, 0);
+
+	(void)state;
+	poll_port(a, 5, 0);
+	vcpu_wake_poll(a->domain, 6);
+	world_settle();
+	assert_false(a->is_running);
+	vcpu_wake_poll(a->domain, 5);
+	world_settle();
+	assert_true(a->is_running);
+	assert_int_equal(a->domain->poll_count, 0);
+}
+
+static void poll_ends_with_time(void **state)
+{
+	struct vcpu *a = hog(1, 0);
+
+	(void)state;
+	poll_port(a, 5, world_now() + 5 * MS);
+	world_move(5 * MS - 1);
+	assert_false(a->is_running);
+	world_move(1);
+	assert_true(a->is_running);
+	assert_int_equal(a->domain->poll_count, 0);
+	/* A timeout of an earlier poll does not end the next one. */
+	poll_port(a, 5, world_now() + 5 * MS);
+	vcpu_wake_poll(a->domain, 5);
+	world_settle();
+	poll_port(a, 5, 0);
+	world_move(20 * MS);
+	assert_false(a->is_running);
+	/* Extreme ones. */
+	vcpu_wake_poll(a->domain, 5);
+	world_settle();
+	poll_port(a, 5, UINT64_MAX);
+	world_move(20 * MS);
+	assert_false(a->is_running);
+	world_event(a);
+	world_settle();
+	on_cpu_of(a);
+	vcpu_poll_begin(a, NULL, 0);
+	vcpu_poll_commit(a, 1);
+	world_settle();
+	assert_true(a->is_running);
+	assert_int_equal(a->domain->poll_count, 0);
+}
+
+static void poll_of_several_or_none(void **state)
+{
+	static const u32 ports[] = {3, 4};
+	struct vcpu *a = hog(1, 0);
+
+	(void)state;
+	on_cpu_of(a);
+	vcpu_poll_begin(a, ports, 2);
+	vcpu_poll_commit(a, 0);
+	world_settle();
+	vcpu_wake_poll(a->domain, 4);
+	world_settle();
+	assert_true(a->is_running);
+	on_cpu_of(a);
+	vcpu_poll_begin(a, NULL, 0);
+	vcpu_poll_commit(a, 0);
+	world_settle();
+	vcpu_wake_poll(a->domain, 4);
+	world_settle();
+	assert_false(a->is_running);
+	world_event(a);
+	world_settle();
+	assert_true(a->is_running);
+	on_cpu_of(a);
+	vcpu_poll_begin(a, ports, 2);
+	vcpu_poll_abort(a);
+	world_settle();
+	assert_true(a->is_running);
+	assert_int_equal(a->domain->poll_count, 0);
+}
+
+static void pauses_nest(void **state)
+{
+	struct vcpu *a = hog(1, 1);
+
+	(void)state;
+	fake_cpu = 0;
+	domain_pause_nosync(a->domain);
+	vcpu_pause_nosync(a);
+	world_settle();
+	assert_false(a->is_running);
+	assert_int_equal(state_of(a), RUNSTATE_offline);
+	domain_unpause(a->domain);
+	world_settle();
+	assert_false(a->is_running);
+	world_event(a);
+	world_settle();
+	assert_false(a->is_running);
+	domain_pause(a->domain); /* waits for nothing */
+	vcpu_unpause(a);
+	domain_unpause(a->domain);
+	world_settle();
+	assert_true(a->is_running);
+	assert_int_equal(world_upcalls[0], 1);
+}
+
+static void relax(void)
+{
+	unsigned int self = fake_cpu;
+
+	world_exit(1);
+	fake_cpu = self;
+}
+
+static void pause_waits(void **state)
+{
+	struct vcpu *a = hog(1, 1);
+
+	(void)state;
+	fake_cpu = 0;
+	fake_relax_hook = relax; /* the other CPU goes on while this one waits */
+	vcpu_pause(a);
+	fake_relax_hook = NULL;
+	assert_false(a->is_running);
+	vcpu_unpause(a);
+	world_settle();
+	assert_true(a->is_running);
+}
+
+/* ---------------------------------------------------------------- runstates */
+
+static void runstates_add_up(void **state)
+{
+	struct vcpu *a = hog(1, 0), *b = hog(2, 0);
+	struct vcpu_runstate_info info;
+
+	(void)state;
+	world_move(40 * MS);
+	if (!a->is_running)
+		a = b;
+	block(a);
+	world_move(7 * MS);
+	world_event(a);
+	world_settle();
+	world_move(3 * MS);
+	vcpu_pause_nosync(a);
+	world_settle();
+	world_move(2 * MS);
+	sched_runstate_get(a, &info);
+	assert_int_equal(info.state, RUNSTATE_offline);
+	assert_int_equal(info.time[RUNSTATE_blocked], 7 * MS);
+	assert_int_equal(info.time[RUNSTATE_offline], 2 * MS);
+	assert_int_equal(info.time[0] + info.time[1] + info.time[2] + info.time[3], 52 * MS);
+	assert_int_equal(info.state_entry_time, world_now() - 2 * MS);
+	vcpu_unpause(a);
+}
+
+static void area_shows_the_state(void **state)
+{
+	static struct vcpu_runstate_info area;
+	struct vcpu *a = hog(1, 0);
+
+	(void)state;
+	memset(&area, 0x55, sizeof(area));
+	assert_false(sched_runstate_wanted(a));
+	sched_runstate_publish(a);
+	assert_int_equal(area.state, 0x55555555);
+	sched_runstate_register(a, gva_make((u64)&area));
+	assert_true(sched_runstate_wanted(a));
+	sched_runstate_publish(a);
+	assert_false(sched_runstate_wanted(a));
+	assert_int_equal(area.state, RUNSTATE_running);
+	block(a);
+	assert_true(sched_runstate_wanted(a));
+	a->domain->vm_assist = BIT(VMASST_TYPE_runstate_update_flag);
+	sched_runstate_publish(a);
+	assert_int_equal(area.state, RUNSTATE_blocked);
+	assert_int_equal(area.state_entry_time, world_now());
+	world_move(MS);
+	world_event(a);
+	world_settle();
+	/* Cut off after the first write: the guest sees that an update is under way. */
+	fake_copy_fail_after = 1;
+	sched_runstate_publish(a);
+	fake_copy_fail_after = -1;
+	assert_true((area.state_entry_time & XEN_RUNSTATE_UPDATE) != 0);
+	assert_int_equal(area.state, RUNSTATE_blocked);
+	fake_copy_fail_after = 0;
+	sched_runstate_publish(a);
+	fake_copy_fail_after = -1;
+	sched_runstate_publish(a);
+	assert_int_equal(area.state_entry_time, world_now());
+	assert_int_equal(area.time[RUNSTATE_blocked], MS);
+	sched_runstate_register(a, gva_make(0));
+	assert_false(sched_runstate_wanted(a));
+}
+
+static void memory_runs_out(void **state)
+{
+	struct vcpu v = {.domain = idle_domain};
+
+	(void)state;
+	fake_alloc_fail_after = 0;
+	assert_int_equal(sched_vcpu_init(&v, 0), -ENOMEM);
+	assert_int_equal(time_vcpu_init(&v, NULL), -ENOMEM);
+	fake_alloc_fail_after = -1;
+	sched_vcpu_destroy(&v);
+	time_vcpu_destroy(&v);
+	assert_true(!sched_runstate_wanted(world_current(0)));
+	sched_print();
+	time_print();
+}
+
+/* ---------------------------------------------------------------- anything, in any order */
+
+#define RANDOM_CPUS    3
+#define RANDOM_DOMAINS 4
+#define RANDOM_VCPUS   3
+
+static struct domain *domains[RANDOM_DOMAINS];
+
+static void check_vcpu(struct vcpu *v)
+{
+	struct vcpu_runstate_info info;
+	bool is_current = false;
+
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+		is_current |= world_current(cpu) == v;
+	assert_int_equal(v->is_running, is_current);
+	if (is_current)
+		assert_true(world_current(v->cpu) == v);
+	assert_false(is_current && v->sched->node.is_queued);
+	assert_int_equal(vcpu_is_runnable(v), is_current || v->sched->node.is_queued);
+	assert_true(sched_cpu_allowed(v->sched, v->cpu) || !vcpu_is_runnable(v));
+	sched_runstate_get(v, &info);
+	if (is_current)
+		assert_int_equal(info.state, RUNSTATE_running);
+	else if (vcpu_is_runnable(v))
+		assert_int_equal(info.state, RUNSTATE_runnable);
+	else
+		assert_true(info.state == RUNSTATE_blocked || info.state == RUNSTATE_offline);
+	assert_int_equal(info.time[0] + info.time[1] + info.time[2] + info.time[3],
+			 world_now() - 1000000000ull);
+	/* Nobody waits whom an idle CPU could run. */
+	if (v->sched->node.is_queued)
+		for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+			assert_false(world_current(cpu)->is_idle &&
+				     sched_cpu_allowed(v->sched, cpu));
+}
+
+static void check_world(void)
+{
+	struct vcpu *v;
+
+	for (unsigned int i = 0; i < RANDOM_DOMAINS; i++) {
+		u32 polling = 0;
+
+		for_each_vcpu(domains[i], v) {
+			check_vcpu(v);
+			polling += v->sched->wait == WAIT_POLL;
+		}
+		assert_int_equal(domains[i]->poll_count, polling);
+	}
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+		assert_int_equal(cpumask_test(&sched_idle_mask, cpu), world_current(cpu)->is_idle);
+}
+
+static void act_current(struct vcpu *v)
+{
+	u32 ports[2] = {(u32)(fake_random() % 4), 7};
+
+	fake_cpu = v->cpu;
+	switch (fake_random() % 4) {
+	case 0:
+		vcpu_yield(v);
+		break;
+	case 1:
+		vcpu_poll_begin(v, ports, fake_random() % 3);
+		if (fake_random() % 4 == 0)
+			vcpu_poll_abort(v);
+		else
+			vcpu_poll_commit(
+				v, fake_random() % 2 ? world_now() + fake_random() % (20 * MS) : 0);
+		break;
+	default:
+		vcpu_block(v);
+	}
+}
+
+static void act_tool(struct vcpu *v)
+{
+	struct cpumask mask = {{fake_random() % 8}};
+
+	switch (fake_random() % 6) {
+	case 0:
+		(void)sched_affinity_set(v, &mask);
+		break;
+	case 1:
+		(void)sched_pin_override(v, (s32)(fake_random() % 5) - 1);
+		break;
+	case 2:
+		(void)sched_weight_set(v->domain, 1 + (u32)(fake_random() % 1000));
+		break;
+	case 3:
+		vcpu_pause_nosync(v);
+		break;
+	case 4:
+		if (v->pause_count != 0)
+			vcpu_unpause(v);
+		break;
+	default:
+		if (v->is_down) {
+			world_up(v);
+		} else {
+			v->is_down = true;
+			vcpu_sleep_nosync(v);
+		}
+	}
+}
+
+static void random_operations(void **state)
+{
+	(void)state;
+	world_end();
+	world_start(RANDOM_CPUS);
+	for (unsigned int i = 0; i < RANDOM_DOMAINS; i++)
+		domains[i] = world_domain((domid_t)(i + 1), RANDOM_VCPUS);
+	for (unsigned int i = 0; i < 100000; i++) {
+		struct vcpu *v = domains[fake_random() % RANDOM_DOMAINS]
+					 ->vcpus[fake_random() % RANDOM_VCPUS];
+
+		fake_cpu = (unsigned int)(fake_random() % RANDOM_CPUS);
+		switch (fake_random() % 8) {
+		case 0:
+		case 1:
+			if (v->is_running)
+				act_current(v);
+			break;
+		case 2:
+			act_tool(v);
+			break;
+		case 3:
+			vcpu_wake_poll(v->domain, (u32)(fake_random() % 4));
+			break;
+		case 4:
+			vcpu_wake(v);
+			break;
+		case 5:
+			world_move(fake_random() % (3 * MS));
+			break;
+		default:
+			world_event(v);
+		}
+		/* Sometimes more happens before the other CPUs look. */
+		if (fake_random() % 4 == 0) {
+			world_exit(fake_cpu);
+			continue;
+		}
+		world_settle();
+		check_world();
+	}
+	world_settle();
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, start, end)
+	static const struct CMUnitTest tests[] = {
+		T(share_follows_weight),
+		T(weight_is_checked),
+		T(sleep_saves_nothing_up),
+		T(latency_is_short),
+		T(no_limit_no_latency),
+		T(rate_limit_holds),
+		T(yield_lets_the_other_go),
+		T(idle_cpu_takes_work),
+		T(affinity_moves_what_runs),
+		T(override_is_undone),
+		T(block_ends_with_an_event),
+		T(block_with_an_event_does_not),
+		T(kick_reaches_another_cpu),
+		T(poll_ends_with_its_port),
+		T(poll_ends_with_time),
+		T(poll_of_several_or_none),
+		T(pauses_nest),
+		T(pause_waits),
+		T(runstates_add_up),
+		T(area_shows_the_state),
+		T(memory_runs_out),
+		T(random_operations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
