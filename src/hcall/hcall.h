@@ -59,6 +59,8 @@ int do_sched_op(struct vcpu *v, struct hcall_args *args);
 int do_callback_op(struct vcpu *v, struct hcall_args *args);
 int do_event_channel_op(struct vcpu *v, struct hcall_args *args);
 int do_physdev_op(struct vcpu *v, struct hcall_args *args);
+int do_sysctl(struct vcpu *v, struct hcall_args *args);
+int do_domctl(struct vcpu *v, struct hcall_args *args);
 int do_mca(struct vcpu *v, struct hcall_args *args);
 int do_xenpmu_op(struct vcpu *v, struct hcall_args *args);
 

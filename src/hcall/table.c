@@ -40,6 +40,8 @@ const struct hcall_row hcall_table[HCALL_COUNT] = {
 	ROW(callback_op, callback_op),
 	ROW(event_channel_op, event_channel_op),
 	ROW(physdev_op, physdev_op),
+	ROW(sysctl, sysctl),
+	ROW(domctl, domctl),
 	ROW(xenpmu_op, xenpmu_op),
 	[__HYPERVISOR_mca] = { .fn = do_mca, .name = "mca" },
 };
