@@ -12,13 +12,13 @@
 #include "lib/types.h"
 
 extern struct boot_info boot_info;
-extern struct e820_map boot_map; /* what is left for the allocator, after every reservation */
+extern struct e820_map boot_map;      /* what is left for the allocator, after every reservation */
 extern struct e820_map boot_host_map; /* the machine's, for Domain 0's eyes */
 
-void boot_loader_read(u32 magic, u64 info); /* memory.c: boot_info, boot_map */
-void boot_memory_map(void);		   /* memory.c: direct map, frame table, M2P, W^X */
-void boot_memory_pools(void);		   /* memory.c: the rest to the allocator */
-void boot_modules_free(void);		   /* memory.c: after Domain 0 was built */
+void boot_loader_read(u32 magic, u64 info);   /* memory.c: boot_info, boot_map */
+void boot_memory_map(void);		      /* memory.c: direct map, frame table, M2P, W^X */
+void boot_memory_pools(void);		      /* memory.c: the rest to the allocator */
+void boot_modules_free(void);		      /* memory.c: after Domain 0 was built */
 void boot_options_parse(const char *cmdline); /* options.c */
 void boot_cpus_start(void);		      /* smp.c */
 

@@ -10,6 +10,7 @@
 #include "debug/debug.h"
 #include "domain/domain.h"
 #include "entry/entry.h"
+#include "hcall/hcall.h"
 #include "hw/acpi.h"
 #include "hw/asm.h"
 #include "hw/clock.h"
@@ -40,7 +41,8 @@ static void console_start(u32 magic, u64 info)
 	boot_options_parse(boot_info.cmdline);
 	if (opt_com1.is_set && (opt_com1.io_base == 0 || opt_com1.io_base <= 0xffff))
 		hw_uart_init(opt_com1.io_base != 0 ? (u16)opt_com1.io_base : 0x3f8, opt_com1.baud);
-	log_info("Mica, a thin hypervisor: Xen 4.17 interface, loaded by %s", boot_info.loader_name);
+	log_info("Mica, a thin hypervisor: Xen 4.17 interface, loaded by %s",
+		 boot_info.loader_name);
 	log_info("command line: %s", boot_info.cmdline);
 }
 
@@ -119,11 +121,13 @@ static void kernel_read(void)
 	case IMAGE_KIND_ELF:
 		break;
 	case IMAGE_KIND_UNKNOWN:
-		panic("Domain 0 kernel: %s", image_strerror(size == 0 ? IMAGE_EMPTY : IMAGE_NOT_KERNEL));
+		panic("Domain 0 kernel: %s",
+		      image_strerror(size == 0 ? IMAGE_EMPTY : IMAGE_NOT_KERNEL));
 	}
 	error = elf_parse(&kernel, data, size);
 	if (error != IMAGE_OK)
-		panic("Domain 0 kernel: %s%s%s", image_strerror(error), error == IMAGE_FEATURE_UNKNOWN ? ": " : "",
+		panic("Domain 0 kernel: %s%s%s", image_strerror(error),
+		      error == IMAGE_FEATURE_UNKNOWN ? ": " : "",
 		      error == IMAGE_FEATURE_UNKNOWN ? kernel.bad_feature : "");
 }
 
@@ -132,8 +136,9 @@ static void dom0_start(void)
 	struct dom0_plan plan = {
 		.kernel = &kernel,
 		.cmdline = boot_info.module[0].cmdline,
-		.vcpu_count = MIN(MAX(MIN(cpu_count, opt_dom0_max_vcpus.max), opt_dom0_max_vcpus.min),
-				  (u32)DOMAIN_VCPUS_MAX),
+		.vcpu_count = MIN(
+			MAX(MIN(cpu_count, opt_dom0_max_vcpus.max), opt_dom0_max_vcpus.min),
+			(u32)DOMAIN_VCPUS_MAX),
 		.rsdp = hw_acpi.rsdp,
 	};
 	u64 available = frame_free_count() << PAGE_SHIFT;
@@ -154,7 +159,8 @@ static void smap_try(void)
 	if (entry_smap_works())
 		hw_smap_patch();
 	else
-		log_info("SMAP is left off: IRETQ in ring 3 faults under it on this (emulated) CPU");
+		log_info(
+			"SMAP is left off: IRETQ in ring 3 faults under it on this (emulated) CPU");
 }
 
 void boot_main(u32 magic, u64 info)
@@ -172,9 +178,11 @@ void boot_main(u32 magic, u64 info)
 	domain_idle_init();
 	cpu->current = domain_idle_vcpu(0);
 	entry_cpu_init();
+	debug_hypercall_name = hcall_name;
 	smap_try();
 	if (hw_acpi_init(rsdp_address()) != 0)
-		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt controllers");
+		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt "
+		      "controllers");
 	hw_lapic_init_bsp();
 	cpu->apic_id = hw_lapic_id();
 	hw_cpu_apic_id[0] = cpu->apic_id;

@@ -12,8 +12,8 @@
 #include "lib/string.h"
 #include "mm/mm.h"
 
-#define LOW_MEMORY 0x100000ull	       /* firmware's: never the allocator's */
-#define BOOT_MAPPED 0x100000000ull     /* what head.S mapped */
+#define LOW_MEMORY     0x100000ull    /* firmware's: never the allocator's */
+#define BOOT_MAPPED    0x100000000ull /* what head.S mapped */
 #define DIRECT_MAP_MAX (5ull << 40)
 
 struct boot_info boot_info;
@@ -35,12 +35,13 @@ static const void *loader_memory(void *ctx, u64 paddr, size_t len)
 
 static void take(u64 start, u64 end)
 {
-	(void)e820_change(&boot_map, ROUND_DOWN(start, PAGE_SIZE), ROUND_UP(end, PAGE_SIZE), E820_RAM, E820_RESERVED);
+	(void)e820_change(&boot_map, ROUND_DOWN(start, PAGE_SIZE), ROUND_UP(end, PAGE_SIZE),
+			  E820_RAM, E820_RESERVED);
 }
 
 void boot_loader_read(u32 magic, u64 info)
 {
-	const struct boot_memory memory = { .map = loader_memory };
+	const struct boot_memory memory = {.map = loader_memory};
 	enum image_error error = multiboot_parse(&boot_info, magic, info, &memory);
 
 	if (error != IMAGE_OK)
@@ -86,11 +87,9 @@ static void image_map(void)
 		const char *start, *end;
 		u64 flags;
 	} parts[] = {
-		{ image_start, text_end, MAP_TEXT },
-		{ text_end, rodata_end, MAP_RODATA },
-		{ rodata_end, symbols_start, MAP_DATA },
-		{ symbols_start, bss_start, MAP_RODATA },
-		{ bss_start, image_end, MAP_DATA },
+		{image_start, text_end, MAP_TEXT},     {text_end, rodata_end, MAP_RODATA},
+		{rodata_end, symbols_start, MAP_DATA}, {symbols_start, bss_start, MAP_RODATA},
+		{bss_start, image_end, MAP_DATA},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
@@ -105,7 +104,8 @@ static void back(u64 va, u64 bytes, int fill, u64 va2, u64 flags2)
 
 	va2 -= va & (PAGE_SIZE - 1);
 	for (va = ROUND_DOWN(va, PAGE_SIZE); va < end;) {
-		u64 size = (va & (BIT(21) - 1)) == 0 && end - va >= BIT(21) ? BIT(21) : PAGE_SIZE, paddr;
+		u64 size = (va & (BIT(21) - 1)) == 0 && end - va >= BIT(21) ? BIT(21) : PAGE_SIZE,
+		    paddr;
 
 		if (!paging_lookup(va, &there)) {
 			paddr = take_pages(size, size);
@@ -133,7 +133,8 @@ static void frames_map(u64 start, u64 end)
 	u64 first = start >> PAGE_SHIFT, frames = (end - start) >> PAGE_SHIFT;
 
 	back(LAYOUT_FRAMES + first * sizeof(struct frame), frames * sizeof(struct frame), 0, 0, 0);
-	back(LAYOUT_M2P_RW + first * 8, frames * 8, 0xff, LAYOUT_M2P + first * 8, MAP_RODATA | MAP_USER);
+	back(LAYOUT_M2P_RW + first * 8, frames * 8, 0xff, LAYOUT_M2P + first * 8,
+	     MAP_RODATA | MAP_USER);
 	for (u64 m = first; m < first + frames; m++) {
 		ram_bitmap[m / 64] |= BIT(m % 64);
 		frame_of(mfn_make(m))->owner = FRAME_OWNER_MICA;
@@ -179,11 +180,13 @@ void boot_memory_pools(void)
 	for (unsigned int i = 0; i < boot_host_map.count && i < MM_E820_MAX; i++) {
 		const struct e820_entry *entry = &boot_host_map.entry[i];
 
-		mm_host_e820[mm_host_e820_count++] = (struct mm_e820_entry){
-			.addr = entry->start, .size = entry->end - entry->start, .type = entry->type
-		};
+		mm_host_e820[mm_host_e820_count++] = (struct mm_e820_entry){.addr = entry->start,
+									    .size = entry->end -
+										    entry->start,
+									    .type = entry->type};
 	}
-	log_info("memory: %lu MiB, %lu MiB free", e820_ram_bytes(&boot_host_map) >> 20, frame_free_count() >> 8);
+	log_info("memory: %lu MiB, %lu MiB free", e820_ram_bytes(&boot_host_map) >> 20,
+		 frame_free_count() >> 8);
 }
 
 void boot_modules_free(void)
@@ -193,6 +196,7 @@ void boot_modules_free(void)
 		u64 end = ROUND_DOWN(boot_info.module[i].end, PAGE_SIZE);
 
 		if (start < end && start >= LOW_MEMORY)
-			frame_pool_add(maddr_to_mfn(maddr_make(start)), (end - start) >> PAGE_SHIFT);
+			frame_pool_add(maddr_to_mfn(maddr_make(start)),
+				       (end - start) >> PAGE_SHIFT);
 	}
 }

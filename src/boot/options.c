@@ -11,14 +11,14 @@
 #include "sched/sched.h"
 
 struct dom0_mem opt_dom0_mem;
-struct cmdline_range opt_dom0_max_vcpus = { 1, ~0u };
+struct cmdline_range opt_dom0_max_vcpus = {1, ~0u};
 unsigned int opt_maxcpus = CPU_MAX;
 struct serial_config opt_com1 = SERIAL_CONFIG_DEFAULT;
 
 static char console_list[64] = "com1";
 static char ignored_text[128];
 static bool ignored_bool;
-static const char *const level_names[] = { "error", "warning", "info", "debug", "none", "all", NULL };
+static const char *const level_names[] = {"error", "warning", "info", "debug", "none", "all", NULL};
 
 static bool parse_range(void *value, const char *text)
 {
@@ -44,27 +44,39 @@ static bool parse_ignored(void *value, const char *text)
 }
 
 static const struct option_spec specs[] = {
-	{ .name = "console", .type = OPTION_STRING, .value = console_list, .size = sizeof(console_list) },
-	{ .name = "com1", .type = OPTION_CUSTOM, .value = &opt_com1, .parse = serial_config_parse },
-	{ .name = "dom0_mem", .type = OPTION_CUSTOM, .value = &opt_dom0_mem, .parse = dom0_mem_parse },
-	{ .name = "dom0_max_vcpus", .type = OPTION_CUSTOM, .value = &opt_dom0_max_vcpus, .parse = parse_range },
-	{ .name = "maxcpus", .type = OPTION_UINT, .value = &opt_maxcpus },
-	{ .name = "loglvl", .type = OPTION_CUSTOM, .value = &opt_loglvl, .parse = parse_level },
-	{ .name = "guest_loglvl", .type = OPTION_CUSTOM, .value = &opt_guest_loglvl, .parse = parse_level },
-	{ .name = "noreboot", .type = OPTION_BOOL, .value = &opt_noreboot },
-	{ .name = "sched_ratelimit_us", .type = OPTION_UINT, .value = &opt_sched_ratelimit_us },
-	{ .name = "x2apic", .type = OPTION_BOOL, .value = &opt_x2apic },
+	{.name = "console",
+	 .type = OPTION_STRING,
+	 .value = console_list,
+	 .size = sizeof(console_list)},
+	{.name = "com1", .type = OPTION_CUSTOM, .value = &opt_com1, .parse = serial_config_parse},
+	{.name = "dom0_mem",
+	 .type = OPTION_CUSTOM,
+	 .value = &opt_dom0_mem,
+	 .parse = dom0_mem_parse},
+	{.name = "dom0_max_vcpus",
+	 .type = OPTION_CUSTOM,
+	 .value = &opt_dom0_max_vcpus,
+	 .parse = parse_range},
+	{.name = "maxcpus", .type = OPTION_UINT, .value = &opt_maxcpus},
+	{.name = "loglvl", .type = OPTION_CUSTOM, .value = &opt_loglvl, .parse = parse_level},
+	{.name = "guest_loglvl",
+	 .type = OPTION_CUSTOM,
+	 .value = &opt_guest_loglvl,
+	 .parse = parse_level},
+	{.name = "noreboot", .type = OPTION_BOOL, .value = &opt_noreboot},
+	{.name = "sched_ratelimit_us", .type = OPTION_UINT, .value = &opt_sched_ratelimit_us},
+	{.name = "x2apic", .type = OPTION_BOOL, .value = &opt_x2apic},
 	/* Understood, without effect: see doc/options.md for why. */
-	{ .name = "xpti", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
-	{ .name = "spec-ctrl", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
-	{ .name = "pv-l1tf", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
-	{ .name = "vga", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
-	{ .name = "ucode", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
-	{ .name = "smt", .type = OPTION_BOOL, .value = &ignored_bool },
-	{ .name = "no-real-mode", .type = OPTION_BOOL, .value = &ignored_bool },
-	{ .name = "edd", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
-	{ .name = "dom0", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
-	{ .name = "iommu", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored },
+	{.name = "xpti", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
+	{.name = "spec-ctrl", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
+	{.name = "pv-l1tf", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
+	{.name = "vga", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
+	{.name = "ucode", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
+	{.name = "smt", .type = OPTION_BOOL, .value = &ignored_bool},
+	{.name = "no-real-mode", .type = OPTION_BOOL, .value = &ignored_bool},
+	{.name = "edd", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
+	{.name = "dom0", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
+	{.name = "iommu", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},
 };
 
 static void report(void *ctx, enum cmdline_problem problem, const char *word)

@@ -21,11 +21,11 @@
 #include "sched/sched.h"
 #include "time/time.h"
 
-#define TRAMPOLINE 0x8000ul /* below the usual EBDA, above the real-mode tables */
+#define TRAMPOLINE	 0x8000ul /* below the usual EBDA, above the real-mode tables */
 #define START_TIMEOUT_MS 1000
 
-extern const u8 trampoline_start[], trampoline_end[], trampoline_stack[], trampoline_cr3[], trampoline_entry[],
-	trampoline_efer[];
+extern const u8 trampoline_start[], trampoline_end[], trampoline_stack[], trampoline_cr3[],
+	trampoline_entry[], trampoline_efer[];
 
 static bool cpu_is_up; /* [a] by the CPU being started */
 
@@ -101,9 +101,12 @@ void boot_cpus_start(void)
 {
 	u32 self = hw_lapic_id();
 
-	memcpy((void *)(LAYOUT_DIRECT + TRAMPOLINE), trampoline_start, (size_t)(trampoline_end - trampoline_start));
-	paging_map(0, 0, 0x100000, MAP_TEXT | MAP_RW); /* identity, for the moment in which paging is turned on */
-	for (unsigned int i = 0; i < hw_acpi.cpu_count && cpu_count < MIN(opt_maxcpus, (unsigned int)CPU_MAX); i++) {
+	memcpy((void *)(LAYOUT_DIRECT + TRAMPOLINE), trampoline_start,
+	       (size_t)(trampoline_end - trampoline_start));
+	paging_map(0, 0, 0x100000,
+		   MAP_TEXT | MAP_RW); /* identity, for the moment in which paging is turned on */
+	for (unsigned int i = 0;
+	     i < hw_acpi.cpu_count && cpu_count < MIN(opt_maxcpus, (unsigned int)CPU_MAX); i++) {
 		const struct acpi_cpu *found = &hw_acpi.cpus[i];
 
 		if (!found->is_enabled || found->apic_id == self)

@@ -15,9 +15,9 @@
 #include "lib/types.h"
 
 #define DOMAIN_VCPUS_MAX 128 /* a domain's vCPUs */
-#define DOMID_COUNT DOMID_FIRST_RESERVED
+#define DOMID_COUNT	 DOMID_FIRST_RESERVED
 
-struct mm_domain;     /* mm/mm.h */
+struct mm_domain; /* mm/mm.h */
 struct mm_vcpu;
 struct evtchn_domain; /* evtchn/priv.h */
 struct evtchn_vcpu;
@@ -27,7 +27,7 @@ struct gnttab;	   /* gnttab/priv.h */
 struct irq_domain; /* irq/irq.h */
 struct pv_domain;  /* pv/pv.h */
 struct pv_vcpu;
-struct policy; /* policy/policy.h */
+struct policy;	 /* policy/policy.h */
 struct watchdog; /* domain/watchdog.c */
 struct rangeset;
 
@@ -42,8 +42,9 @@ struct vcpu {
 	bool is_running;       /* [a] its registers are on a CPU now */
 	u32 pause_count;       /* [a] not runnable while > 0 */
 
-	struct vcpu_info *info; /* [a] Mica's address of it; in shared info or where the guest put it; never NULL */
-	mfn_t info_mfn;		/* [l] domain lock; frame of a registered vcpu_info, or MFN_NONE */
+	struct vcpu_info *
+		info; /* [a] Mica's address of it; in shared info or where the guest put it; never NULL */
+	mfn_t info_mfn; /* [l] domain lock; frame of a registered vcpu_info, or MFN_NONE */
 
 	struct sched_vcpu *sched; /* runstate, run queue, poll */
 	struct time_vcpu *time;	  /* singleshot and periodic timers, areas */
@@ -60,15 +61,16 @@ struct domain {
 	bool is_crashed;    /* [a] */
 	bool is_shut_down;  /* [a] */
 	u8 shutdown_code;   /* [l] SHUTDOWN_* */
-	bool is_code_set;   /* [l] SCHEDOP_shutdown_code came first: later reasons do not change it */
-	u32 refs;	    /* [a] */
-	struct lock lock;   /* LOCK_RANK_DOMAIN */
+	bool is_code_set; /* [l] SCHEDOP_shutdown_code came first: later reasons do not change it */
+	u32 refs;	  /* [a] */
+	struct lock lock; /* LOCK_RANK_DOMAIN */
 	char crash_reason[128]; /* first reason; [l] */
 
 	u32 vcpu_max;			      /* [c] */
 	struct vcpu *vcpus[DOMAIN_VCPUS_MAX]; /* [c] after creation; NULL beyond vcpu_max */
 
-	struct shared_info *shared; /* [c] direct-map address; frame owned by the domain, never freed before it */
+	struct shared_info *
+		shared; /* [c] direct-map address; frame owned by the domain, never freed before it */
 	mfn_t shared_mfn;
 	u64 vm_assist; /* [a] bits VMASST_TYPE_* */
 	u32 poll_count; /* [a] vCPUs in SCHEDOP_poll: sched counts them before it looks at ports, evtchn tests it */
@@ -79,7 +81,7 @@ struct domain {
 	struct irq_domain *irq;
 	struct pv_domain *pv;
 	struct policy *policy;
-	struct watchdog *watchdog; /* [l] domain/watchdog.c; NULL until used */
+	struct watchdog *watchdog;	 /* [l] domain/watchdog.c; NULL until used */
 	struct rangeset *iomem_allowed;	 /* [l] frames of device memory it may map */
 	struct rangeset *ioport_allowed; /* [l] ports it may use */
 	struct rangeset *irq_allowed;	 /* [l] GSIs it may bind */
@@ -106,8 +108,8 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, u64 id)
 	return id < d->vcpu_max ? d->vcpus[idx_nospec(id, DOMAIN_VCPUS_MAX)] : NULL;
 }
 
-#define for_each_vcpu(d, v)                                                                                            \
-	for (u32 v##_idx = 0; v##_idx < (d)->vcpu_max; v##_idx++)                                                      \
+#define for_each_vcpu(d, v)                                       \
+	for (u32 v##_idx = 0; v##_idx < (d)->vcpu_max; v##_idx++) \
 		if (((v) = (d)->vcpus[v##_idx]) != NULL)
 
 #endif

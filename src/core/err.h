@@ -15,10 +15,10 @@ NORETURN void bug(const char *what, const char *file, unsigned int line);
 NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 
 #define err(error) err_note(error, __FILE__, __LINE__)
-#define BUG_ON(condition)                                                                                              \
-	do {                                                                                                           \
-		if (unlikely(condition))                                                                               \
-			bug(#condition, __FILE__, __LINE__);                                                           \
+#define BUG_ON(condition)                                    \
+	do {                                                 \
+		if (unlikely(condition))                     \
+			bug(#condition, __FILE__, __LINE__); \
 	} while (0)
 #define ASSERT(condition) BUG_ON(!(condition))
 

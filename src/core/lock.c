@@ -33,7 +33,7 @@ static void rank_leave(const struct lock *lock)
 
 void lock_init(struct lock *lock, enum lock_rank rank)
 {
-	*lock = (struct lock){ .rank = (u16)rank };
+	*lock = (struct lock){.rank = (u16)rank};
 }
 
 void lock_acquire(struct lock *lock)

@@ -14,29 +14,29 @@
 /* The only list of ranks, outermost first. */
 enum lock_rank {
 	LOCK_RANK_NONE,
-	LOCK_RANK_TOOLCALL,  /* one tool call at a time for a domain (domctl, sysctl) */
-	LOCK_RANK_DOMLIST,   /* the table of domains */
-	LOCK_RANK_DOMAIN,    /* a domain's slow state */
-	LOCK_RANK_PHYSDEV,   /* PCI devices and MSI known to the machine */
-	LOCK_RANK_PAGETABLE, /* a domain's L4 changes with their twins */
-	LOCK_RANK_GRANT,     /* a grant table */
-	LOCK_RANK_MAPTRACK,  /* a domain's grant handles */
-	LOCK_RANK_EVTCHN_A,  /* ends of interdomain channels, all domains */
-	LOCK_RANK_EVTCHN_B,  /* a domain's ports; one domain at a time */
-	LOCK_RANK_PIRQ,	     /* a domain's physical interrupts */
-	LOCK_RANK_VMAP,	     /* the hypervisor's own page tables */
-	LOCK_RANK_PAGELIST,  /* a domain's list of frames */
-	LOCK_RANK_HEAP,	     /* slabs */
-	LOCK_RANK_BUDDY,     /* free frames */
+	LOCK_RANK_TOOLCALL,	/* one tool call at a time for a domain (domctl, sysctl) */
+	LOCK_RANK_DOMLIST,	/* the table of domains */
+	LOCK_RANK_DOMAIN,	/* a domain's slow state */
+	LOCK_RANK_PHYSDEV,	/* PCI devices and MSI known to the machine */
+	LOCK_RANK_PAGETABLE,	/* a domain's L4 changes with their twins */
+	LOCK_RANK_GRANT,	/* a grant table */
+	LOCK_RANK_MAPTRACK,	/* a domain's grant handles */
+	LOCK_RANK_EVTCHN_A,	/* ends of interdomain channels, all domains */
+	LOCK_RANK_EVTCHN_B,	/* a domain's ports; one domain at a time */
+	LOCK_RANK_PIRQ,		/* a domain's physical interrupts */
+	LOCK_RANK_VMAP,		/* the hypervisor's own page tables */
+	LOCK_RANK_PAGELIST,	/* a domain's list of frames */
+	LOCK_RANK_HEAP,		/* slabs */
+	LOCK_RANK_BUDDY,	/* free frames */
 	LOCK_RANK_EVTCHN_QUEUE, /* a vCPU's event queues; taken with interrupts off */
-	LOCK_RANK_SCHED,     /* a CPU's run queue; two queues: lower CPU first */
+	LOCK_RANK_SCHED,	/* a CPU's run queue; two queues: lower CPU first */
 	LOCK_RANK_SCHED_B,
-	LOCK_RANK_TIMER,     /* a CPU's timer heap */
-	LOCK_RANK_IRQ,	     /* one interrupt's descriptor */
-	LOCK_RANK_IRQCHIP,   /* IO-APIC and MSI registers, PCI configuration ports */
-	LOCK_RANK_TIME,	     /* calibration, RTC */
-	LOCK_RANK_FLUSH,     /* the flush mailbox */
-	LOCK_RANK_CONSOLE,   /* the log ring and the UART */
+	LOCK_RANK_TIMER,   /* a CPU's timer heap */
+	LOCK_RANK_IRQ,	   /* one interrupt's descriptor */
+	LOCK_RANK_IRQCHIP, /* IO-APIC and MSI registers, PCI configuration ports */
+	LOCK_RANK_TIME,	   /* calibration, RTC */
+	LOCK_RANK_FLUSH,   /* the flush mailbox */
+	LOCK_RANK_CONSOLE, /* the log ring and the UART */
 };
 
 struct lock {
@@ -46,9 +46,9 @@ struct lock {
 	u16 cpu;   /* holder + 1; 0: free (for reports only) */
 };
 
-#define LOCK_INIT(rank_name)                                                                                           \
-	{                                                                                                              \
-		.rank = (rank_name)                                                                                    \
+#define LOCK_INIT(rank_name)        \
+	{                           \
+		.rank = (rank_name) \
 	}
 
 void lock_init(struct lock *lock, enum lock_rank rank);

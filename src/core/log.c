@@ -13,7 +13,7 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define RING_SIZE 0x8000u /* a power of two */
+#define RING_SIZE      0x8000u /* a power of two */
 #define LINE_MAX_BYTES 256
 
 unsigned int opt_loglvl = LOG_INFO;
@@ -21,7 +21,7 @@ unsigned int opt_guest_loglvl = LOG_WARNING;
 
 static struct lock console_lock = LOCK_INIT(LOCK_RANK_CONSOLE);
 static char ring[RING_SIZE];
-static u64 ring_end; /* [l] bytes ever written; the newest RING_SIZE of them are in the ring */
+static u64 ring_end;   /* [l] bytes ever written; the newest RING_SIZE of them are in the ring */
 static u64 ring_start; /* [l] nothing before this is shown (cleared) */
 static unsigned int warnings;
 
@@ -46,7 +46,8 @@ void log_raw(const char *text, size_t len)
 	emit(text, len, true);
 }
 
-static void PRINTF_LIKE(3, 0) line_print(bool to_console, const char *prefix, const char *format, va_list args)
+static void PRINTF_LIKE(3, 0)
+	line_print(bool to_console, const char *prefix, const char *format, va_list args)
 {
 	char line[LINE_MAX_BYTES];
 	int len = format_print(line, sizeof(line), "(XEN) %s", prefix);
@@ -59,7 +60,7 @@ static void PRINTF_LIKE(3, 0) line_print(bool to_console, const char *prefix, co
 
 void log_print(enum log_level level, const char *format, ...)
 {
-	static const char *const prefixes[] = { "error: ", "warning: ", "", "" };
+	static const char *const prefixes[] = {"error: ", "warning: ", "", ""};
 	va_list args;
 
 	if (level <= LOG_WARNING)

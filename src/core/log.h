@@ -18,7 +18,8 @@ extern unsigned int opt_loglvl;	      /* lines up to this level reach the serial
 extern unsigned int opt_guest_loglvl; /* the same for lines caused by guests */
 
 void log_print(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
-void log_guest(const struct vcpu *v, enum log_level level, const char *format, ...) PRINTF_LIKE(3, 4);
+void log_guest(const struct vcpu *v, enum log_level level, const char *format, ...)
+	PRINTF_LIKE(3, 4);
 /* Raw text from a guest (console_io write) or from a report: no prefix, no level. */
 void log_raw(const char *text, size_t len);
 /* Copies up to len bytes of the ring from position *pos on (0: oldest); moves *pos. Returns bytes copied. */
@@ -27,9 +28,9 @@ void log_ring_clear(void);
 /* Lines of level warning or worse since boot (system tests want 0). */
 unsigned int log_warning_count(void);
 
-#define log_error(...) log_print(LOG_ERROR, __VA_ARGS__)
+#define log_error(...)	 log_print(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)
-#define log_info(...) log_print(LOG_INFO, __VA_ARGS__)
-#define log_debug(...) log_print(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...)	 log_print(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_print(LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -24,8 +24,8 @@ void trace(enum trace_event event, u64 a, u64 b, const char *text)
 	if (rings[cpu].records == NULL)
 		return;
 	rings[cpu].count++;
-	rings[cpu].records[at % TRACE_RECORDS] =
-		(struct trace_record){ .tsc = hw_tsc(), .a = a, .b = b, .text = text, .event = event };
+	rings[cpu].records[at % TRACE_RECORDS] = (struct trace_record){
+		.tsc = hw_tsc(), .a = a, .b = b, .text = text, .event = event};
 }
 
 const struct trace_record *trace_get(unsigned int cpu, unsigned int idx)

@@ -17,6 +17,9 @@ NORETURN void debug_cpu_stop(void);
 void debug_key(char key);
 void debug_key_work(void);
 
+/* hcall's names, which are beside debug and not below it. */
+extern const char *(*debug_hypercall_name)(u64 number);
+
 /* The function that holds an address; NULL when none does. Offset into it in *offset. */
 const char *debug_symbol(u64 address, u64 *offset);
 void debug_regs_print(const struct regs *regs);

@@ -35,11 +35,12 @@ static void key_domains(void)
 
 	if (dom0 == NULL)
 		return;
-	log_info("d0: %lu frames of %lu, %u vCPUs; free %lu", dom0->mm->pages_current, dom0->mm->pages_max, dom0->vcpu_max,
-		 frame_free_count());
+	log_info("d0: %lu frames of %lu, %u vCPUs; free %lu", dom0->mm->pages_current,
+		 dom0->mm->pages_max, dom0->vcpu_max, frame_free_count());
 	for_each_vcpu(dom0, v)
 		log_info("  v%u on CPU %u: %s%s%s", v->id, v->cpu, v->is_down ? "down " : "",
-			 v->is_running ? "running " : "", v->info->evtchn_upcall_pending != 0 ? "pending" : "");
+			 v->is_running ? "running " : "",
+			 v->info->evtchn_upcall_pending != 0 ? "pending" : "");
 }
 
 static void key_registers(void)
@@ -73,17 +74,17 @@ static const struct {
 	void (*fn)(void);
 	const char *text;
 } keys[] = {
-	{ 'h', key_help, "this list" },
-	{ 'a', key_audit, "audit every reference and type count" },
-	{ 'd', key_registers, "registers of Domain 0's vCPUs" },
-	{ 'e', key_events, "event channels of Domain 0" },
-	{ 'i', irq_print, "interrupts" },
-	{ 'q', key_domains, "domains and their vCPUs" },
-	{ 'r', sched_print, "run queues" },
-	{ 's', time_print, "time" },
-	{ 't', key_trace, "newest trace records" },
-	{ 'w', key_warnings, "how many warnings were printed" },
-	{ 'R', key_reboot, "reboot the machine" },
+	{'h', key_help, "this list"},
+	{'a', key_audit, "audit every reference and type count"},
+	{'d', key_registers, "registers of Domain 0's vCPUs"},
+	{'e', key_events, "event channels of Domain 0"},
+	{'i', irq_print, "interrupts"},
+	{'q', key_domains, "domains and their vCPUs"},
+	{'r', sched_print, "run queues"},
+	{'s', time_print, "time"},
+	{'t', key_trace, "newest trace records"},
+	{'w', key_warnings, "how many warnings were printed"},
+	{'R', key_reboot, "reboot the machine"},
 };
 
 static void key_help(void)

@@ -8,7 +8,6 @@
 #include "core/trace.h"
 #include "debug/debug.h"
 #include "domain/domain.h"
-#include "hcall/hcall.h"
 #include "hw/acpi.h"
 #include "hw/asm.h"
 #include "hw/cpu.h"
@@ -17,8 +16,10 @@
 #include "lib/format.h"
 #include "pv/pv.h"
 
-#define BACKTRACE_MAX 24
+#define BACKTRACE_MAX	24
 #define TRACE_IN_REPORT 24
+
+const char *(*debug_hypercall_name)(u64 number); /* [c] set by boot */
 
 static u32 reporting; /* [a] */
 
@@ -38,13 +39,13 @@ static void others_stop(void)
 
 void debug_regs_print(const struct regs *r)
 {
-	log_error("rip %04lx:%016lx rsp %04lx:%016lx flags %lx vector %u error %x", r->cs & 0xffff, r->rip, r->ss & 0xffff,
-		  r->rsp, r->rflags, r->vector, r->error_code);
+	log_error("rip %04lx:%016lx rsp %04lx:%016lx flags %lx vector %u error %x", r->cs & 0xffff,
+		  r->rip, r->ss & 0xffff, r->rsp, r->rflags, r->vector, r->error_code);
 	log_error("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
 	log_error("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r->rsi, r->rdi, r->rbp, r->r8);
 	log_error("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r->r9, r->r10, r->r11, r->r12);
-	log_error("r13 %016lx r14 %016lx r15 %016lx cr2 %016lx cr3 %lx", r->r13, r->r14, r->r15, hw_cr2_read(),
-		  hw_cr3_read());
+	log_error("r13 %016lx r14 %016lx r15 %016lx cr2 %016lx cr3 %lx", r->r13, r->r14, r->r15,
+		  hw_cr2_read(), hw_cr3_read());
 }
 
 static void frame_print(u64 address)
@@ -75,9 +76,9 @@ void debug_backtrace_print(u64 rip, u64 rbp)
 }
 
 static const char *const event_names[] = {
-	[TRACE_NONE] = "none", [TRACE_ERR] = "error",	[TRACE_HYPERCALL] = "hypercall", [TRACE_SWITCH] = "switch",
-	[TRACE_FAULT] = "fault", [TRACE_IRQ] = "irq",	[TRACE_EVENT] = "event",	 [TRACE_CRASH] = "crash",
-	[TRACE_USER] = "user",
+	[TRACE_NONE] = "none",	   [TRACE_ERR] = "error",   [TRACE_HYPERCALL] = "hypercall",
+	[TRACE_SWITCH] = "switch", [TRACE_FAULT] = "fault", [TRACE_IRQ] = "irq",
+	[TRACE_EVENT] = "event",   [TRACE_CRASH] = "crash", [TRACE_USER] = "user",
 };
 
 void debug_trace_print(unsigned int count)
@@ -90,9 +91,9 @@ void debug_trace_print(unsigned int count)
 			if (r == NULL)
 				break;
 			log_error("  %lu %s %lx %lx %s", r->tsc, event_names[r->event], r->a, r->b,
-				  r->event == TRACE_HYPERCALL ? hcall_name(r->a) :
-				  r->text != NULL	      ? r->text :
-							        "");
+				  r->event == TRACE_HYPERCALL ? debug_hypercall_name(r->a)
+				  : r->text != NULL	      ? r->text
+							      : "");
 		}
 	}
 }
@@ -107,7 +108,7 @@ static void guest_print(void)
 		  v->pv->mode == PV_KERNEL ? "kernel" : "user");
 	debug_regs_print(v->pv->regs);
 	if (v->pv->regs->vector == VECTOR_SYSCALL)
-		log_error("hypercall: %s", hcall_name(v->pv->regs->rax));
+		log_error("hypercall: %s", debug_hypercall_name(v->pv->regs->rax));
 }
 
 NORETURN static void finish(void)
@@ -141,7 +142,8 @@ NORETURN void panic(const char *format, ...)
 	log_error("PANIC on CPU %u: %s", cpu_id(), text);
 	if (dom0 != NULL) {
 		guest_print();
-		debug_backtrace_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
+		debug_backtrace_print((u64)__builtin_return_address(0),
+				      (u64)__builtin_frame_address(0));
 		debug_trace_print(TRACE_IN_REPORT);
 	}
 	finish();

@@ -12,7 +12,8 @@ const char *debug_symbol(u64 address, u64 *offset)
 {
 	u32 low = 0, high = symbols_count;
 
-	if (address < (u64)image_start || address >= (u64)text_end || high == 0 || address < symbols_addr[0])
+	if (address < (u64)image_start || address >= (u64)text_end || high == 0 ||
+	    address < symbols_addr[0])
 		return NULL;
 	while (high - low > 1) {
 		u32 middle = low + (high - low) / 2;

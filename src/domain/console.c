@@ -9,10 +9,10 @@
 #include "hw/uart.h"
 #include "time/time.h"
 
-#define POLL_NS 20000000ull
-#define SWITCH_KEY 0x01
+#define POLL_NS	     20000000ull
+#define SWITCH_KEY   0x01
 #define SWITCH_COUNT 3
-#define BUFFER_SIZE 512u
+#define BUFFER_SIZE  512u
 
 static struct lock buffer_lock = LOCK_INIT(LOCK_RANK_CONSOLE);
 static char buffer[BUFFER_SIZE]; /* [l] */
@@ -37,7 +37,8 @@ static void received(char c)
 	if (c == SWITCH_KEY && ++switch_seen == SWITCH_COUNT) {
 		switch_seen = 0;
 		keys_are_ours = !keys_are_ours;
-		log_info("keys go to %s (Ctrl-A three times switches)", keys_are_ours ? "Mica ('h' for help)" : "Domain 0");
+		log_info("keys go to %s (Ctrl-A three times switches)",
+			 keys_are_ours ? "Mica ('h' for help)" : "Domain 0");
 		return;
 	}
 	if (c != SWITCH_KEY)

@@ -32,19 +32,19 @@
 #include "time/time.h"
 #include <xen/elfnote.h>
 
-#define PTE_TABLE (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
-#define PTE_DATA (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY)
-#define PTE_READONLY (PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY)
-#define REGION_ALIGN (4ull << 20)
-#define REGION_PADDING (512ull << 10)
+#define PTE_TABLE	     (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
+#define PTE_DATA	     (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY)
+#define PTE_READONLY	     (PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY)
+#define REGION_ALIGN	     (4ull << 20)
+#define REGION_PADDING	     (512ull << 10)
 #define HYPERCALL_STUB_BYTES 32
-#define HYPERCALL_IRET 23
+#define HYPERCALL_IRET	     23
 
 struct build {
 	const struct dom0_plan *plan;
 	struct domain *d;
-	u64 base;      /* virt_base */
-	u64 pages;     /* all of Domain 0 */
+	u64 base;	    /* virt_base */
+	u64 pages;	    /* all of Domain 0 */
 	u64 *p2m_page_mfns; /* mfn of each page of the list */
 	u64 kernel_end, p2m_va, info_va, tables_va, stack_va, region_end; /* virtual */
 	u64 table_count;
@@ -158,7 +158,8 @@ static void populate(struct build *b, u64 pfn, u64 end)
 	while (pfn < end) {
 		mfn_t mfn;
 
-		while (order > 0 && ((pfn & ((1ull << order) - 1)) != 0 || pfn + (1ull << order) > end))
+		while (order > 0 &&
+		       ((pfn & ((1ull << order) - 1)) != 0 || pfn + (1ull << order) > end))
 			order--;
 		mfn = frame_alloc(order, 0);
 		if (mfn_is_none(mfn)) {
@@ -228,8 +229,10 @@ static void kernel_load(struct build *b)
 /* push rcx; push r11; mov eax, number; syscall; pop r11; pop rcx; ret. iret's leaves with rax on the stack and never returns. */
 static void hypercall_page_fill(struct build *b)
 {
-	static const u8 call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
-	static const u8 iret[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, HYPERCALL_IRET, 0, 0, 0, 0x0f, 0x05 };
+	static const u8 call[] = {0x51, 0x41, 0x53, 0xb8, 0,	0,    0,
+				  0,	0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3};
+	static const u8 iret[] = {0x51, 0x41, 0x53, 0x50, 0xb8, HYPERCALL_IRET,
+				  0,	0,    0,    0x0f, 0x05};
 	u64 va = b->plan->kernel->notes.hypercall_page;
 	u8 *page;
 
@@ -360,7 +363,7 @@ static void cpuid_read(u32 leaf, u32 sub, struct cpuid_leaf *out)
 {
 	struct cpuid_regs r = hw_cpuid(leaf, sub);
 
-	*out = (struct cpuid_leaf){ r.a, r.b, r.c, r.d };
+	*out = (struct cpuid_leaf){r.a, r.b, r.c, r.d};
 }
 
 static void policy_give(struct domain *d)
@@ -407,7 +410,7 @@ static void vcpu_start(struct build *b)
 
 void domain_dom0_build(const struct dom0_plan *plan)
 {
-	struct build b = { .plan = plan, .pages = plan->bytes >> PAGE_SHIFT };
+	struct build b = {.plan = plan, .pages = plan->bytes >> PAGE_SHIFT};
 	int rc;
 
 	b.d = domain_create(0, plan->vcpu_count, plan->bytes_max >> PAGE_SHIFT, true, &rc);
@@ -422,8 +425,8 @@ void domain_dom0_build(const struct dom0_plan *plan)
 	tables_pin(&b);
 	rights_give(b.d);
 	policy_give(b.d);
-	log_info("Domain 0: %lu MiB, %u vCPUs, kernel %lx..%lx, entry %lx", b.pages >> 8, b.d->vcpu_max, b.base,
-		 b.kernel_end, plan->kernel->notes.entry);
+	log_info("Domain 0: %lu MiB, %u vCPUs, kernel %lx..%lx, entry %lx", b.pages >> 8,
+		 b.d->vcpu_max, b.base, b.kernel_end, plan->kernel->notes.entry);
 	rc = domain_list_add(b.d);
 	BUG_ON(rc != 0);
 	dom0 = b.d;

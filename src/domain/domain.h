@@ -17,7 +17,8 @@ struct vcpu *domain_idle_vcpu(unsigned int cpu);
  * A PV domain with vcpu_count vCPUs, all down, and no memory but the shared info page. NULL with *rc: -EEXIST, -EINVAL,
  * -ENOMEM. Not on the list of domains yet.
  */
-struct domain *domain_create(domid_t id, u32 vcpu_count, u64 pages_max, bool is_privileged, int *rc);
+struct domain *domain_create(domid_t id, u32 vcpu_count, u64 pages_max, bool is_privileged,
+			     int *rc);
 
 /* SCHEDOP_shutdown and the like: SHUTDOWN_*. For Domain 0 the machine follows. */
 void domain_shutdown(struct domain *d, u8 reason);
@@ -36,7 +37,7 @@ struct dom0_plan {
 	u64 bytes, bytes_max;	      /* memory */
 	u32 vcpu_count;
 	u64 rsdp;
-	const void *video;	/* struct dom0_vga_console_info, or NULL */
+	const void *video; /* struct dom0_vga_console_info, or NULL */
 	size_t video_bytes;
 };
 /* Builds Domain 0 and lets it run (dom0 is set). Panics with one clear line when it cannot. */

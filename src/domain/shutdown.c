@@ -22,7 +22,8 @@ NORETURN static void machine_end(u8 reason)
 		log_info("Domain 0 asks for a reboot");
 		hw_machine_reboot();
 	default:
-		panic("Domain 0 %s", dom0->is_crashed ? dom0->crash_reason : "crashed (its kernel says so)");
+		panic("Domain 0 %s",
+		      dom0->is_crashed ? dom0->crash_reason : "crashed (its kernel says so)");
 	}
 }
 

@@ -15,14 +15,14 @@
 #include "lib/string.h"
 #include "mm/mm.h"
 
-#define ENTRY_ALIAS_BASE (LAYOUT_CPUS + 0x100000000ull)
+#define ENTRY_ALIAS_BASE   (LAYOUT_CPUS + 0x100000000ull)
 #define ENTRY_ALIAS_STRIDE 0x10000ull
 
 #define GDT_INDEX(selector) (((selector) >> 3) - FIRST_RESERVED_GDT_ENTRY)
-#define MICA_CS 0xe008
-#define MICA_DS 0xe010
-#define MICA_TSS 0xe040
-#define MICA_LDT 0xe050
+#define MICA_CS		    0xe008
+#define MICA_DS		    0xe010
+#define MICA_TSS	    0xe040
+#define MICA_LDT	    0xe050
 
 struct idt_gate {
 	u16 offset_low, selector;
@@ -59,7 +59,8 @@ static void *page_or_panic(void)
 
 static u64 alias_of(const void *symbol)
 {
-	return ENTRY_ALIAS_BASE + hw_this_cpu()->id * ENTRY_ALIAS_STRIDE + ((u64)symbol - (u64)entry_text_start);
+	return ENTRY_ALIAS_BASE + hw_this_cpu()->id * ENTRY_ALIAS_STRIDE +
+	       ((u64)symbol - (u64)entry_text_start);
 }
 
 static void alias_map(struct cpu *cpu)
@@ -67,8 +68,10 @@ static void alias_map(struct cpu *cpu)
 	u64 text_bytes = (u64)(entry_text_end - entry_text_start);
 	struct entry_cpu *data = page_or_panic();
 
-	paging_map(alias_of(entry_text_start), (u64)entry_text_start - LAYOUT_IMAGE, text_bytes, MAP_TEXT);
-	paging_map(alias_of(entry_text_end), mfn_num(hw_virt_to_mfn(data)) << PAGE_SHIFT, PAGE_SIZE, MAP_DATA);
+	paging_map(alias_of(entry_text_start), (u64)entry_text_start - LAYOUT_IMAGE, text_bytes,
+		   MAP_TEXT);
+	paging_map(alias_of(entry_text_end), mfn_num(hw_virt_to_mfn(data)) << PAGE_SHIFT, PAGE_SIZE,
+		   MAP_DATA);
 	data->stack = (u64)cpu + CPU_BLOCK_SIZE;
 	data->trap_guest = entry_trap_guest;
 	data->trap_own = entry_trap_own;
@@ -78,8 +81,9 @@ static void alias_map(struct cpu *cpu)
 
 static void system_descriptor(u64 *at, u64 base, u32 limit, u64 type)
 {
-	at[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | type << 40 | 0x8000000000000000ull >> 16 |
-		(u64)(limit >> 16 & 0xf) << 48 | (base >> 24 & 0xff) << 56;
+	at[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | type << 40 |
+		0x8000000000000000ull >> 16 | (u64)(limit >> 16 & 0xf) << 48 |
+		(base >> 24 & 0xff) << 56;
 	at[1] = base >> 32;
 }
 
@@ -120,7 +124,7 @@ static void tss_make(struct cpu *cpu)
 static void idt_make(void)
 {
 	struct idt_gate *idt = page_or_panic();
-	static const u8 ist_of[32] = { [1] = IST_DB, [2] = IST_NMI, [8] = IST_DF, [18] = IST_MC };
+	static const u8 ist_of[32] = {[1] = IST_DB, [2] = IST_NMI, [8] = IST_DF, [18] = IST_MC};
 
 	for (unsigned int vector = 0; vector < 256; vector++) {
 		u64 at = alias_of(entry_stubs + 32 * vector);
@@ -140,7 +144,8 @@ static void idt_make(void)
 
 static void registers_set(void)
 {
-	u64 cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_MCE | hw_features.cr4_extra;
+	u64 cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_MCE |
+		  hw_features.cr4_extra;
 
 	hw_cr0_write(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
 	hw_cr4_write(cr4);
@@ -149,8 +154,8 @@ static void registers_set(void)
 	hw_wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)MICA_CS << 32);
 	hw_wrmsr(MSR_LSTAR, alias_of(entry_syscall));
 	hw_wrmsr(MSR_CSTAR, alias_of(entry_syscall32));
-	hw_wrmsr(MSR_SFMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM |
-				     RFLAGS_AC);
+	hw_wrmsr(MSR_SFMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT |
+				     RFLAGS_RF | RFLAGS_VM | RFLAGS_AC);
 	hw_wrmsr(MSR_SYSENTER_CS, 0);
 	hw_wrmsr(MSR_FS_BASE, 0);
 	hw_wrmsr(MSR_GS_BASE, 0);

@@ -22,9 +22,9 @@ struct entry_cpu {
 #define VECTOR_IRET_FAULT 0x102
 
 #define IST_NMI 1
-#define IST_MC 2
-#define IST_DF 3
-#define IST_DB 4
+#define IST_MC	2
+#define IST_DF	3
+#define IST_DB	4
 
 /* Prepares this CPU's entry alias, GDT, TSS, IDT, and system-call registers. Runs on that CPU, early. */
 void entry_cpu_init(void);

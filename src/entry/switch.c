@@ -45,7 +45,8 @@ void switch_to(struct vcpu *prev, struct vcpu *next)
 {
 	struct cpu *cpu = hw_this_cpu();
 
-	trace(TRACE_SWITCH, (u64)next->domain->id << 16 | next->id, (u64)prev->domain->id << 16 | prev->id, NULL);
+	trace(TRACE_SWITCH, (u64)next->domain->id << 16 | next->id,
+	      (u64)prev->domain->id << 16 | prev->id, NULL);
 	if (!prev->is_idle) {
 		areas_publish(prev);
 		pv_state_save(prev);
@@ -62,7 +63,8 @@ void switch_to(struct vcpu *prev, struct vcpu *next)
 		cpumask_clear(&prev->domain->dirty_cpus, cpu->id);
 	}
 	if (!next->is_idle) {
-		cpumask_set(&next->domain->dirty_cpus, cpu->id); /* before the root is loaded; pairs with flush_domain() */
+		cpumask_set(&next->domain->dirty_cpus,
+			    cpu->id); /* before the root is loaded; pairs with flush_domain() */
 		v_set(pv_entry_va(next));
 		pv_state_load(next);
 		time_vcpu_update(next);

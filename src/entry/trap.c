@@ -18,16 +18,16 @@
 #include "pv/pv.h"
 #include "time/time.h"
 
-#define EXCEPTION_DB 1
-#define EXCEPTION_NMI 2
-#define EXCEPTION_UD 6
-#define EXCEPTION_NM 7
-#define EXCEPTION_DF 8
-#define EXCEPTION_GP 13
-#define EXCEPTION_PF 14
-#define EXCEPTION_MC 18
+#define EXCEPTION_DB	1
+#define EXCEPTION_NMI	2
+#define EXCEPTION_UD	6
+#define EXCEPTION_NM	7
+#define EXCEPTION_DF	8
+#define EXCEPTION_GP	13
+#define EXCEPTION_PF	14
+#define EXCEPTION_MC	18
 #define EXCEPTION_COUNT 32
-#define INT80 0x80
+#define INT80		0x80
 
 void entry_trap_guest(void);
 void entry_trap_own(struct regs *regs);

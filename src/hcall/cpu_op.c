@@ -25,7 +25,7 @@ int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 	args->result = 0;
 	if (args->a[0] == 0) {
 		for (unsigned int i = 0; i < 256; i++)
-			v->pv->traps[i] = (struct trap_info){ .address = 0 };
+			v->pv->traps[i] = (struct trap_info){.address = 0};
 		return 0;
 	}
 	/* At most 256 entries make sense; a table without an end is cut there. */
@@ -74,16 +74,16 @@ static int callback_set(struct vcpu *v, unsigned int type, u64 rip, bool masks)
 		return err(EINVAL);
 	switch (type) {
 	case CALLBACKTYPE_event:
-		pv->event = (struct pv_callback){ rip, true };
+		pv->event = (struct pv_callback){rip, true};
 		return 0;
 	case CALLBACKTYPE_failsafe:
-		pv->failsafe = (struct pv_callback){ rip, masks };
+		pv->failsafe = (struct pv_callback){rip, masks};
 		return 0;
 	case CALLBACKTYPE_syscall:
-		pv->syscall = (struct pv_callback){ rip, masks };
+		pv->syscall = (struct pv_callback){rip, masks};
 		return 0;
 	case CALLBACKTYPE_syscall32:
-		pv->syscall32 = (struct pv_callback){ rip, masks };
+		pv->syscall32 = (struct pv_callback){rip, masks};
 		return 0;
 	case CALLBACKTYPE_nmi:
 		pv->nmi_rip = rip;
@@ -113,7 +113,8 @@ int do_callback_op(struct vcpu *v, struct hcall_args *args)
 	case CALLBACKOP_register:
 		if (hw_copy_from_guest(&reg, gva_make(args->a[1]), sizeof(reg)) != 0)
 			return err(EFAULT);
-		return callback_set(v, reg.type, reg.address, (reg.flags & CALLBACKF_mask_events) != 0);
+		return callback_set(v, reg.type, reg.address,
+				    (reg.flags & CALLBACKF_mask_events) != 0);
 	case CALLBACKOP_unregister:
 		if (hw_copy_from_guest(&unreg, gva_make(args->a[1]), sizeof(unreg)) != 0)
 			return err(EFAULT);
@@ -136,7 +137,9 @@ int do_nmi_op(struct vcpu *v, struct hcall_args *args)
 	case XENNMI_register_callback:
 		if (hw_copy_from_guest(&callback, gva_make(args->a[1]), sizeof(callback)) != 0)
 			return err(EFAULT);
-		return v->id == 0 ? callback_set(v, CALLBACKTYPE_nmi, callback.handler_address, true) : err(EINVAL);
+		return v->id == 0
+			       ? callback_set(v, CALLBACKTYPE_nmi, callback.handler_address, true)
+			       : err(EINVAL);
 	case XENNMI_unregister_callback:
 		v->pv->nmi_rip = 0;
 		return 0;
@@ -179,15 +182,17 @@ int do_update_descriptor(struct vcpu *v, struct hcall_args *args)
 int do_set_segment_base(struct vcpu *v, struct hcall_args *args)
 {
 	args->result = 0;
-	return args->a[0] <= SEGBASE_GS_USER_SEL ? pv_segment_base_set(v, (u32)args->a[0], args->a[1]) : err(EINVAL);
+	return args->a[0] <= SEGBASE_GS_USER_SEL
+		       ? pv_segment_base_set(v, (u32)args->a[0], args->a[1])
+		       : err(EINVAL);
 }
 
 int do_vm_assist(struct vcpu *v, struct hcall_args *args)
 {
 	const u64 known = BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |
 			  BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |
-			  BIT(VMASST_TYPE_architectural_iopl) | BIT(VMASST_TYPE_runstate_update_flag) |
-			  BIT(VMASST_TYPE_m2p_strict);
+			  BIT(VMASST_TYPE_architectural_iopl) |
+			  BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict);
 	u64 type = args->a[1];
 
 	args->result = 0;

@@ -22,7 +22,8 @@ void hcall_dispatch(struct vcpu *v)
 {
 	struct regs *regs = v->pv->regs;
 	u64 number = regs->rax, rip = regs->rip;
-	struct hcall_args args = { .a = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 } };
+	struct hcall_args args = {
+		.a = {regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
 	int rc;
 
 	trace(TRACE_HYPERCALL, number, args.a[0], NULL);
@@ -55,8 +56,8 @@ int do_iret(struct vcpu *v, struct hcall_args *args)
 /* One entry: 0, or -ERESTART with the entry's arguments rewritten for the next try. */
 static int entry_run(struct vcpu *v, struct multicall_entry *entry)
 {
-	struct hcall_args args = { .a = { entry->args[0], entry->args[1], entry->args[2], entry->args[3], entry->args[4],
-					  entry->args[5] } };
+	struct hcall_args args = {.a = {entry->args[0], entry->args[1], entry->args[2],
+					entry->args[3], entry->args[4], entry->args[5]}};
 	int rc;
 
 	if (entry->op == __HYPERVISOR_multicall || entry->op == __HYPERVISOR_iret)
@@ -91,8 +92,8 @@ int do_multicall(struct vcpu *v, struct hcall_args *args)
 				return err(EFAULT);
 			return rc;
 		}
-		if (hw_copy_to_guest(gva_add(at, offsetof(struct multicall_entry, result)), &entry.result,
-				     sizeof(entry.result)) != 0)
+		if (hw_copy_to_guest(gva_add(at, offsetof(struct multicall_entry, result)),
+				     &entry.result, sizeof(entry.result)) != 0)
 			return err(EFAULT);
 		args->a[0] += sizeof(entry);
 		args->a[1]--;

@@ -13,7 +13,7 @@
 
 static u64 cpu_time(struct vcpu *v)
 {
-	struct vcpu_runstate_info runstate = { 0 };
+	struct vcpu_runstate_info runstate = {0};
 
 	sched_runstate_get(v, &runstate);
 	return runstate.time[RUNSTATE_running];
@@ -21,7 +21,7 @@ static u64 cpu_time(struct vcpu *v)
 
 static bool is_blocked(struct vcpu *v)
 {
-	struct vcpu_runstate_info runstate = { 0 };
+	struct vcpu_runstate_info runstate = {0};
 
 	sched_runstate_get(v, &runstate);
 	return runstate.state == RUNSTATE_blocked;
@@ -43,7 +43,8 @@ void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 		any_running = any_running || atomic_load(&v->is_running);
 	}
 	info->domain = d->id;
-	info->flags = (all_blocked ? XEN_DOMINF_blocked : 0) | (any_running ? XEN_DOMINF_running : 0) |
+	info->flags = (all_blocked ? XEN_DOMINF_blocked : 0) |
+		      (any_running ? XEN_DOMINF_running : 0) |
 		      (atomic_load(&d->is_dying) ? XEN_DOMINF_dying : 0) |
 		      (atomic_load(&d->is_shut_down) ? XEN_DOMINF_shutdown : 0) |
 		      (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
@@ -96,8 +97,9 @@ int do_domctl(struct vcpu *v, struct hcall_args *args)
 	if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
 		return err(EACCES);
 	/* getdomaininfo also finds the next domain, if that number is not in use: how tools list domains. */
-	d = op.cmd == XEN_DOMCTL_getdomaininfo ? domain_get_next(op.domain) :
-						 domain_get_by_id(op.domain == DOMID_SELF ? v->domain->id : op.domain);
+	d = op.cmd == XEN_DOMCTL_getdomaininfo
+		    ? domain_get_next(op.domain)
+		    : domain_get_by_id(op.domain == DOMID_SELF ? v->domain->id : op.domain);
 	if (d == NULL)
 		return err(ESRCH);
 	rc = act(d, &op);

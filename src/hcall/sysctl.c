@@ -13,7 +13,7 @@
 #include "mm/mm.h"
 #include "policy/policy.h"
 
-#define CONSOLE_CHUNK 256
+#define CONSOLE_CHUNK  256
 #define POOL_SCHEDULER XEN_SCHEDULER_CREDIT2
 
 static int console_read(struct xen_sysctl_readconsole *op)
@@ -89,9 +89,10 @@ static int cpu_topology(struct xen_sysctl_cputopoinfo *op)
 	if ((u64)op->cputopo.p == 0)
 		return 0;
 	for (u32 cpu = 0; cpu < MIN(room, cpu_count); cpu++) {
-		const struct xen_sysctl_cputopo topology = { .core = cpu, .socket = 0, .node = 0 };
+		const struct xen_sysctl_cputopo topology = {.core = cpu, .socket = 0, .node = 0};
 
-		if (hw_copy_to_guest(gva_make((u64)(op->cputopo.p + cpu)), &topology, sizeof(topology)) != 0)
+		if (hw_copy_to_guest(gva_make((u64)(op->cputopo.p + cpu)), &topology,
+				     sizeof(topology)) != 0)
 			return err(EFAULT);
 	}
 	return 0;
@@ -99,8 +100,8 @@ static int cpu_topology(struct xen_sysctl_cputopoinfo *op)
 
 static int node_info(struct xen_sysctl_numainfo *op)
 {
-	const struct xen_sysctl_meminfo info = { .memsize = frame_total_count() << PAGE_SHIFT,
-						 .memfree = frame_free_count() << PAGE_SHIFT };
+	const struct xen_sysctl_meminfo info = {.memsize = frame_total_count() << PAGE_SHIFT,
+						.memfree = frame_free_count() << PAGE_SHIFT};
 	const u32 distance = 10;
 	bool is_wanted = op->num_nodes != 0;
 
@@ -118,7 +119,7 @@ static int node_info(struct xen_sysctl_numainfo *op)
 static int pool_info(struct xen_sysctl_cpupool_op *op)
 {
 	u32 bytes = (MIN(cpu_count, op->cpumap.nr_bits) + 7) / 8;
-	u8 bits[CPU_MAX / 8] = { 0 };
+	u8 bits[CPU_MAX / 8] = {0};
 
 	if (op->op != XEN_SYSCTL_CPUPOOL_OP_INFO)
 		return err(EOPNOTSUPP);

@@ -5,7 +5,7 @@
  */
 #include "hcall/priv.h"
 
-#define ROW(number, function) [__HYPERVISOR_##number] = { .fn = do_##function, .name = #number }
+#define ROW(number, function) [__HYPERVISOR_##number] = {.fn = do_##function, .name = #number}
 
 const struct hcall_row hcall_table[HCALL_COUNT] = {
 	ROW(set_trap_table, set_trap_table),
@@ -43,10 +43,11 @@ const struct hcall_row hcall_table[HCALL_COUNT] = {
 	ROW(sysctl, sysctl),
 	ROW(domctl, domctl),
 	ROW(xenpmu_op, xenpmu_op),
-	[__HYPERVISOR_mca] = { .fn = do_mca, .name = "mca" },
+	[__HYPERVISOR_mca] = {.fn = do_mca, .name = "mca"},
 };
 
 const char *hcall_name(u64 number)
 {
-	return number < HCALL_COUNT && hcall_table[number].name != NULL ? hcall_table[number].name : "unknown";
+	return number < HCALL_COUNT && hcall_table[number].name != NULL ? hcall_table[number].name
+									: "unknown";
 }

@@ -16,7 +16,7 @@
 #define VERSION_MAJOR 4
 #define VERSION_MINOR 17
 #define EXTRA_VERSION ".0-mica"
-#define CAPABILITIES "xen-3.0-x86_64 "
+#define CAPABILITIES  "xen-3.0-x86_64 "
 
 static int copy_out(u64 va, const void *data, size_t bytes)
 {
@@ -31,8 +31,9 @@ static int features(struct vcpu *v, u64 va)
 		return err(EFAULT);
 	if (info.submap_idx != 0)
 		return err(EINVAL);
-	info.submap = (u32)(BIT(XENFEAT_mmu_pt_update_preserve_ad) | BIT(XENFEAT_gnttab_map_avail_bits) |
-			    BIT(XENFEAT_pae_pgdir_above_4gb) | BIT(XENFEAT_memory_op_vnode_supported));
+	info.submap = (u32)(BIT(XENFEAT_mmu_pt_update_preserve_ad) |
+			    BIT(XENFEAT_gnttab_map_avail_bits) | BIT(XENFEAT_pae_pgdir_above_4gb) |
+			    BIT(XENFEAT_memory_op_vnode_supported));
 	if (v->domain->is_privileged)
 		info.submap |= (u32)BIT(XENFEAT_dom0);
 	return copy_out(va, &info, sizeof(info));
@@ -40,9 +41,10 @@ static int features(struct vcpu *v, u64 va)
 
 static int strings(u64 command, u64 va)
 {
-	const struct xen_compile_info compile = {
-		.compiler = "gcc", .compile_by = "mica", .compile_domain = "mica", .compile_date = "reproducible"
-	};
+	const struct xen_compile_info compile = {.compiler = "gcc",
+						 .compile_by = "mica",
+						 .compile_domain = "mica",
+						 .compile_date = "reproducible"};
 	xen_extraversion_t extra = EXTRA_VERSION;
 	xen_capabilities_info_t capabilities = CAPABILITIES;
 	xen_changeset_info_t changeset = "mica";
@@ -65,7 +67,7 @@ static int strings(u64 command, u64 va)
 int do_xen_version(struct vcpu *v, struct hcall_args *args)
 {
 	u64 va = args->a[1];
-	xen_platform_parameters_t platform = { .virt_start = LAYOUT_START };
+	xen_platform_parameters_t platform = {.virt_start = LAYOUT_START};
 
 	args->result = 0;
 	switch (args->a[0]) {
@@ -88,7 +90,7 @@ int do_xen_version(struct vcpu *v, struct hcall_args *args)
 		args->result = PAGE_SIZE;
 		return 0;
 	case XENVER_guest_handle: {
-		const xen_domain_handle_t handle = { 0 };
+		const xen_domain_handle_t handle = {0};
 
 		return copy_out(va, handle, sizeof(handle));
 	}

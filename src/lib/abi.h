@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define __XEN_INTERFACE_VERSION__ 0x00041100
-#define __XEN_TOOLS__ 1
+#define __XEN_TOOLS__		  1
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wundef"

@@ -41,12 +41,12 @@ typedef struct {
 } gva_t;
 
 #define PAGE_SHIFT 12
-#define PAGE_SIZE 4096ul
-#define PAGE_MASK (~(PAGE_SIZE - 1))
+#define PAGE_SIZE  4096ul
+#define PAGE_MASK  (~(PAGE_SIZE - 1))
 
 static inline mfn_t mfn_make(u64 m)
 {
-	return (mfn_t){ m };
+	return (mfn_t){m};
 }
 static inline u64 mfn_num(mfn_t mfn)
 {
@@ -58,16 +58,16 @@ static inline bool mfn_equal(mfn_t a, mfn_t b)
 }
 static inline mfn_t mfn_add(mfn_t mfn, u64 frames)
 {
-	return (mfn_t){ mfn.m + frames };
+	return (mfn_t){mfn.m + frames};
 }
-#define MFN_NONE ((mfn_t){ ~0ull })
+#define MFN_NONE ((mfn_t){~0ull})
 static inline bool mfn_is_none(mfn_t mfn)
 {
 	return mfn.m == ~0ull;
 }
 static inline maddr_t maddr_make(u64 m)
 {
-	return (maddr_t){ m };
+	return (maddr_t){m};
 }
 static inline u64 maddr_num(maddr_t maddr)
 {
@@ -75,15 +75,15 @@ static inline u64 maddr_num(maddr_t maddr)
 }
 static inline mfn_t maddr_to_mfn(maddr_t maddr)
 {
-	return (mfn_t){ maddr.m >> PAGE_SHIFT };
+	return (mfn_t){maddr.m >> PAGE_SHIFT};
 }
 static inline maddr_t mfn_to_maddr(mfn_t mfn)
 {
-	return (maddr_t){ mfn.m << PAGE_SHIFT };
+	return (maddr_t){mfn.m << PAGE_SHIFT};
 }
 static inline gfn_t gfn_make(u64 g)
 {
-	return (gfn_t){ g };
+	return (gfn_t){g};
 }
 static inline u64 gfn_num(gfn_t gfn)
 {
@@ -91,7 +91,7 @@ static inline u64 gfn_num(gfn_t gfn)
 }
 static inline gva_t gva_make(u64 g)
 {
-	return (gva_t){ g };
+	return (gva_t){g};
 }
 static inline u64 gva_num(gva_t gva)
 {
@@ -99,22 +99,22 @@ static inline u64 gva_num(gva_t gva)
 }
 static inline gva_t gva_add(gva_t gva, u64 bytes)
 {
-	return (gva_t){ gva.g + bytes };
+	return (gva_t){gva.g + bytes};
 }
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)			(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-#define ROUND_UP(x, n) (((x) + (n)-1) & ~((n)-1))
-#define ROUND_DOWN(x, n) ((x) & ~((n)-1))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define BIT(n) (1ull << (n))
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define PACKED __attribute__((packed))
-#define ALIGNED(n) __attribute__((aligned(n)))
-#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NORETURN __attribute__((noreturn))
+#define ROUND_UP(x, n)			(((x) + (n)-1) & ~((n)-1))
+#define ROUND_DOWN(x, n)		((x) & ~((n)-1))
+#define MIN(a, b)			((a) < (b) ? (a) : (b))
+#define MAX(a, b)			((a) > (b) ? (a) : (b))
+#define BIT(n)				(1ull << (n))
+#define likely(x)			__builtin_expect(!!(x), 1)
+#define unlikely(x)			__builtin_expect(!!(x), 0)
+#define PACKED				__attribute__((packed))
+#define ALIGNED(n)			__attribute__((aligned(n)))
+#define PRINTF_LIKE(fmt, args)		__attribute__((format(printf, fmt, args)))
+#define NORETURN			__attribute__((noreturn))
 
 /* An index that a guest chose, already compared with n: the CPU may have guessed that comparison wrong. */
 static inline size_t idx_nospec(size_t idx, size_t n)

@@ -13,9 +13,9 @@
 #include "mm/mm.h"
 #include "pv/priv.h"
 
-#define WINDOW_LDT (PERDOMAIN_LDT >> PAGE_SHIFT)
+#define WINDOW_LDT	    (PERDOMAIN_LDT >> PAGE_SHIFT)
 #define DESCRIPTORS_IN_PAGE 512u
-#define MICA_LDT 0xe050
+#define MICA_LDT	    0xe050
 
 static u64 window_entry(u64 mfn)
 {
@@ -25,7 +25,8 @@ static u64 window_entry(u64 mfn)
 static void window_flush(const struct vcpu *v, unsigned int page)
 {
 	if (atomic_load(&v->is_running))
-		hw_flush_tlb_va_local(LAYOUT_PERDOMAIN + (u64)v->id * PERDOMAIN_VCPU_STRIDE + (u64)page * PAGE_SIZE);
+		hw_flush_tlb_va_local(LAYOUT_PERDOMAIN + (u64)v->id * PERDOMAIN_VCPU_STRIDE +
+				      (u64)page * PAGE_SIZE);
 }
 
 void pv_gdt_put(struct vcpu *v)
@@ -89,7 +90,8 @@ void pv_ldt_load(struct vcpu *v)
 		hw_lldt(0);
 		return;
 	}
-	at[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | 0x82ull << 40 | (base >> 24 & 0xff) << 56;
+	at[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | 0x82ull << 40 |
+		(base >> 24 & 0xff) << 56;
 	at[1] = base >> 32;
 	hw_lldt(MICA_LDT);
 }
@@ -149,7 +151,8 @@ int pv_descriptor_update(struct vcpu *v, u64 maddr, u64 descriptor)
 	if (rc != 0)
 		return rc;
 	word = atomic_load(&frame_of(mfn)->word);
-	type = frame_word_typed(word) != 0 && frame_word_type(word) == FRAME_DESC ? FRAME_DESC : FRAME_WRITABLE;
+	type = frame_word_typed(word) != 0 && frame_word_type(word) == FRAME_DESC ? FRAME_DESC
+										  : FRAME_WRITABLE;
 	rc = frame_type_get(mfn, v->domain, type);
 	if (rc == 0) {
 		at = (u64 *)hw_frame_map(mfn) + (maddr & (PAGE_SIZE - 1)) / 8;

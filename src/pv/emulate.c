@@ -5,13 +5,14 @@
 #include "pv/priv.h"
 
 #define VECTOR_DB 1
-#define DR6_BS BIT(14)
+#define DR6_BS	  BIT(14)
 
 void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs)
 {
 	const struct regs *r = v->pv->regs;
-	const u64 gpr[EMUL_GPR_COUNT] = { r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,
-					  r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 };
+	const u64 gpr[EMUL_GPR_COUNT] = {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp,
+					 r->rsi, r->rdi, r->r8,	 r->r9,	 r->r10, r->r11,
+					 r->r12, r->r13, r->r14, r->r15};
 
 	for (unsigned int i = 0; i < EMUL_GPR_COUNT; i++)
 		regs->gpr[i] = gpr[i];
@@ -26,8 +27,9 @@ void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs)
 void pv_emul_end(struct vcpu *v, const struct emul_regs *regs)
 {
 	struct regs *r = v->pv->regs;
-	u64 *const gpr[EMUL_GPR_COUNT] = { &r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp, &r->rsi, &r->rdi,
-					   &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15 };
+	u64 *const gpr[EMUL_GPR_COUNT] = {&r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp,
+					  &r->rsi, &r->rdi, &r->r8,  &r->r9,  &r->r10, &r->r11,
+					  &r->r12, &r->r13, &r->r14, &r->r15};
 	const u64 flags = 0x8d5 | RFLAGS_RF; /* arithmetic */
 
 	for (unsigned int i = 0; i < EMUL_GPR_COUNT; i++)
@@ -47,7 +49,8 @@ int pv_emul_fetch(const struct vcpu *v, struct emul_insn *insn)
 		if (hw_copy_from_guest(bytes, gva_make(regs->rip), len) != 0)
 			return -EFAULT;
 	}
-	return emul_decode(insn, bytes, len, (regs->cs & 0xffff) != FLAT_RING3_CS32 && regs->cs != 0x23);
+	return emul_decode(insn, bytes, len,
+			   (regs->cs & 0xffff) != FLAT_RING3_CS32 && regs->cs != 0x23);
 }
 
 void pv_emul_fault(struct vcpu *v, const struct emul_fault *fault)

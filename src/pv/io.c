@@ -50,7 +50,8 @@ int pv_io_in(struct vcpu *v, u16 port, u64 *value, unsigned int bytes)
 		return 0;
 	}
 	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
-		(void)pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes, &got);
+		(void)pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes,
+				      &got);
 		*value = got;
 		return 0;
 	}
@@ -67,7 +68,8 @@ int pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes)
 		return 0;
 	}
 	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
-		(void)pci_config_write(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes, (u32)value);
+		(void)pci_config_write(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes,
+				       (u32)value);
 		return 0;
 	}
 	if (!domain_owns(v->domain, port, bytes))

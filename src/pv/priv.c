@@ -14,7 +14,7 @@
 #include "pv/priv.h"
 #include "sched/sched.h"
 
-#define TSC_AUX_MSR 0xc0000103u
+#define TSC_AUX_MSR  0xc0000103u
 #define PREFIX_BYTES 5
 
 static struct vcpu *vcpu_of(struct emul_state *state)
@@ -100,8 +100,8 @@ static int root_write(struct emul_state *state, u64 value)
 static int cr_write(struct emul_state *state, unsigned int cr, u64 value)
 {
 	struct vcpu *v = vcpu_of(state);
-	const u64 cr4_may = CR4_TSD | CR4_DE | CR4_PGE | CR4_OSXSAVE | CR4_FSGSBASE | CR4_OSFXSR | CR4_OSXMMEXCPT |
-			    CR4_PAE | CR4_PSE | CR4_MCE;
+	const u64 cr4_may = CR4_TSD | CR4_DE | CR4_PGE | CR4_OSXSAVE | CR4_FSGSBASE | CR4_OSFXSR |
+			    CR4_OSXMMEXCPT | CR4_PAE | CR4_PSE | CR4_MCE;
 
 	switch (cr) {
 	case 0:
@@ -221,7 +221,8 @@ static int tsc_read(struct emul_state *state, u64 *tsc, u32 *aux)
 static int cpuid(struct emul_state *state, u32 leaf, u32 subleaf, u32 out[4])
 {
 	const struct vcpu *v = vcpu_of(state);
-	const struct policy_vcpu dynamic = { .osxsave = (v->pv->cr4 & CR4_OSXSAVE) != 0, .xcr0 = v->pv->xcr0 };
+	const struct policy_vcpu dynamic = {.osxsave = (v->pv->cr4 & CR4_OSXSAVE) != 0,
+					    .xcr0 = v->pv->xcr0};
 	struct cpuid_leaf answer;
 
 	policy_cpuid(v->domain->policy, &dynamic, leaf, subleaf, &answer);
@@ -309,7 +310,8 @@ static bool execute(struct vcpu *v, const struct emul_insn *insn)
 
 	pv_emul_begin(v, &regs);
 	rc = emul_execute(insn, &state);
-	pv_emul_end(v, &regs); /* consistent after every return: finished iterations of a rep count */
+	pv_emul_end(v,
+		    &regs); /* consistent after every return: finished iterations of a rep count */
 	if (rc == -EFAULT)
 		pv_emul_fault(v, &state.fault);
 	else if (rc == 0 && state.has_trap)
@@ -328,7 +330,7 @@ bool pv_invalid_op_emulate(struct vcpu *v)
 {
 	struct emul_insn insn;
 	u8 prefix[PREFIX_BYTES];
-	static const u8 forced[PREFIX_BYTES] = { 0x0f, 0x0b, 'x', 'e', 'n' };
+	static const u8 forced[PREFIX_BYTES] = {0x0f, 0x0b, 'x', 'e', 'n'};
 
 	if (hw_copy_from_guest(prefix, gva_make(v->pv->regs->rip), sizeof(prefix)) != 0)
 		return false;

@@ -10,10 +10,10 @@
 #include "mm/mm.h"
 #include "pv/priv.h"
 
-#define PF_PRESENT BIT(0)
-#define PF_WRITE BIT(1)
+#define PF_PRESENT  BIT(0)
+#define PF_WRITE    BIT(1)
 #define PF_RESERVED BIT(3)
-#define PF_FETCH BIT(4)
+#define PF_FETCH    BIT(4)
 
 struct ptwr {
 	struct vcpu *v;
@@ -73,11 +73,13 @@ static int table_write(struct emul_state *state, gva_t va, u64 value, unsigned i
 	if (!is_in_entry(ptwr, va, bytes))
 		return -EOPNOTSUPP;
 	value = merge(entry_read(ptwr, va), va, value, bytes);
-	return entry_error(pt_update(ptwr->v, ptwr->v->domain, ptwr->v->domain, entry_maddr(ptwr, va), value, false));
+	return entry_error(pt_update(ptwr->v, ptwr->v->domain, ptwr->v->domain,
+				     entry_maddr(ptwr, va), value, false));
 }
 
 /* The kernel's locked bit operations come as bytes too: they are done on the whole entry. */
-static int table_cmpxchg(struct emul_state *state, gva_t va, u64 *old, u64 new, unsigned int bytes, bool is_locked)
+static int table_cmpxchg(struct emul_state *state, gva_t va, u64 *old, u64 new, unsigned int bytes,
+			 bool is_locked)
 {
 	struct ptwr *ptwr = ptwr_of(state);
 	unsigned int shift = 8 * (unsigned int)(gva_num(va) & 7);
@@ -104,7 +106,8 @@ static int ignore_write(struct emul_state *state, gva_t va, u64 value, unsigned 
 	const struct ptwr *ptwr = ptwr_of(state);
 
 	(void)value;
-	if ((gva_num(va) & PAGE_MASK) != ptwr->page_va || (gva_num(va) + bytes - 1) / PAGE_SIZE != gva_num(va) / PAGE_SIZE)
+	if ((gva_num(va) & PAGE_MASK) != ptwr->page_va ||
+	    (gva_num(va) + bytes - 1) / PAGE_SIZE != gva_num(va) / PAGE_SIZE)
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -118,7 +121,7 @@ static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptw
 {
 	struct emul_regs regs;
 	struct emul_insn insn;
-	struct emul_state state = { .regs = &regs, .ops = ops, .ctx = ptwr, .step_max = 1 };
+	struct emul_state state = {.regs = &regs, .ops = ops, .ctx = ptwr, .step_max = 1};
 	int rc = pv_emul_fetch(v, &insn);
 
 	if (rc != 0)
@@ -135,21 +138,23 @@ static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptw
 
 bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 {
-	struct ptwr ptwr = { .v = v, .page_va = cr2 & PAGE_MASK };
+	struct ptwr ptwr = {.v = v, .page_va = cr2 & PAGE_MASK};
 	struct walk walk;
 	u64 word;
 
-	if (v->pv->mode != PV_KERNEL ||
-	    (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED | PF_FETCH)) != (PF_PRESENT | PF_WRITE))
+	if (v->pv->mode != PV_KERNEL || (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED |
+						       PF_FETCH)) != (PF_PRESENT | PF_WRITE))
 		return false;
 	if (walk_guest(v, cr2, &walk) != 0 || walk.level != 1 || (walk.entry[1] & PTE_RW) != 0)
 		return false;
 	ptwr.mfn = pte_mfn(walk.entry[1]);
 	if (!hw_frame_is_ram(ptwr.mfn))
-		return rangeset_contains(&mm_iomem_readonly, mfn_num(ptwr.mfn), mfn_num(ptwr.mfn)) &&
+		return rangeset_contains(&mm_iomem_readonly, mfn_num(ptwr.mfn),
+					 mfn_num(ptwr.mfn)) &&
 		       emulate(v, &readonly_ops, &ptwr);
 	word = atomic_load(&frame_of(ptwr.mfn)->word);
-	if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 || frame_word_type(word) > FRAME_L4)
+	if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 ||
+	    frame_word_type(word) > FRAME_L4)
 		return false;
 	return emulate(v, &table_ops, &ptwr);
 }

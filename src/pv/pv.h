@@ -14,10 +14,10 @@
 
 enum pv_mode { PV_USER, PV_KERNEL }; /* whose page tables and GS base are loaded */
 
-#define PV_GDT_PAGES_MAX FIRST_RESERVED_GDT_PAGE
+#define PV_GDT_PAGES_MAX   FIRST_RESERVED_GDT_PAGE
 #define PV_LDT_ENTRIES_MAX 8192
-#define PV_LDT_PAGES_MAX 16
-#define PV_IOBITMAP_PORTS 65536
+#define PV_LDT_PAGES_MAX   16
+#define PV_IOBITMAP_PORTS  65536
 
 /* Where the guest wants to be called, and with events masked or not. */
 struct pv_callback {
@@ -61,19 +61,19 @@ struct pv_vcpu {
 	u64 nmi_rip; /* [v] NMI handler, 0: none */
 	u32 nmi_pending;
 
-	u32 gdt_entries;			/* [v] */
-	u64 gdt_mfns[PV_GDT_PAGES_MAX];		/* [v] frames held as descriptor pages */
-	u64 ldt_va;				/* [v] */
-	u32 ldt_entries;			/* [v] */
-	u32 ldt_pages;				/* [v] frames held */
-	u64 ldt_mfns[PV_LDT_PAGES_MAX];		/* [v] */
-	u64 *window;				/* [c] L1 of its per-domain window (64 entries) */
+	u32 gdt_entries;		/* [v] */
+	u64 gdt_mfns[PV_GDT_PAGES_MAX]; /* [v] frames held as descriptor pages */
+	u64 ldt_va;			/* [v] */
+	u32 ldt_entries;		/* [v] */
+	u32 ldt_pages;			/* [v] frames held */
+	u64 ldt_mfns[PV_LDT_PAGES_MAX]; /* [v] */
+	u64 *window;			/* [c] L1 of its per-domain window (64 entries) */
 };
 
 struct pv_domain {
-	u64 *l3;	 /* [c] per-domain area's L3 */
-	u64 *l2;	 /* [c] one L2: up to 512 windows of 2 MiB; we use 64 L1s at most */
-	u64 *l1[64];	 /* [c] each serves eight vCPUs */
+	u64 *l3;	   /* [c] per-domain area's L3 */
+	u64 *l2;	   /* [c] one L2: up to 512 windows of 2 MiB; we use 64 L1s at most */
+	u64 *l1[64];	   /* [c] each serves eight vCPUs */
 	u64 perdomain_l4e; /* [c] L4 entry of slot 258 for this domain */
 };
 

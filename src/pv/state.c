@@ -12,11 +12,11 @@
 #include "mm/mm.h"
 #include "pv/priv.h"
 
-#define WINDOW_PAGES (PERDOMAIN_VCPU_STRIDE >> PAGE_SHIFT)
+#define WINDOW_PAGES  (PERDOMAIN_VCPU_STRIDE >> PAGE_SHIFT)
 #define WINDOWS_IN_L1 (512 / WINDOW_PAGES)
-#define WINDOW_ENTRY (PERDOMAIN_ENTRY >> PAGE_SHIFT)
-#define MICA_LDT 0xe050
-#define DR7_ACTIVE 0xffu
+#define WINDOW_ENTRY  (PERDOMAIN_ENTRY >> PAGE_SHIFT)
+#define MICA_LDT      0xe050
+#define DR7_ACTIVE    0xffu
 
 static u64 table_entry(const void *page)
 {
@@ -72,7 +72,8 @@ static u64 window_va(const struct vcpu *v)
 
 u64 pv_entry_va(const struct vcpu *v)
 {
-	return window_va(v) + PERDOMAIN_ENTRY + offsetof(struct pv_entry_page, regs) + sizeof(struct regs);
+	return window_va(v) + PERDOMAIN_ENTRY + offsetof(struct pv_entry_page, regs) +
+	       sizeof(struct regs);
 }
 
 static int window_init(struct vcpu *v)
@@ -87,7 +88,8 @@ static int window_init(struct vcpu *v)
 		pd->l2[idx] = table_entry(pd->l1[idx]);
 	}
 	v->pv->window = pd->l1[idx] + (v->id % WINDOWS_IN_L1) * WINDOW_PAGES;
-	v->pv->window[WINDOW_ENTRY] = mfn_num(v->pv->page_mfn) << PAGE_SHIFT | (MAP_DATA & ~MAP_GLOBAL);
+	v->pv->window[WINDOW_ENTRY] = mfn_num(v->pv->page_mfn) << PAGE_SHIFT |
+				      (MAP_DATA & ~MAP_GLOBAL);
 	return 0;
 }
 
@@ -156,22 +158,23 @@ void pv_roots_changed(struct vcpu *v)
 
 /* ---------------------------------------------------------------- segments */
 
-#define SELECTOR(name)                                                                                                 \
-	u16 pv_selector_##name(void)                                                                                   \
-	{                                                                                                              \
-		u16 selector;                                                                                          \
-		__asm__ volatile("mov %%" #name ", %0" : "=r"(selector));                                              \
-		return selector;                                                                                       \
-	}                                                                                                              \
-	/* False: the selector is not loadable now; the null selector is loaded instead. */                            \
-	static bool selector_load_##name(u16 selector)                                                                 \
-	{                                                                                                              \
-		bool is_ok = true;                                                                                     \
-		__asm__ volatile("1: mov %1, %%" #name "; jmp 3f; 2: movb $0, %0; mov %2, %%" #name "; 3:" HW_EXTABLE( \
-					 "1b", "2b")                                                                   \
-				 : "+m"(is_ok)                                                                         \
-				 : "r"((u32)selector), "r"(0));                                                        \
-		return is_ok;                                                                                          \
+#define SELECTOR(name)                                                                      \
+	u16 pv_selector_##name(void)                                                        \
+	{                                                                                   \
+		u16 selector;                                                               \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(selector));                   \
+		return selector;                                                            \
+	}                                                                                   \
+	/* False: the selector is not loadable now; the null selector is loaded instead. */ \
+	static bool selector_load_##name(u16 selector)                                      \
+	{                                                                                   \
+		bool is_ok = true;                                                          \
+		__asm__ volatile("1: mov %1, %%" #name                                      \
+				 "; jmp 3f; 2: movb $0, %0; mov %2, %%" #name               \
+				 "; 3:" HW_EXTABLE("1b", "2b")                              \
+				 : "+m"(is_ok)                                              \
+				 : "r"((u32)selector), "r"(0));                             \
+		return is_ok;                                                               \
 	}
 SELECTOR(ds)
 SELECTOR(es)
@@ -265,7 +268,10 @@ static void fpu_save(struct pv_vcpu *pv)
 	if (pv->xcr0 != all)
 		xcr0_write(all);
 	if (hw_features.has_xsaveopt)
-		__asm__ volatile("xsaveopt64 (%0)" : : "r"(pv->fpu), "a"((u32)all), "d"(0) : "memory");
+		__asm__ volatile("xsaveopt64 (%0)"
+				 :
+				 : "r"(pv->fpu), "a"((u32)all), "d"(0)
+				 : "memory");
 	else
 		__asm__ volatile("xsave64 (%0)" : : "r"(pv->fpu), "a"((u32)all), "d"(0) : "memory");
 }
@@ -277,7 +283,10 @@ static void fpu_load(struct pv_vcpu *pv)
 	if (all == 0) {
 		__asm__ volatile("fxrstorq (%0)" : : "r"(pv->fpu) : "memory");
 	} else {
-		__asm__ volatile("xrstor64 (%0)" : : "r"(pv->fpu), "a"((u32)all), "d"(0) : "memory");
+		__asm__ volatile("xrstor64 (%0)"
+				 :
+				 : "r"(pv->fpu), "a"((u32)all), "d"(0)
+				 : "memory");
 		if (pv->xcr0 != all)
 			xcr0_write(pv->xcr0);
 	}
@@ -309,7 +318,8 @@ int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value)
 			return err(EPERM);
 		break;
 	case 6:
-		value = (value & 0xefff) | 0xffff0ff0; /* reserved bits as the CPU has them (SDM 3B 17.2.3) */
+		value = (value & 0xefff) |
+			0xffff0ff0; /* reserved bits as the CPU has them (SDM 3B 17.2.3) */
 		break;
 	case 7:
 		if (value >> 32 != 0)
@@ -350,7 +360,8 @@ void pv_state_load(struct vcpu *v)
 {
 	struct cpu *cpu = hw_this_cpu();
 
-	v->pv->window[FIRST_RESERVED_GDT_PAGE] = mfn_num(cpu->gdt_mfn) << PAGE_SHIFT | (MAP_DATA & ~MAP_GLOBAL);
+	v->pv->window[FIRST_RESERVED_GDT_PAGE] = mfn_num(cpu->gdt_mfn) << PAGE_SHIFT |
+						 (MAP_DATA & ~MAP_GLOBAL);
 	pv_cr3_load(v);
 	hw_lgdt((void *)(window_va(v) + PERDOMAIN_GDT), 0xffff);
 	pv_ldt_load(v);
@@ -383,7 +394,8 @@ static void context_registers(struct vcpu *v, const struct vcpu_guest_context *c
 
 static int context_check(const struct vcpu_guest_context *ctx)
 {
-	if (!is_canonical(ctx->fs_base) || !is_canonical(ctx->gs_base_kernel) || !is_canonical(ctx->gs_base_user))
+	if (!is_canonical(ctx->fs_base) || !is_canonical(ctx->gs_base_kernel) ||
+	    !is_canonical(ctx->gs_base_user))
 		return err(EINVAL);
 	if ((ctx->flags & VGCF_in_kernel) == 0 || ctx->gdt_ents > FIRST_RESERVED_GDT_ENTRY)
 		return err(EINVAL);
@@ -400,11 +412,11 @@ static void context_callbacks(struct vcpu *v, const struct vcpu_guest_context *c
 	for (unsigned int i = 0; i < 256; i++)
 		if (is_canonical(ctx->trap_ctxt[i].address))
 			pv->traps[i] = ctx->trap_ctxt[i];
-	pv->event = (struct pv_callback){ ctx->event_callback_eip, true };
-	pv->failsafe = (struct pv_callback){ ctx->failsafe_callback_eip,
-					     (ctx->flags & VGCF_failsafe_disables_events) != 0 };
-	pv->syscall = (struct pv_callback){ ctx->syscall_callback_eip,
-					    (ctx->flags & VGCF_syscall_disables_events) != 0 };
+	pv->event = (struct pv_callback){ctx->event_callback_eip, true};
+	pv->failsafe = (struct pv_callback){ctx->failsafe_callback_eip,
+					    (ctx->flags & VGCF_failsafe_disables_events) != 0};
+	pv->syscall = (struct pv_callback){ctx->syscall_callback_eip,
+					   (ctx->flags & VGCF_syscall_disables_events) != 0};
 	pv->kernel_sp = ctx->kernel_sp;
 	pv->kernel_ss = ctx->kernel_ss;
 }

@@ -14,12 +14,12 @@
 #include "mm/mm.h"
 #include "pv/priv.h"
 
-#define FRAME_WORDS_MAX 12
+#define FRAME_WORDS_MAX	 12
 #define RFLAGS_GUEST_MAY 0x254dd5u /* what iret may load: arithmetic, TF DF NT RF AC ID */
-#define VECTOR_DB 1
-#define VECTOR_NM 7
-#define VECTOR_GP 13
-#define VECTOR_PF 14
+#define VECTOR_DB	 1
+#define VECTOR_NM	 7
+#define VECTOR_GP	 13
+#define VECTOR_PF	 14
 
 #define PF_USER BIT(2)
 
@@ -41,10 +41,11 @@ void pv_mode_toggle(struct vcpu *v)
 }
 
 /* Jumps to a handler with what `extra` holds between r11 and rip. */
-static void bounce(struct vcpu *v, u64 handler, bool masks_events, const struct frame_builder *extra)
+static void bounce(struct vcpu *v, u64 handler, bool masks_events,
+		   const struct frame_builder *extra)
 {
 	struct regs *regs = v->pv->regs;
-	struct frame_builder frame = { .count = 0 };
+	struct frame_builder frame = {.count = 0};
 	u8 mask = v->info->evtchn_upcall_mask;
 	u64 cs = regs->cs & 0xffff, rflags, sp;
 
@@ -69,14 +70,16 @@ static void bounce(struct vcpu *v, u64 handler, bool masks_events, const struct 
 	push(&frame, regs->ss & 0xffff);
 	sp = ROUND_DOWN(sp, 16ull) - frame.count * 8;
 	if (hw_copy_to_guest(gva_make(sp), frame.words, frame.count * 8) != 0) {
-		domain_crash(v->domain, "v%u: kernel stack %lx cannot be written (trap at %lx)", v->id, sp, regs->rip);
+		domain_crash(v->domain, "v%u: kernel stack %lx cannot be written (trap at %lx)",
+			     v->id, sp, regs->rip);
 		return;
 	}
 	regs->rsp = sp;
 	regs->rip = handler;
 	regs->cs = FLAT_KERNEL_CS;
 	regs->ss = FLAT_KERNEL_SS;
-	regs->rflags &= ~(u64)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC | RFLAGS_DF | RFLAGS_IOPL);
+	regs->rflags &= ~(u64)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC |
+			       RFLAGS_DF | RFLAGS_IOPL);
 	regs->rflags |= RFLAGS_IF;
 	if (masks_events)
 		v->info->evtchn_upcall_mask = 1;
@@ -96,7 +99,7 @@ static bool gate_refuses(struct vcpu *v, u32 vector)
 
 void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code)
 {
-	struct frame_builder extra = { .count = 0 };
+	struct frame_builder extra = {.count = 0};
 	const struct trap_info *trap;
 
 	if (gate_refuses(v, vector)) {
@@ -106,8 +109,8 @@ void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code)
 	}
 	trap = &v->pv->traps[vector];
 	if (trap->address == 0) {
-		domain_crash(v->domain, "v%u: no handler for trap %u (error %x) at %lx", v->id, vector, error_code,
-			     v->pv->regs->rip);
+		domain_crash(v->domain, "v%u: no handler for trap %u (error %x) at %lx", v->id,
+			     vector, error_code, v->pv->regs->rip);
 		return;
 	}
 	if (has_error_code(vector))
@@ -148,12 +151,13 @@ bool pv_events_wanted(const struct vcpu *v)
 	/* pairs with evtchn's setting of pending, which comes with an IPI */
 	if (atomic_load(&v->pv->nmi_pending) != 0 && v->pv->nmi_rip != 0)
 		return true;
-	return atomic_load(&v->info->evtchn_upcall_pending) != 0 && atomic_load(&v->info->evtchn_upcall_mask) == 0;
+	return atomic_load(&v->info->evtchn_upcall_pending) != 0 &&
+	       atomic_load(&v->info->evtchn_upcall_mask) == 0;
 }
 
 void pv_events_deliver(struct vcpu *v)
 {
-	const struct frame_builder none = { .count = 0 };
+	const struct frame_builder none = {.count = 0};
 
 	if (v->pv->nmi_rip != 0 && atomic_exchange(&v->pv->nmi_pending, 0) != 0) {
 		bounce(v, v->pv->nmi_rip, true, &none);
@@ -168,7 +172,7 @@ void pv_events_deliver(struct vcpu *v)
 
 void pv_syscall_deliver(struct vcpu *v, bool compat)
 {
-	const struct frame_builder none = { .count = 0 };
+	const struct frame_builder none = {.count = 0};
 	const struct pv_callback *callback = compat ? &v->pv->syscall32 : &v->pv->syscall;
 
 	if (callback->rip == 0) {
@@ -181,11 +185,11 @@ void pv_syscall_deliver(struct vcpu *v, bool compat)
 
 void pv_failsafe_deliver(struct vcpu *v)
 {
-	struct frame_builder segments = { .count = 0 };
+	struct frame_builder segments = {.count = 0};
 
 	if (v->pv->failsafe.rip == 0) {
-		domain_crash(v->domain, "v%u: cannot return to cs %lx rip %lx", v->id, v->pv->regs->cs,
-			     v->pv->regs->rip);
+		domain_crash(v->domain, "v%u: cannot return to cs %lx rip %lx", v->id,
+			     v->pv->regs->cs, v->pv->regs->rip);
 		return;
 	}
 	push(&segments, pv_selector_ds());

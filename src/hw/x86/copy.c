@@ -40,7 +40,8 @@ static size_t copy(void *to, const void *from, size_t bytes)
 
 int hw_copy_from_guest(void *to, gva_t from, size_t bytes)
 {
-	if (!is_guest_range(gva_num(from), bytes) || copy(to, (const void *)gva_num(from), bytes) != 0)
+	if (!is_guest_range(gva_num(from), bytes) ||
+	    copy(to, (const void *)gva_num(from), bytes) != 0)
 		return err(EFAULT);
 	return 0;
 }

@@ -39,7 +39,7 @@ static void xsave_read(u32 ecx)
 
 void hw_features_init(void)
 {
-	struct cpuid_regs base = hw_cpuid(0, 0), one = hw_cpuid(1, 0), seven = { 0, 0, 0, 0 };
+	struct cpuid_regs base = hw_cpuid(0, 0), one = hw_cpuid(1, 0), seven = {0, 0, 0, 0};
 
 	if (base.a >= 7)
 		seven = hw_cpuid(7, 0);

@@ -24,9 +24,9 @@ static struct {
 
 void hw_ipi_send(unsigned int cpu, enum ipi ipi)
 {
-	static const u8 vectors[IPI_COUNT] = {
-		[IPI_WORK] = VECTOR_IPI_WORK, [IPI_FLUSH] = VECTOR_IPI_FLUSH, [IPI_STOP] = VECTOR_IPI_STOP
-	};
+	static const u8 vectors[IPI_COUNT] = {[IPI_WORK] = VECTOR_IPI_WORK,
+					      [IPI_FLUSH] = VECTOR_IPI_FLUSH,
+					      [IPI_STOP] = VECTOR_IPI_STOP};
 
 	hw_lapic_send(hw_cpu_apic_id[cpu], vectors[ipi]);
 }

@@ -38,7 +38,8 @@ static u64 *table_below(u64 *entry)
 
 		if (mfn_is_none(mfn))
 			panic("no memory for page tables");
-		*entry = mfn_num(mfn) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_USER | MAP_ACCESSED;
+		*entry = mfn_num(mfn) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_USER |
+			 MAP_ACCESSED;
 	}
 	BUG_ON((*entry & MAP_LARGE) != 0);
 	return entry_table(*entry);
@@ -52,7 +53,8 @@ void paging_init(void)
 	for (unsigned int slot = LAYOUT_FIRST_SLOT; slot <= LAYOUT_LAST_SLOT; slot++) {
 		mfn_t mfn = paging_table_alloc();
 
-		paging_root[slot] = mfn_num(mfn) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_USER | MAP_ACCESSED;
+		paging_root[slot] = mfn_num(mfn) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_USER |
+				    MAP_ACCESSED;
 	}
 }
 
@@ -140,8 +142,8 @@ void *hw_device_map(u64 paddr, size_t bytes)
 	for (va = LAYOUT_DEVICE; va < device_next; va += PAGE_SIZE) {
 		u64 there, last;
 
-		if (paging_lookup(va, &there) && there == first && paging_lookup(va + size - PAGE_SIZE, &last) &&
-		    last == first + size - PAGE_SIZE)
+		if (paging_lookup(va, &there) && there == first &&
+		    paging_lookup(va + size - PAGE_SIZE, &last) && last == first + size - PAGE_SIZE)
 			return (void *)(va + (paddr & (PAGE_SIZE - 1)));
 	}
 	va = device_next;
@@ -159,7 +161,8 @@ const void *hw_phys_map(u64 paddr, size_t bytes)
 
 	if (__builtin_add_overflow(paddr, bytes, &end) || end > BIT(46) || bytes > BIT(26))
 		return NULL;
-	if (paging_lookup(LAYOUT_DIRECT + paddr, &there) && paging_lookup(LAYOUT_DIRECT + end - 1, &there))
+	if (paging_lookup(LAYOUT_DIRECT + paddr, &there) &&
+	    paging_lookup(LAYOUT_DIRECT + end - 1, &there))
 		return (const void *)(LAYOUT_DIRECT + paddr);
 	return hw_device_map(paddr, bytes);
 }

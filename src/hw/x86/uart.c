@@ -12,8 +12,8 @@
 enum uart_register { UART_DATA, UART_INTERRUPTS, UART_FIFO, UART_LINE, UART_MODEM, UART_STATUS };
 
 #define STATUS_RECEIVED 0x01
-#define STATUS_SENT 0x20
-#define SPIN_MAX 100000
+#define STATUS_SENT	0x20
+#define SPIN_MAX	100000
 
 static u16 base;
 static bool is_there;

@@ -17,16 +17,16 @@
 struct vcpu;
 
 struct cpu {
-	unsigned int id;	/* [c] 0 .. CPU_MAX - 1 */
-	u32 apic_id;		/* [c] */
-	u64 work;		/* [a] work bits */
-	struct vcpu *current;	/* [v] who runs (idle vcpu when nobody does) */
-	void *entry;		/* [c] this CPU's entry data page (struct entry_cpu) */
-	void *tss;		/* [c] */
-	u64 *gdt;		/* [c] page with the reserved descriptors */
-	mfn_t gdt_mfn;		/* [c] */
-	void *self;		/* [c] */
-	u64 deadline_ns;	/* [v] preemption deadline for a long hypercall */
+	unsigned int id;      /* [c] 0 .. CPU_MAX - 1 */
+	u32 apic_id;	      /* [c] */
+	u64 work;	      /* [a] work bits */
+	struct vcpu *current; /* [v] who runs (idle vcpu when nobody does) */
+	void *entry;	      /* [c] this CPU's entry data page (struct entry_cpu) */
+	void *tss;	      /* [c] */
+	u64 *gdt;	      /* [c] page with the reserved descriptors */
+	mfn_t gdt_mfn;	      /* [c] */
+	void *self;	      /* [c] */
+	u64 deadline_ns;      /* [v] preemption deadline for a long hypercall */
 };
 
 static inline struct cpu *hw_this_cpu(void)

@@ -6,9 +6,9 @@
 #include "lib/types.h"
 
 struct hw_features {
-	u64 cr4_extra;	   /* optional bits of CR4 to be set on each CPU */
-	u64 xcr0;	   /* every state component that Mica switches; 0: FXSAVE only */
-	u32 xsave_bytes;   /* of a save area with these */
+	u64 cr4_extra;	 /* optional bits of CR4 to be set on each CPU */
+	u64 xcr0;	 /* every state component that Mica switches; 0: FXSAVE only */
+	u32 xsave_bytes; /* of a save area with these */
 	bool has_xsaveopt;
 	bool has_smap, has_smep, has_invpcid, has_pcid, has_x2apic;
 	bool has_invariant_tsc;

@@ -5,8 +5,9 @@
 #ifndef HW_FLUSH_H
 #define HW_FLUSH_H
 
-#include "core/cpu.h"
 #include "lib/types.h"
+
+struct cpumask; /* core/cpu.h */
 
 void hw_flush_tlb_local(void);	      /* everything of the guest, global entries too */
 void hw_flush_tlb_va_local(u64 va);   /* one address (INVLPG) */

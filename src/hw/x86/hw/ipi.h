@@ -3,9 +3,9 @@
 #ifndef HW_IPI_H
 #define HW_IPI_H
 
-#include "core/cpu.h"
+#include "lib/types.h"
 
-extern u32 hw_cpu_apic_id[CPU_MAX]; /* [c] after boot */
+extern u32 hw_cpu_apic_id[]; /* [c] after boot */
 /* Does what a flush request says on this CPU; mm's, set by boot. */
 extern void (*hw_flush_answer)(unsigned int kind, u64 va);
 

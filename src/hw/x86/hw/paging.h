@@ -8,25 +8,25 @@
 
 #include "lib/types.h"
 
-#define MAP_PRESENT BIT(0)
-#define MAP_RW BIT(1)
-#define MAP_USER BIT(2)
-#define MAP_PWT BIT(3)
-#define MAP_PCD BIT(4)
+#define MAP_PRESENT  BIT(0)
+#define MAP_RW	     BIT(1)
+#define MAP_USER     BIT(2)
+#define MAP_PWT	     BIT(3)
+#define MAP_PCD	     BIT(4)
 #define MAP_ACCESSED BIT(5)
-#define MAP_DIRTY BIT(6)
-#define MAP_LARGE BIT(7)
-#define MAP_GLOBAL BIT(8)
-#define MAP_NX BIT(63)
+#define MAP_DIRTY    BIT(6)
+#define MAP_LARGE    BIT(7)
+#define MAP_GLOBAL   BIT(8)
+#define MAP_NX	     BIT(63)
 
-#define MAP_DATA (MAP_PRESENT | MAP_RW | MAP_ACCESSED | MAP_DIRTY | MAP_GLOBAL | MAP_NX)
-#define MAP_RODATA (MAP_PRESENT | MAP_ACCESSED | MAP_GLOBAL | MAP_NX)
-#define MAP_TEXT (MAP_PRESENT | MAP_ACCESSED | MAP_GLOBAL)
+#define MAP_DATA     (MAP_PRESENT | MAP_RW | MAP_ACCESSED | MAP_DIRTY | MAP_GLOBAL | MAP_NX)
+#define MAP_RODATA   (MAP_PRESENT | MAP_ACCESSED | MAP_GLOBAL | MAP_NX)
+#define MAP_TEXT     (MAP_PRESENT | MAP_ACCESSED | MAP_GLOBAL)
 #define MAP_UNCACHED (MAP_DATA | MAP_PCD | MAP_PWT)
 
 extern u64 paging_root[512]; /* the idle root; guests' roots carry its slots 256..271 */
-extern bool hw_has_nx;	   /* [c] */
-extern u64 hw_paddr_mask; /* [c] address bits of an entry that this CPU knows */
+extern bool hw_has_nx;	     /* [c] */
+extern u64 hw_paddr_mask;    /* [c] address bits of an entry that this CPU knows */
 
 /* Gives pages for tables: zeroed, address below 2^46; set by boot before and after the allocator exists. */
 extern mfn_t (*paging_table_alloc)(void);

@@ -8,11 +8,11 @@
 
 #include "lib/types.h"
 
-#define HW_SMAP_SITE(kind)                                                                                             \
-	__asm__ volatile("9999: .byte 0x0f, 0x1f, 0x00\n"                                                              \
-			 ".pushsection .smap_sites, \"a\"; .quad 9999b, " #kind "; .popsection"                        \
-			 :                                                                                             \
-			 :                                                                                             \
+#define HW_SMAP_SITE(kind)                                                                      \
+	__asm__ volatile("9999: .byte 0x0f, 0x1f, 0x00\n"                                       \
+			 ".pushsection .smap_sites, \"a\"; .quad 9999b, " #kind "; .popsection" \
+			 :                                                                      \
+			 :                                                                      \
 			 : "memory")
 
 static inline void hw_smap_open(void)
