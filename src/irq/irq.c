@@ -406,9 +406,7 @@ void irq_cpu_leave(unsigned int cpu)
 
 void irq_stop_all(void)
 {
-	for (u32 gsi = 0; gsi < hw_gsi_count(); gsi++)
-		if (hw_gsi_exists(gsi))
-			hw_ioapic_mask(gsi);
+	hw_ioapic_stop();
 }
 
 static void print_one(const struct irq *irq)

@@ -29,7 +29,7 @@ void irq_dispatch(u8 vector);
  * must enable interrupts once more.
  */
 void irq_cpu_leave(unsigned int cpu);
-/* The machine ends or a report is printed: masks every IO-APIC entry. */
+/* The machine ends or a report is printed: masks every IO-APIC entry; takes no lock. */
 void irq_stop_all(void);
 /* A GSI for Mica itself (a serial line): fn runs with interrupts off. -EINVAL, -EBUSY, -ENOSPC. */
 int irq_own_bind(u32 gsi, void (*fn)(void));

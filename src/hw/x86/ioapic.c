@@ -148,6 +148,13 @@ void hw_ioapic_unmask(u32 gsi)
 	masked_set(gsi, false);
 }
 
+void hw_ioapic_stop(void)
+{
+	for (unsigned int i = 0; i < ioapic_count; i++)
+		for (u32 n = 0; n < ioapics[i].entry_count; n++)
+			write_locked(&ioapics[i], IOAPIC_ENTRY(n), (u32)ENTRY_MASKED);
+}
+
 bool hw_ioapic_is_in_service(u32 gsi)
 {
 	u32 entry, value;

@@ -27,6 +27,8 @@ bool hw_gsi_exists(u32 gsi); /* there may be holes */
 void hw_ioapic_route(u32 gsi, const struct ioapic_route *route);
 void hw_ioapic_mask(u32 gsi);
 void hw_ioapic_unmask(u32 gsi);
+/* The end: masks every entry, without the lock, which a CPU that was stopped may hold. */
+void hw_ioapic_stop(void);
 /* A level interrupt was accepted by a CPU that has not said EOI for it yet (Remote IRR). */
 bool hw_ioapic_is_in_service(u32 gsi);
 
