@@ -15,7 +15,8 @@ void world_init(u64 frames)
 	cpu_online_mask.bits[0] = 1;
 	cpu_count = 1;
 	for (unsigned int i = 0; i < 16; i++)
-		mm_l4_template[i] = 0xabc000000000 + (i << 12) + 0x63;
+		mm_l4_template[i] = 0xabc000000000 + (i << 12) +
+				    (i ? 0x63 : 0); /* no M2P to walk */
 }
 
 struct domain *world_domain(domid_t id, unsigned int vcpus, u64 pages_max)
