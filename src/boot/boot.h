@@ -8,6 +8,7 @@
 
 #include "image/cmdline.h"
 #include "image/e820.h"
+#include "image/elf.h"
 #include "image/multiboot.h"
 #include "lib/types.h"
 
@@ -15,10 +16,23 @@ extern struct boot_info boot_info;
 extern struct e820_map boot_map;      /* what is left for the allocator, after every reservation */
 extern struct e820_map boot_host_map; /* the machine's, for Domain 0's eyes */
 
-void boot_loader_read(u32 magic, u64 info);   /* memory.c: boot_info, boot_map */
-void boot_memory_map(void);		      /* memory.c: direct map, frame table, M2P, W^X */
-void boot_memory_pools(void);		      /* memory.c: the rest to the allocator */
-void boot_modules_free(void);		      /* memory.c: after Domain 0 was built */
+#define BOOT_LOW_MEMORY 0x100000ull /* firmware's: below it nothing is the allocator's */
+
+/*
+ * memory.c. Reading the loader's words fills boot_info and tells what was wrong with them; the map then panics for it, once
+ * the console is there.
+ */
+enum image_error boot_loader_read(u32 magic, u64 info);
+void boot_map_read(enum image_error error); /* boot_map, boot_host_map */
+void boot_memory_map(void);		    /* direct map, frame table, M2P, W^X */
+void boot_memory_pools(void);		    /* the rest to the allocator */
+
+/* modules.c: module 0, unpacked and judged (panics if it is no kernel); module 1, if there is one, where Domain 0 can have it. */
+struct elf_image *boot_kernel_read(void);
+bool boot_ramdisk_place(u64 *start, u64 *end);
+void boot_modules_free(void); /* after Domain 0 was built */
+
+const void *boot_video_info(size_t *bytes);   /* video.c: struct dom0_vga_console_info, or NULL */
 void boot_options_parse(const char *cmdline); /* options.c */
 void boot_cpus_start(void);		      /* smp.c */
 

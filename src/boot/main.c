@@ -4,7 +4,6 @@
  * calls every module's init, by name. No lock.
  */
 #include "boot/boot.h"
-#include "boot/unpack.h"
 #include "core/err.h"
 #include "core/log.h"
 #include "debug/debug.h"
@@ -14,6 +13,7 @@
 #include "hw/acpi.h"
 #include "hw/asm.h"
 #include "hw/clock.h"
+#include "hw/efi.h"
 #include "hw/features.h"
 #include "hw/flush.h"
 #include "hw/ipi.h"
@@ -22,7 +22,6 @@
 #include "hw/mem.h"
 #include "hw/paging.h"
 #include "hw/uart.h"
-#include "image/image.h"
 #include "irq/irq.h"
 #include "lib/abi.h"
 #include "lib/string.h"
@@ -30,20 +29,35 @@
 #include "sched/sched.h"
 #include "time/time.h"
 
+#define MICA_KEEPS_BYTES (16ull << 20)
+
 void boot_main(u32 magic, u64 info);
 
-static struct elf_image kernel;
+/* As much as fits a line, without what could upset a terminal. */
+static void cmdline_show(const char *cmdline)
+{
+	static char shown[200];
+
+	str_copy(shown, sizeof(shown), cmdline);
+	for (char *c = shown; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	log_info("command line: %s%s", shown, strlen(cmdline) >= sizeof(shown) ? "..." : "");
+}
 
 static void console_start(u32 magic, u64 info)
 {
+	enum image_error error;
+
 	hw_uart_init(0x3f8, 0);
-	boot_loader_read(magic, info);
+	error = boot_loader_read(magic, info);
 	boot_options_parse(boot_info.cmdline);
 	if (opt_com1.is_set && (opt_com1.io_base == 0 || opt_com1.io_base <= 0xffff))
 		hw_uart_init(opt_com1.io_base != 0 ? (u16)opt_com1.io_base : 0x3f8, opt_com1.baud);
 	log_info("Mica, a thin hypervisor: Xen 4.17 interface, loaded by %s",
 		 boot_info.loader_name);
-	log_info("command line: %s", boot_info.cmdline);
+	cmdline_show(boot_info.cmdline);
+	boot_map_read(error);
 }
 
 /* mm's facts about this CPU. */
@@ -68,88 +82,38 @@ static u64 rsdp_address(void)
 	return (u64)copy - LAYOUT_IMAGE;
 }
 
-static void *frames_alloc(size_t bytes, unsigned int *order)
+/* Mica keeps a little for itself, whatever the command line says. */
+static void dom0_memory_resolve(struct dom0_plan *plan, u64 available)
 {
-	mfn_t mfn;
+	u64 most = available - MIN(available / 16, MICA_KEEPS_BYTES);
 
-	*order = 0;
-	while ((PAGE_SIZE << *order) < bytes)
-		(*order)++;
-	mfn = frame_alloc(*order, 0);
-	return mfn_is_none(mfn) ? NULL : hw_frame_map(mfn);
-}
-
-static const void *kernel_unpack(const void *data, size_t size, size_t *unpacked_size)
-{
-	struct bzimage image;
-	enum image_error error = bzimage_parse(&image, data, size);
-	unsigned int order, work_order;
-	void *work, *out;
-
-	if (error != IMAGE_OK)
-		panic("Domain 0 kernel: %s", image_strerror(error));
-	log_info("Domain 0 kernel: unpacking %lu KiB (%s) to %lu KiB", image.payload_len >> 10,
-		 compression_name(image.compression), image.unpacked_len >> 10);
-	out = frames_alloc(image.unpacked_len, &order);
-	work = frames_alloc(boot_unpack_work_bytes(&image), &work_order);
-	if (out == NULL || work == NULL)
-		panic("Domain 0 kernel: no memory to unpack it");
-	error = boot_unpack(&image, out, work, PAGE_SIZE << work_order);
-	if (error != IMAGE_OK)
-		panic("Domain 0 kernel: %s", image_strerror(error));
-	frame_free(hw_virt_to_mfn(work), work_order);
-	*unpacked_size = image.unpacked_len;
-	return out;
-}
-
-/* Module 0 is the kernel, module 1, if there is one, its initial ramdisk. */
-static void kernel_read(void)
-{
-	const struct boot_module *module = &boot_info.module[0];
-	enum image_error error;
-	const void *data;
-	size_t size;
-
-	if (boot_info.module_count == 0)
-		panic("no module: the loader gave no Domain 0 kernel");
-	data = (const void *)(LAYOUT_DIRECT + module->start);
-	size = module->end - module->start;
-	switch (image_kind(data, size)) {
-	case IMAGE_KIND_BZIMAGE:
-		data = kernel_unpack(data, size, &size);
-		break;
-	case IMAGE_KIND_ELF:
-		break;
-	case IMAGE_KIND_UNKNOWN:
-		panic("Domain 0 kernel: %s",
-		      image_strerror(size == 0 ? IMAGE_EMPTY : IMAGE_NOT_KERNEL));
-	}
-	error = elf_parse(&kernel, data, size);
-	if (error != IMAGE_OK)
-		panic("Domain 0 kernel: %s%s%s", image_strerror(error),
-		      error == IMAGE_FEATURE_UNKNOWN ? ": " : "",
-		      error == IMAGE_FEATURE_UNKNOWN ? kernel.bad_feature : "");
+	dom0_mem_resolve(&opt_dom0_mem, available, &plan->bytes, &plan->bytes_max);
+	if (plan->bytes <= most)
+		return;
+	log_info("dom0_mem: more than the machine can give; Domain 0 gets all but %lu MiB",
+		 (available - most) >> 20);
+	plan->bytes = most;
 }
 
 static void dom0_start(void)
 {
 	struct dom0_plan plan = {
-		.kernel = &kernel,
+		.kernel = boot_kernel_read(),
 		.cmdline = boot_info.module[0].cmdline,
 		.vcpu_count = MIN(
 			MAX(MIN(cpu_count, opt_dom0_max_vcpus.max), opt_dom0_max_vcpus.min),
 			(u32)DOMAIN_VCPUS_MAX),
 		.rsdp = hw_acpi.rsdp,
 	};
-	u64 available = frame_free_count() << PAGE_SHIFT;
+	u64 available;
 
-	if (boot_info.module_count > 1) {
-		plan.initrd_start = boot_info.module[1].start;
-		plan.initrd_end = boot_info.module[1].end;
-		available += ROUND_UP(plan.initrd_end, PAGE_SIZE) - plan.initrd_start;
-	}
-	dom0_mem_resolve(&opt_dom0_mem, available, &plan.bytes, &plan.bytes_max);
+	plan.video = boot_video_info(&plan.video_bytes);
+	(void)boot_ramdisk_place(&plan.initrd_start, &plan.initrd_end);
+	available = (frame_free_count() << PAGE_SHIFT) +
+		    ROUND_UP(plan.initrd_end - plan.initrd_start, PAGE_SIZE);
+	dom0_memory_resolve(&plan, available);
 	domain_dom0_build(&plan);
+	boot_modules_free();
 }
 
 static void smap_try(void)
@@ -180,6 +144,7 @@ void boot_main(u32 magic, u64 info)
 	entry_cpu_init();
 	debug_hypercall_name = hcall_name;
 	smap_try();
+	hw_efi_init(boot_info.efi_system_table);
 	if (hw_acpi_init(rsdp_address()) != 0)
 		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt "
 		      "controllers");
@@ -196,7 +161,6 @@ void boot_main(u32 magic, u64 info)
 		panic("no memory for the scheduler");
 	domain_console_init();
 	domain_console_key = debug_key;
-	kernel_read();
 	dom0_start();
 	entry_run();
 }

@@ -12,7 +12,6 @@
 #include "lib/string.h"
 #include "mm/mm.h"
 
-#define LOW_MEMORY     0x100000ull    /* firmware's: never the allocator's */
 #define BOOT_MAPPED    0x100000000ull /* what head.S mapped */
 #define DIRECT_MAP_MAX (5ull << 40)
 
@@ -39,20 +38,64 @@ static void take(u64 start, u64 end)
 			  E820_RAM, E820_RESERVED);
 }
 
-void boot_loader_read(u32 magic, u64 info)
+enum image_error boot_loader_read(u32 magic, u64 info)
 {
 	const struct boot_memory memory = {.map = loader_memory};
-	enum image_error error = multiboot_parse(&boot_info, magic, info, &memory);
+
+	return multiboot_parse(&boot_info, magic, info, &memory);
+}
+
+static bool ranges_overlap(u64 start, u64 end, u64 start2, u64 end2)
+{
+	return start < end2 && start2 < end;
+}
+
+/* What a broken loader could do: each would end in damage that is hard to explain later. */
+static void modules_check(u64 image, u64 image_limit)
+{
+	for (unsigned int i = 0; i < boot_info.module_count; i++) {
+		const struct boot_module *m = &boot_info.module[i];
+
+		if (!e820_range_is(&boot_host_map, m->start, m->end, E820_RAM))
+			panic("boot loader: module %u (%lx..%lx) does not lie in memory", i,
+			      m->start, m->end);
+		if (m->end > DIRECT_MAP_MAX || ranges_overlap(m->start, m->end, image, image_limit))
+			panic("boot loader: module %u (%lx..%lx) lies on Mica", i, m->start,
+			      m->end);
+		for (unsigned int j = 0; j < i; j++)
+			if (ranges_overlap(m->start, m->end, boot_info.module[j].start,
+					   boot_info.module[j].end))
+				panic("boot loader: modules %u and %u overlap", j, i);
+	}
+}
+
+static void cuts_report(void)
+{
+	if (boot_info.cmdline_was_cut)
+		log_warning("boot loader: a command line is too long and was cut");
+	if (boot_info.map_was_cut)
+		log_warning("boot loader: the memory map has more ranges than Mica reads; the rest "
+			    "is not used");
+	if (boot_info.modules_ignored != 0)
+		log_warning("boot loader: %u modules are empty or too many, ignored",
+			    boot_info.modules_ignored);
+}
+
+void boot_map_read(enum image_error error)
+{
+	u64 image = (u64)image_start - LAYOUT_IMAGE, image_limit = (u64)image_end - LAYOUT_IMAGE;
 
 	if (error != IMAGE_OK)
 		panic("boot loader: %s", image_strerror(error));
+	cuts_report();
 	error = e820_sanitise(&boot_host_map, &boot_info.map);
 	if (error != IMAGE_OK && error != IMAGE_MAP_FULL)
 		panic("memory map: %s", image_strerror(error));
+	modules_check(image, image_limit);
 	boot_map = boot_host_map;
-	take(0, LOW_MEMORY);
+	take(0, BOOT_LOW_MEMORY);
 	take(DIRECT_MAP_MAX, E820_ADDRESS_LIMIT);
-	take((u64)image_start - LAYOUT_IMAGE, (u64)image_end - LAYOUT_IMAGE);
+	take(image, image_limit);
 	for (unsigned int i = 0; i < boot_info.module_count; i++)
 		take(boot_info.module[i].start, boot_info.module[i].end);
 }
@@ -155,14 +198,17 @@ void boot_memory_map(void)
 			paging_map(LAYOUT_DIRECT + start, start, end - start, MAP_DATA);
 		hw_frame_max = MAX(hw_frame_max, end >> PAGE_SHIFT);
 	}
-	paging_map(LAYOUT_DIRECT, 0, LOW_MEMORY, MAP_DATA);
+	/* The BIOS's areas are looked into too. */
+	for (start = 0; start < BOOT_LOW_MEMORY; start += PAGE_SIZE)
+		if (!paging_lookup(LAYOUT_DIRECT + start, &end))
+			paging_map(LAYOUT_DIRECT + start, start, PAGE_SIZE, MAP_DATA);
 	__asm__ volatile("mov %0, %%cr3" : : "r"(paging_root_maddr()) : "memory");
 	alloc_limit = DIRECT_MAP_MAX;
 	bytes = ROUND_UP(hw_frame_max / 8 + 8, PAGE_SIZE);
 	ram_bitmap = (u64 *)(LAYOUT_DIRECT + take_pages(bytes, PAGE_SIZE));
 	memset(ram_bitmap, 0, bytes);
 	for (cursor = 0; e820_next(&boot_host_map, E820_RAM, &cursor, &start, &end);) {
-		start = MAX(start, LOW_MEMORY);
+		start = MAX(start, BOOT_LOW_MEMORY);
 		end = MIN(end, DIRECT_MAP_MAX);
 		if (start < end)
 			frames_map(start, end);
@@ -187,16 +233,4 @@ void boot_memory_pools(void)
 	}
 	log_info("memory: %lu MiB, %lu MiB free", e820_ram_bytes(&boot_host_map) >> 20,
 		 frame_free_count() >> 8);
-}
-
-void boot_modules_free(void)
-{
-	for (unsigned int i = 0; i < boot_info.module_count; i++) {
-		u64 start = ROUND_UP(boot_info.module[i].start, PAGE_SIZE);
-		u64 end = ROUND_DOWN(boot_info.module[i].end, PAGE_SIZE);
-
-		if (start < end && start >= LOW_MEMORY)
-			frame_pool_add(maddr_to_mfn(maddr_make(start)),
-				       (end - start) >> PAGE_SHIFT);
-	}
 }
