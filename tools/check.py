@@ -27,7 +27,7 @@ STEPS = [
     ('unit', 'make -j2 unit-build && make unit', False, 900),
     ('race', 'make -j2 race', False, 600),
     ('fuzz', 'make -j2 fuzz-build && make fuzz', False, 900),
-    ('guests', 'make disk', True, 900),
+    ('guests', 'make disk test-guests', True, 900),
     ('system', f'{PY} -m pytest -v -rf test/system -m "not matrix and not soak"', True, 1500),
 ]
 
