@@ -17,10 +17,11 @@ static u64 ranks_held[CPU_MAX]; /* a bit for each rank; this CPU's alone */
 
 static void rank_enter(const struct lock *lock)
 {
-	u64 *held = &ranks_held[cpu_id()];
+	u64 *held;
 
 	if (!MICA_DEBUG)
 		return;
+	held = &ranks_held[cpu_id()];
 	BUG_ON(*held >> lock->rank);
 	*held |= BIT(lock->rank);
 }

@@ -6,7 +6,6 @@
 #include "core/log.h"
 #include "domain/domain.h"
 #include "hcall/hcall.h"
-#include "domain/domain.h"
 #include "hw/layout.h"
 #include "hw/mem.h"
 #include "lib/string.h"

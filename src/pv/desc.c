@@ -109,7 +109,7 @@ static int ldt_page_get(struct vcpu *v, u64 va, u64 *mfn)
 int pv_ldt_set(struct vcpu *v, u64 va, u32 entries)
 {
 	u32 pages = ROUND_UP(entries, DESCRIPTORS_IN_PAGE) / DESCRIPTORS_IN_PAGE, i;
-	u64 mfns[PV_LDT_PAGES_MAX];
+	u64 mfns[PV_LDT_PAGES_MAX] = {0};
 	int rc = 0;
 
 	if (entries > PV_LDT_ENTRIES_MAX || (va & (PAGE_SIZE - 1)) != 0)
