@@ -30,7 +30,8 @@ void boot_memory_pools(void);		    /* the rest to the allocator */
 /* modules.c: module 0, unpacked and judged (panics if it is no kernel); module 1, if there is one, where Domain 0 can have it. */
 struct elf_image *boot_kernel_read(void);
 bool boot_ramdisk_place(u64 *start, u64 *end);
-void boot_modules_free(void); /* after Domain 0 was built */
+u64 boot_modules_pages(void); /* that freeing will give back */
+void boot_modules_free(void); /* once the kernel was loaded */
 
 const void *boot_video_info(size_t *bytes);   /* video.c: struct dom0_vga_console_info, or NULL */
 void boot_options_parse(const char *cmdline); /* options.c */

@@ -109,11 +109,13 @@ static void dom0_start(void)
 
 	plan.video = boot_video_info(&plan.video_bytes);
 	(void)boot_ramdisk_place(&plan.initrd_start, &plan.initrd_end);
-	available = (frame_free_count() << PAGE_SHIFT) +
-		    ROUND_UP(plan.initrd_end - plan.initrd_start, PAGE_SIZE);
-	dom0_memory_resolve(&plan, available);
-	domain_dom0_build(&plan);
+	available = frame_free_count() + boot_modules_pages();
+	dom0_memory_resolve(&plan,
+			    (available << PAGE_SHIFT) +
+				    ROUND_UP(plan.initrd_end - plan.initrd_start, PAGE_SIZE));
+	domain_dom0_prepare(&plan);
 	boot_modules_free();
+	domain_dom0_build();
 }
 
 static void smap_try(void)

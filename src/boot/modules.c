@@ -140,24 +140,34 @@ bool boot_ramdisk_place(u64 *start, u64 *end)
 	return true;
 }
 
-/* Only whole pages: nothing tells what else the loader put into the last one. */
+/* Only whole pages: nothing tells what else the loader put into the last one. False: nothing of it is to be freed. */
+static bool module_pages(unsigned int idx, u64 *start, u64 *end)
+{
+	*start = ROUND_UP(boot_info.module[idx].start, PAGE_SIZE);
+	*end = ROUND_DOWN(boot_info.module[idx].end, PAGE_SIZE);
+	return (idx != RAMDISK || ramdisk_was_copied) && *start < *end && *start >= BOOT_LOW_MEMORY;
+}
+
+u64 boot_modules_pages(void)
+{
+	u64 pages = pages_for(unpacked_bytes), start, end;
+
+	for (unsigned int i = 0; i < boot_info.module_count; i++)
+		if (module_pages(i, &start, &end))
+			pages += (end - start) >> PAGE_SHIFT;
+	return pages;
+}
+
 void boot_modules_free(void)
 {
-	u64 before = frame_free_count();
+	u64 start, end;
 
-	for (unsigned int i = 0; i < boot_info.module_count; i++) {
-		u64 start = ROUND_UP(boot_info.module[i].start, PAGE_SIZE);
-		u64 end = ROUND_DOWN(boot_info.module[i].end, PAGE_SIZE);
-
-		if (i == RAMDISK && !ramdisk_was_copied)
-			continue;
-		if (start < end && start >= BOOT_LOW_MEMORY)
+	for (unsigned int i = 0; i < boot_info.module_count; i++)
+		if (module_pages(i, &start, &end))
 			frame_pool_add(maddr_to_mfn(maddr_make(start)),
 				       (end - start) >> PAGE_SHIFT);
-	}
 	if (unpacked != NULL)
 		run_free(mfn_num(hw_virt_to_mfn(unpacked)), pages_for(unpacked_bytes));
 	unpacked = NULL;
-	log_info("memory: %lu KiB of boot modules freed, %lu MiB free",
-		 (frame_free_count() - before) << (PAGE_SHIFT - 10), frame_free_count() >> 8);
+	unpacked_bytes = 0;
 }

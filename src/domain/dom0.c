@@ -90,6 +90,13 @@ static u64 tables_for(u64 start, u64 end)
 	return count;
 }
 
+/* Whole pages, canonical, not Mica's. */
+static bool range_is_guest(u64 start, u64 end)
+{
+	return (start & (PAGE_SIZE - 1)) == 0 && start < end &&
+	       (end <= BIT(47) || (start >= LAYOUT_END && end >= LAYOUT_END));
+}
+
 static void layout(struct build *b)
 {
 	const struct xen_notes *notes = &b->plan->kernel->notes;
@@ -116,6 +123,11 @@ static void layout(struct build *b)
 		if (tables_for(b->base, b->region_end) <= b->table_count)
 			break;
 	}
+	if (!range_is_guest(b->base, b->region_end) ||
+	    (p2m_apart && (!range_is_guest(b->p2m_va, b->p2m_va + p2m_bytes) ||
+			   (b->p2m_va < b->region_end && b->base < b->p2m_va + p2m_bytes))))
+		panic("Domain 0: kernel at %lx or list of frames at %lx is no place for them",
+		      b->base, b->p2m_va);
 	b->initrd_pfn = region_pfn(b, b->region_end);
 	b->p2m_pfn = p2m_apart ? b->initrd_pfn + b->initrd_frames : region_pfn(b, b->p2m_va);
 	if (b->p2m_pfn + b->p2m_frames + b->p2m_tables > b->pages)
@@ -175,9 +187,11 @@ static void populate(struct build *b, u64 pfn, u64 end)
 	}
 }
 
-static void memory_give(struct build *b)
+/* What is needed to load the kernel: the list, the frames that exist already, and the region. */
+static void memory_give_first(struct build *b)
 {
 	u64 first_initrd = b->plan->initrd_start >> PAGE_SHIFT;
+	u64 region_pages = region_pfn(b, b->region_end);
 
 	p2m_list_alloc(b);
 	for (u64 i = 0; i < b->initrd_frames; i++)
@@ -186,12 +200,17 @@ static void memory_give(struct build *b)
 		own(b, mfn_make(b->p2m_page_mfns[i]), 0, b->p2m_pfn + i);
 	if (b->p2m_pfn < b->initrd_pfn) {
 		populate(b, 0, b->p2m_pfn);
-		populate(b, b->p2m_pfn + b->p2m_frames, b->initrd_pfn);
-		populate(b, b->initrd_pfn + b->initrd_frames, b->pages);
+		populate(b, b->p2m_pfn + b->p2m_frames, region_pages);
 	} else {
-		populate(b, 0, b->initrd_pfn);
-		populate(b, b->p2m_pfn + b->p2m_frames, b->pages);
+		populate(b, 0, region_pages);
 	}
+}
+
+static void memory_give_rest(struct build *b)
+{
+	u64 done = b->initrd_pfn + b->initrd_frames;
+
+	populate(b, MAX(done, b->p2m_pfn + b->p2m_frames), b->pages);
 }
 
 /* ---------------------------------------------------------------- contents */
@@ -408,28 +427,40 @@ static void vcpu_start(struct build *b)
 	vcpu_wake(v);
 }
 
-void domain_dom0_build(const struct dom0_plan *plan)
+static struct build building;
+
+void domain_dom0_prepare(const struct dom0_plan *plan)
 {
-	struct build b = {.plan = plan, .pages = plan->bytes >> PAGE_SHIFT};
+	struct build *b = &building;
 	int rc;
 
-	b.d = domain_create(0, plan->vcpu_count, plan->bytes_max >> PAGE_SHIFT, true, &rc);
-	if (b.d == NULL)
+	b->plan = plan;
+	b->pages = plan->bytes >> PAGE_SHIFT;
+	b->d = domain_create(0, plan->vcpu_count, plan->bytes_max >> PAGE_SHIFT, true, &rc);
+	if (b->d == NULL)
 		panic("Domain 0 cannot be created (%d)", rc);
-	layout(&b);
-	memory_give(&b);
-	kernel_load(&b);
-	hypercall_page_fill(&b);
-	start_info_fill(&b);
-	tables_make(&b);
-	tables_pin(&b);
-	rights_give(b.d);
-	policy_give(b.d);
-	log_info("Domain 0: %lu MiB, %u vCPUs, kernel %lx..%lx, entry %lx", b.pages >> 8,
-		 b.d->vcpu_max, b.base, b.kernel_end, plan->kernel->notes.entry);
-	rc = domain_list_add(b.d);
+	layout(b);
+	memory_give_first(b);
+	kernel_load(b);
+	hypercall_page_fill(b);
+}
+
+void domain_dom0_build(void)
+{
+	struct build *b = &building;
+	int rc;
+
+	memory_give_rest(b);
+	start_info_fill(b);
+	tables_make(b);
+	tables_pin(b);
+	rights_give(b->d);
+	policy_give(b->d);
+	log_info("Domain 0: %lu MiB, %u vCPUs, kernel %lx..%lx, entry %lx", b->pages >> 8,
+		 b->d->vcpu_max, b->base, b->kernel_end, b->plan->kernel->notes.entry);
+	rc = domain_list_add(b->d);
 	BUG_ON(rc != 0);
-	dom0 = b.d;
-	vcpu_start(&b);
-	heap_free(b.p2m_page_mfns);
+	dom0 = b->d;
+	vcpu_start(b);
+	heap_free(b->p2m_page_mfns);
 }

@@ -40,8 +40,12 @@ struct dom0_plan {
 	const void *video; /* struct dom0_vga_console_info, or NULL */
 	size_t video_bytes;
 };
-/* Builds Domain 0 and lets it run (dom0 is set). Panics with one clear line when it cannot. */
-void domain_dom0_build(const struct dom0_plan *plan);
+/*
+ * Builds Domain 0, in two steps: after the first the kernel's file is not needed any more, so that its memory can become
+ * Domain 0's; the second lets it run (dom0 is set). *plan stays until then. Each panics with one clear line when it cannot.
+ */
+void domain_dom0_prepare(const struct dom0_plan *plan);
+void domain_dom0_build(void);
 
 extern bool opt_noreboot;
 
