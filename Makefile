@@ -258,6 +258,10 @@ check-oracle: disk	## run the cases on Debian's Xen and keep what it says in tes
 soak: build/mica disk	## load inside Domain 0, an hour
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
+.PHONY: bench-boot
+bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one)
+	$(Q)$(PY) tools/bench_boot.py
+
 .PHONY: help
 help:			## this list
 	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
