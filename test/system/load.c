@@ -7,8 +7,10 @@
  *   fork     fork, exec of itself, exit code
  *   protect  one thread changes the protection of a page, three try to write it: none may once mprotect has returned
  *   remap    one thread swaps the page under an address, three read it: none may see the old one
+ *   churn    memory comes, is protected in pieces, moved, forked and goes; every page keeps what was written to it
  *   file     a file is written, copied, compared
  *   pipe     two processes send a counter to and fro
+ *   network  a stream over the loopback device arrives as it was sent
  *   time     CLOCK_MONOTONIC, read by all threads, never goes back
  *   float    each thread keeps sums in vector registers
  *   signal   a timer signal interrupts all of this
@@ -16,6 +18,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -27,7 +31,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -36,9 +42,9 @@
 #define PAGE	 4096u
 #define WATCHERS 3
 
-enum kind { FORK, PROTECT, REMAP, FILES, PIPES, TIMES, FLOATS, SIGNALS, KINDS };
-static const char *const kind_name[KINDS] = {"fork", "protect", "remap", "file",
-					     "pipe", "time",	"float", "signal"};
+enum kind { FORK, PROTECT, REMAP, CHURN, FILES, PIPES, NETWORK, TIMES, FLOATS, SIGNALS, KINDS };
+static const char *const kind_name[KINDS] = {"fork", "protect", "remap", "churn", "file",
+					     "pipe", "network", "time",	 "float", "signal"};
 static atomic_ulong rounds[KINDS];
 static atomic_bool stop;
 static const char *self;
@@ -176,6 +182,76 @@ static void *view_owner(void *arg)
 	return arg;
 }
 
+/* ---- churn: several at once, so that the process's page tables change on all CPUs */
+enum { CHURN_PAGES = 700 }; /* more than a page table holds */
+
+static uint32_t churn_word(uint32_t seed, unsigned int page)
+{
+	return (seed + page) * 2654435761u;
+}
+
+static void churn_check(const volatile uint32_t *at, uint32_t seed, unsigned int first,
+			unsigned int end)
+{
+	for (unsigned int i = first; i < end; i++)
+		if (at[i * (PAGE / 4) + i % 1000] != churn_word(seed, i))
+			bad("page %u of memory holds %x, not %x", i, at[i * (PAGE / 4) + i % 1000],
+			    churn_word(seed, i));
+}
+
+static void churn_once(uint32_t seed)
+{
+	const size_t bytes = CHURN_PAGES * PAGE;
+	unsigned int half = CHURN_PAGES / 2;
+	volatile uint32_t *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+	char *to;
+
+	if (at == MAP_FAILED)
+		bad("mmap: %s", strerror(errno));
+	for (unsigned int i = 0; i < CHURN_PAGES; i++)
+		at[i * (PAGE / 4) + i % 1000] = churn_word(seed, i);
+	for (unsigned int i = 0; i < CHURN_PAGES; i += 7)
+		if (mprotect((char *)(uintptr_t)at + i * PAGE, PAGE, PROT_READ))
+			bad("mprotect: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		bad("fork: %s", strerror(errno));
+	if (!pid) {
+		churn_check(at, seed, 0, CHURN_PAGES);
+		for (unsigned int i = 1; i < CHURN_PAGES; i += 7)
+			at[i * (PAGE / 4)] = 1; /* its own copy from here on */
+		_exit(7);
+	}
+	if (madvise((char *)(uintptr_t)at + half * PAGE, half * PAGE, MADV_DONTNEED))
+		bad("madvise: %s", strerror(errno));
+	if (mprotect((void *)(uintptr_t)at, half * PAGE, PROT_READ | PROT_WRITE))
+		bad("mprotect: %s", strerror(errno));
+	to = mremap((void *)(uintptr_t)at, half * PAGE, half * PAGE * 2, MREMAP_MAYMOVE);
+	if (to == MAP_FAILED)
+		bad("mremap: %s", strerror(errno));
+	churn_check((volatile uint32_t *)(void *)to, seed, 0, half);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 7)
+		bad("forked: status %x", status);
+	if (to != (char *)(uintptr_t)at && munmap((char *)(uintptr_t)at + half * PAGE, half * PAGE))
+		bad("munmap: %s", strerror(errno));
+	if (munmap(to, half * PAGE * 2))
+		bad("munmap: %s", strerror(errno));
+}
+
+static void *churns(void *arg)
+{
+	uint32_t seed = (uint32_t)(uintptr_t)arg * 1000003u;
+
+	while (!stop) {
+		churn_once(seed++);
+		rounds[CHURN]++;
+	}
+	return arg;
+}
+
 /* ---- */
 static void copy_file(int to, int from, char *buf, size_t size)
 {
@@ -193,10 +269,13 @@ static void *files(void *arg)
 	enum { WORDS = 16384 };
 	static uint32_t data[WORDS], back[WORDS];
 	uint32_t seed = 1;
+	char name[2][40];
 
+	snprintf(name[0], sizeof(name[0]), "/tmp/load.a%d", getpid());
+	snprintf(name[1], sizeof(name[1]), "/tmp/load.b%d", getpid());
 	while (!stop) {
-		int a = open("/tmp/load.a", O_RDWR | O_CREAT | O_TRUNC, 0600);
-		int b = open("/tmp/load.b", O_RDWR | O_CREAT | O_TRUNC, 0600);
+		int a = open(name[0], O_RDWR | O_CREAT | O_TRUNC, 0600);
+		int b = open(name[1], O_RDWR | O_CREAT | O_TRUNC, 0600);
 
 		if (a < 0 || b < 0)
 			bad("open: %s", strerror(errno));
@@ -242,6 +321,66 @@ static void *pipes(void *arg)
 	}
 	close(there[1]);
 	waitpid(pid, NULL, 0);
+	return arg;
+}
+
+/* ---- network: one thread sends numbers, another gets them, over TCP */
+static int stream[2];
+
+static void network_open(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(at);
+
+	stream[0] = socket(AF_INET, SOCK_STREAM, 0);
+	(void)ioctl(listener, SIOCSIFFLAGS, &lo); /* in an initramfs nobody did */
+	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&at, &len) ||
+	    connect(stream[0], (struct sockaddr *)&at, sizeof(at)))
+		bad("network: %s", strerror(errno));
+	stream[1] = accept(listener, NULL, NULL);
+	close(listener);
+}
+
+static void *network_send(void *arg)
+{
+	uint32_t numbers[2000], next = 0;
+
+	while (!stop) {
+		for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+			numbers[i] = next++ * 2654435761u;
+		for (size_t done = 0; done < sizeof(numbers);) {
+			ssize_t n = write(stream[0], (char *)numbers + done,
+					  sizeof(numbers) - done);
+
+			if (n < 0)
+				bad("send: %s", strerror(errno));
+			done += (size_t)n;
+		}
+	}
+	shutdown(stream[0], SHUT_WR);
+	return arg;
+}
+
+static void *network_receive(void *arg)
+{
+	uint32_t numbers[1500], next = 0;
+	size_t have = 0;
+	ssize_t n;
+
+	while ((n = read(stream[1], (char *)numbers + have, sizeof(numbers) - have)) > 0) {
+		have += (size_t)n;
+		for (size_t i = 0; i < have / 4; i++)
+			if (numbers[i] != next++ * 2654435761u)
+				bad("number %u of the network arrived as %x", next - 1, numbers[i]);
+		memmove(numbers, numbers + have / 4, have % 4);
+		have %= 4;
+		rounds[NETWORK]++;
+	}
+	if (n < 0 || have)
+		bad("receive: %s", strerror(errno));
 	return arg;
 }
 
@@ -315,15 +454,17 @@ static void prepare(void)
 	if (pwrite(view_fd, &(uint32_t){1}, 4, PAGE) != 4)
 		bad("pwrite: %s", strerror(errno));
 	view_map(0);
+	network_open();
 	setitimer(ITIMER_REAL, &every, NULL);
 }
 
 int main(int argc, char **argv)
 {
 	static void *(*const work[])(void *) = {
-		forks,	     guard_owner, guard_writer, guard_writer, guard_writer, view_owner,
-		view_reader, view_reader, view_reader,	files,	      pipes,	    times,
-		times,	     times,	  floats,	floats,
+		forks,	    guard_owner, guard_writer, guard_writer, guard_writer,
+		view_owner, view_reader, view_reader,  view_reader,  files,
+		pipes,	    times,	 times,	       times,	     floats,
+		floats,	    churns,	 churns,       network_send, network_receive,
 	};
 	enum { THREADS = sizeof(work) / sizeof(work[0]) };
 	pthread_t thread[THREADS];
