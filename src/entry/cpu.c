@@ -149,6 +149,8 @@ static void registers_set(void)
 
 	hw_cr0_write(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
 	hw_cr4_write(cr4);
+	if (hw_features.xcr0 != 0)
+		hw_xcr0_write(hw_features.xcr0);
 	hw_wrmsr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | (hw_has_nx ? EFER_NX : 0));
 	hw_wrmsr(MSR_PAT, PAT_FIXED);
 	hw_wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)MICA_CS << 32);

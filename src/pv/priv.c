@@ -206,7 +206,7 @@ static int xcr_write(struct emul_state *state, u32 xcr, u64 value)
 	if (xcr != 0 || !policy_xcr0_is_valid(v->domain->policy, value))
 		return emul_raise(state, EMUL_GP, 0);
 	v->pv->xcr0 = value;
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
+	hw_xcr0_write(value);
 	return 0;
 }
 

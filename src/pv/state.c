@@ -250,11 +250,6 @@ int pv_segment_base_set(struct vcpu *v, u32 which, u64 base)
 
 /* ---------------------------------------------------------------- FPU */
 
-static void xcr0_write(u64 value)
-{
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
-}
-
 static void fpu_save(struct pv_vcpu *pv)
 {
 	u64 all = hw_features.xcr0;
@@ -266,7 +261,7 @@ static void fpu_save(struct pv_vcpu *pv)
 		return;
 	}
 	if (pv->xcr0 != all)
-		xcr0_write(all);
+		hw_xcr0_write(all);
 	if (hw_features.has_xsaveopt)
 		__asm__ volatile("xsaveopt64 (%0)"
 				 :
@@ -288,7 +283,7 @@ static void fpu_load(struct pv_vcpu *pv)
 				 : "r"(pv->fpu), "a"((u32)all), "d"(0)
 				 : "memory");
 		if (pv->xcr0 != all)
-			xcr0_write(pv->xcr0);
+			hw_xcr0_write(pv->xcr0);
 	}
 	if (pv->cr0_ts)
 		hw_cr0_write(hw_cr0_read() | CR0_TS);

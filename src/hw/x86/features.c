@@ -32,7 +32,7 @@ static void xsave_read(u32 ecx)
 		hw_features.xcr0 &= 3;
 	hw_features.cr4_extra |= CR4_OSXSAVE;
 	hw_cr4_write(hw_cr4_read() | CR4_OSXSAVE);
-	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)hw_features.xcr0), "d"(0));
+	hw_xcr0_write(hw_features.xcr0);
 	hw_features.xsave_bytes = hw_cpuid(0xd, 0).b;
 	hw_features.has_xsaveopt = (hw_cpuid(0xd, 1).a & 1) != 0;
 }

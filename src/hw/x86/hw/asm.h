@@ -161,6 +161,10 @@ static inline void hw_lldt(u16 selector)
 {
 	__asm__ volatile("lldt %0" : : "r"(selector));
 }
+static inline void hw_xcr0_write(u64 value)
+{
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
+}
 static inline void hw_swapgs(void)
 {
 	__asm__ volatile("swapgs" : : : "memory");
