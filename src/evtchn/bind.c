@@ -193,8 +193,8 @@ void evtchn_pirq_unmask(struct domain *d, u32 pirq)
 /* The other end waits for us again, in case we come back. The pair lock is held. */
 static void peer_detach(struct domain *d, const struct evtchn_port *p)
 {
-	struct domain *rd = p->peer;
-	struct evtchn_port *rp = port_find(rd->evtchn, port_word_arg(p->word));
+	struct domain *rd = atomic_load(&p->peer);
+	struct evtchn_port *rp = port_find(rd->evtchn, port_word_arg(atomic_load(&p->word)));
 
 	lock_acquire(&rd->evtchn->lock);
 	atomic_store(&rp->word, port_word_rebind(rp->word, PORT_UNBOUND, 0, d->id));
