@@ -6,6 +6,7 @@
 #include "boot/boot.h"
 #include "core/log.h"
 #include "domain/domain.h"
+#include "entry/entry.h"
 #include "hw/lapic.h"
 #include "lib/string.h"
 #include "sched/sched.h"
@@ -63,6 +64,7 @@ static const struct option_spec specs[] = {
 	 .type = OPTION_CUSTOM,
 	 .value = &opt_guest_loglvl,
 	 .parse = parse_level},
+	{.name = "entry-limit", .type = OPTION_BOOL, .value = &opt_entry_limit},
 	{.name = "noreboot", .type = OPTION_BOOL, .value = &opt_noreboot},
 	{.name = "sched_ratelimit_us", .type = OPTION_UINT, .value = &opt_sched_ratelimit_us},
 	{.name = "x2apic", .type = OPTION_BOOL, .value = &opt_x2apic},
@@ -82,7 +84,8 @@ static const struct option_spec specs[] = {
 static void report(void *ctx, enum cmdline_problem problem, const char *word)
 {
 	(void)ctx;
-	log_info("option \"%s\": %s, ignored", word, cmdline_problem_text(problem));
+	log_info("option \"%.80s%s\": %s, ignored", word, strlen(word) > 80 ? "..." : "",
+		 cmdline_problem_text(problem));
 }
 
 void boot_options_parse(const char *cmdline)

@@ -6,6 +6,7 @@
  * Pseudo-physical memory, and the virtual region that maps it one to one from virt_base:
  *	0 ..		nothing yet		kernel's own use
  *	kernel		its segments
+ *	(initrd		here only without MOD_START_PFN)
  *	(p2m list	here only without INIT_P2M)
  *	start_info	with the VGA information
  *	page tables	of this region, read-only
@@ -46,7 +47,7 @@ struct build {
 	u64 base;	    /* virt_base */
 	u64 pages;	    /* all of Domain 0 */
 	u64 *p2m_page_mfns; /* mfn of each page of the list */
-	u64 kernel_end, p2m_va, info_va, tables_va, stack_va, region_end; /* virtual */
+	u64 kernel_end, initrd_va, p2m_va, info_va, tables_va, stack_va, region_end; /* virtual */
 	u64 table_count;
 	u64 initrd_pfn, initrd_frames;
 	u64 p2m_pfn, p2m_frames, p2m_tables, p2m_tables_used;
@@ -102,10 +103,16 @@ static void layout(struct build *b)
 	const struct xen_notes *notes = &b->plan->kernel->notes;
 	u64 p2m_bytes = b->pages * 8, at = ROUND_UP(b->plan->kernel->virt_end, PAGE_SIZE);
 	bool p2m_apart = xen_notes_has(notes, XEN_ELFNOTE_INIT_P2M);
+	bool initrd_apart = notes->mod_start_pfn != 0;
+	u64 needed;
 
 	b->base = notes->virt_base;
 	b->kernel_end = at;
 	b->initrd_frames = frames_for(b->plan->initrd_end - b->plan->initrd_start);
+	if (!initrd_apart) {
+		b->initrd_va = at;
+		at += b->initrd_frames << PAGE_SHIFT;
+	}
 	if (p2m_apart) {
 		b->p2m_va = notes->init_p2m;
 		b->p2m_tables = tables_for(b->p2m_va, b->p2m_va + p2m_bytes) - 1;
@@ -128,11 +135,13 @@ static void layout(struct build *b)
 			   (b->p2m_va < b->region_end && b->base < b->p2m_va + p2m_bytes))))
 		panic("Domain 0: kernel at %lx or list of frames at %lx is no place for them",
 		      b->base, b->p2m_va);
-	b->initrd_pfn = region_pfn(b, b->region_end);
-	b->p2m_pfn = p2m_apart ? b->initrd_pfn + b->initrd_frames : region_pfn(b, b->p2m_va);
-	if (b->p2m_pfn + b->p2m_frames + b->p2m_tables > b->pages)
+	b->initrd_pfn = region_pfn(b, initrd_apart ? b->region_end : b->initrd_va);
+	needed = region_pfn(b, b->region_end) + (initrd_apart ? b->initrd_frames : 0);
+	b->p2m_pfn = p2m_apart ? needed : region_pfn(b, b->p2m_va);
+	needed += p2m_apart ? b->p2m_frames + b->p2m_tables : 0;
+	if (needed > b->pages)
 		panic("Domain 0: kernel, initrd and tables need %lu MiB, dom0_mem gives %lu MiB",
-		      (b->p2m_pfn + b->p2m_frames + b->p2m_tables) >> 8, b->pages >> 8);
+		      (needed + 255) >> 8, b->pages >> 8);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -187,30 +196,45 @@ static void populate(struct build *b, u64 pfn, u64 end)
 	}
 }
 
-/* What is needed to load the kernel: the list, the frames that exist already, and the region. */
+/* Fresh frames for what has none yet of [pfn, end): the initrd and the list bring their own. */
+static void populate_around(struct build *b, u64 pfn, u64 end)
+{
+	while (pfn < end) {
+		u64 next = end;
+
+		if (pfn == b->initrd_pfn && b->initrd_frames != 0) {
+			pfn += b->initrd_frames;
+			continue;
+		}
+		if (pfn == b->p2m_pfn) {
+			pfn += b->p2m_frames;
+			continue;
+		}
+		if (b->initrd_pfn > pfn && b->initrd_frames != 0)
+			next = MIN(next, b->initrd_pfn);
+		if (b->p2m_pfn > pfn)
+			next = MIN(next, b->p2m_pfn);
+		populate(b, pfn, next);
+		pfn = next;
+	}
+}
+
+/* What is needed to load the kernel: the frames that exist already, and the region. */
 static void memory_give_first(struct build *b)
 {
 	u64 first_initrd = b->plan->initrd_start >> PAGE_SHIFT;
-	u64 region_pages = region_pfn(b, b->region_end);
 
 	p2m_list_alloc(b);
 	for (u64 i = 0; i < b->initrd_frames; i++)
 		own(b, mfn_make(first_initrd + i), 0, b->initrd_pfn + i);
 	for (u64 i = 0; i < b->p2m_frames; i++)
 		own(b, mfn_make(b->p2m_page_mfns[i]), 0, b->p2m_pfn + i);
-	if (b->p2m_pfn < b->initrd_pfn) {
-		populate(b, 0, b->p2m_pfn);
-		populate(b, b->p2m_pfn + b->p2m_frames, region_pages);
-	} else {
-		populate(b, 0, region_pages);
-	}
+	populate_around(b, 0, region_pfn(b, b->region_end));
 }
 
 static void memory_give_rest(struct build *b)
 {
-	u64 done = b->initrd_pfn + b->initrd_frames;
-
-	populate(b, MAX(done, b->p2m_pfn + b->p2m_frames), b->pages);
+	populate_around(b, region_pfn(b, b->region_end), b->pages);
 }
 
 /* ---------------------------------------------------------------- contents */
@@ -346,8 +370,9 @@ static void start_info_fill(struct build *b)
 	info->first_p2m_pfn = b->p2m_pfn;
 	info->nr_p2m_frames = b->p2m_frames + b->p2m_tables;
 	if (b->initrd_frames != 0) {
-		info->flags |= SIF_MOD_START_PFN;
-		info->mod_start = b->initrd_pfn;
+		if (b->initrd_va == 0)
+			info->flags |= SIF_MOD_START_PFN;
+		info->mod_start = b->initrd_va != 0 ? b->initrd_va : b->initrd_pfn;
 		info->mod_len = b->plan->initrd_end - b->plan->initrd_start;
 	}
 	str_copy((char *)info->cmd_line, sizeof(info->cmd_line), b->plan->cmdline);

@@ -32,17 +32,22 @@ def code(text):
             struct.pack('<i', to_reason) + b'\x0f\x05\xeb\xfe' + tail)
 
 
+# mov rdx, [start_info.mod_start]; mov rsi, [start_info.mod_len]; console_io(write, ...)
+SHOW_RAMDISK = (b'\x48\x8b\x56\x70\x48\x8b\x76\x78\xb8' + struct.pack('<I', CONSOLE_IO) +
+                b'\x31\xff\x0f\x05')
+
+
 def note(number, value):
     value = struct.pack('<Q', value) if isinstance(value, int) else value.encode() + b'\0'
     return struct.pack('<III4s', 4, len(value), number, b'Xen\0') + value + bytes(-len(value) % 4)
 
 
-def elf(notes=None, bits=64, machine=62, memsz=None, entry=BASE + LOAD, filler=0):
+def elf(notes=None, bits=64, machine=62, memsz=None, entry=BASE + LOAD, filler=0, shows_ramdisk=False):
     """filler: bytes of random data behind the code, so that there is something to damage."""
     if notes is None:
         notes = {ENTRY: entry, VIRT_BASE: BASE, XEN_VERSION: 'xen-3.0', GUEST_OS: 'small', LOADER: 'generic'}
     area = b''.join(note(n, v) for n, v in notes.items())
-    text = code(HELLO) + random.Random(1).randbytes(filler)
+    text = (SHOW_RAMDISK if shows_ramdisk else b'') + code(HELLO) + random.Random(1).randbytes(filler)
     head = b'\x7fELF' + bytes([bits // 32, 1, 1]) + bytes(9)
     head += struct.pack('<HHIQQQIHHHHHH', 2, machine, 1, entry, 64, 0, 0, 64, 56, 2, 0, 0, 0)
     head += struct.pack('<IIQQQQQQ', 1, 7, TEXT, BASE + LOAD, LOAD, len(text), memsz or len(text) + 0x1000, 0x1000)
