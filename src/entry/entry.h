@@ -29,6 +29,10 @@ void run_exit(void);
 void switch_to(struct vcpu *prev, struct vcpu *next);
 /* work.c: everything in the set of raised bits but WORK_SCHEDULE; interrupts on. */
 void work_handle(u64 bits);
+/* limit.c: the debug build's stop-watch around each entry; `what`, `name`, `argument` go into its complaint. */
+void entry_limit_begin(void);
+void entry_limit_end(const char *what, const char *name, u64 argument);
+extern bool opt_entry_limit;
 /* trap.c: a vector 0x20..0xff, interrupts off. */
 void entry_interrupt(unsigned int vector);
 

@@ -33,7 +33,9 @@ void run_exit(void)
 		work = work_take(); /* pairs with work_raise() */
 		if ((work & ~BIT(WORK_SCHEDULE)) != 0) {
 			hw_irq_enable();
+			entry_limit_begin();
 			work_handle(work & ~BIT(WORK_SCHEDULE));
+			entry_limit_end("work", "bits", work);
 			hw_irq_disable();
 		}
 		if ((work & BIT(WORK_SCHEDULE)) != 0)

@@ -123,15 +123,18 @@ void entry_trap_guest(void)
 {
 	struct vcpu *v = current_vcpu();
 	struct regs *regs = v->pv->regs;
-	u64 cr2;
+	u64 cr2, number = regs->rax;
 
+	entry_limit_begin();
 	switch (regs->vector) {
 	case VECTOR_SYSCALL:
 		hw_irq_enable();
-		if (v->pv->mode == PV_KERNEL)
+		if (v->pv->mode == PV_KERNEL) {
 			hcall_dispatch(v);
-		else
+			entry_limit_end("hypercall", hcall_name(number), regs->rdi);
+		} else {
 			pv_syscall_deliver(v, false);
+		}
 		break;
 	case VECTOR_SYSCALL32:
 		hw_irq_enable();
@@ -153,6 +156,7 @@ void entry_trap_guest(void)
 		cr2 = regs->vector == EXCEPTION_PF ? hw_cr2_read() : 0;
 		hw_irq_enable();
 		exception(v, regs, cr2);
+		entry_limit_end("trap", "at", regs->rip);
 		break;
 	}
 	run_exit();
