@@ -19,7 +19,7 @@ struct boot_info boot_info;
 struct e820_map boot_map, boot_host_map;
 u64 hw_frame_max;
 
-static u64 *ram_bitmap;
+u64 *hw_ram_bitmap;
 static u64 alloc_limit = BOOT_MAPPED;
 
 extern char image_start[], text_end[], rodata_end[], symbols_start[], bss_start[], image_end[];
@@ -164,13 +164,6 @@ static void back(u64 va, u64 bytes, int fill, u64 va2, u64 flags2)
 	}
 }
 
-bool hw_frame_is_ram(mfn_t mfn)
-{
-	u64 m = mfn_num(mfn);
-
-	return m < hw_frame_max && (ram_bitmap[m / 64] & BIT(m % 64)) != 0;
-}
-
 static void frames_map(u64 start, u64 end)
 {
 	u64 first = start >> PAGE_SHIFT, frames = (end - start) >> PAGE_SHIFT;
@@ -179,7 +172,7 @@ static void frames_map(u64 start, u64 end)
 	back(LAYOUT_M2P_RW + first * 8, frames * 8, 0xff, LAYOUT_M2P + first * 8,
 	     MAP_RODATA | MAP_USER);
 	for (u64 m = first; m < first + frames; m++) {
-		ram_bitmap[m / 64] |= BIT(m % 64);
+		hw_ram_bitmap[m / 64] |= BIT(m % 64);
 		frame_of(mfn_make(m))->owner = FRAME_OWNER_MICA;
 	}
 }
@@ -205,8 +198,8 @@ void boot_memory_map(void)
 	__asm__ volatile("mov %0, %%cr3" : : "r"(paging_root_maddr()) : "memory");
 	alloc_limit = DIRECT_MAP_MAX;
 	bytes = ROUND_UP(hw_frame_max / 8 + 8, PAGE_SIZE);
-	ram_bitmap = (u64 *)(LAYOUT_DIRECT + take_pages(bytes, PAGE_SIZE));
-	memset(ram_bitmap, 0, bytes);
+	hw_ram_bitmap = (u64 *)(LAYOUT_DIRECT + take_pages(bytes, PAGE_SIZE));
+	memset(hw_ram_bitmap, 0, bytes);
 	for (cursor = 0; e820_next(&boot_host_map, E820_RAM, &cursor, &start, &end);) {
 		start = MAX(start, BOOT_LOW_MEMORY);
 		end = MIN(end, DIRECT_MAP_MAX);

@@ -38,13 +38,11 @@ static int extent_add(struct domain *d, const struct xen_memory_reservation *r, 
 	mfn = frame_alloc_below(r->extent_order, address_bits(r->mem_flags));
 	if (mfn_is_none(mfn))
 		return err(ENOMEM);
-	rc = mm_domain_assign(d, mfn, r->extent_order);
+	rc = mm_domain_assign_at(d, mfn, r->extent_order, has_gpfn ? gpfn : M2P_INVALID);
 	if (rc) {
 		frame_free(mfn, r->extent_order);
 		return rc;
 	}
-	for (u64 i = 0; has_gpfn && i < BIT(r->extent_order); i++)
-		m2p_set(mfn_add(mfn, i), gpfn + i);
 	number = mfn_num(mfn);
 	if (slot.g >= PAGE_SIZE || has_gpfn)
 		rc = hw_copy_to_guest(slot, &number, sizeof(number));

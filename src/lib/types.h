@@ -119,8 +119,11 @@ static inline gva_t gva_add(gva_t gva, u64 bytes)
 /* An index that a guest chose, already compared with n: the CPU may have guessed that comparison wrong. */
 static inline size_t idx_nospec(size_t idx, size_t n)
 {
-	size_t mask = (size_t)0 - (size_t)(idx < n);
+	size_t mask;
 
+	/* The compiler must not conclude anything from the comparison that was made before. */
+	__asm__ volatile("" : "+r"(idx));
+	mask = (size_t)0 - (size_t)(idx < n);
 	__asm__ volatile("" : "+r"(mask));
 	return idx & mask;
 }

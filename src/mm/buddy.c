@@ -18,6 +18,7 @@
 static struct lock buddy_lock = LOCK_INIT(LOCK_RANK_BUDDY);
 static u32 heads_plus_one[ZONES][FRAME_ORDER_MAX + 1]; /* [l] 0: empty */
 static u32 orders_present[ZONES];		       /* [l] bit for each list that is not empty */
+static u64 zones_present;			       /* [l] bit for each zone with a block */
 static u64 free_count;				       /* [l] read without */
 static u64 total_count;
 
@@ -45,6 +46,7 @@ static void block_insert(u64 mfn, unsigned int order)
 		frame_at(*head - 1)->prev = (u32)mfn;
 	*head = (u32)mfn + 1;
 	orders_present[zone] |= 1u << order;
+	zones_present |= BIT(zone);
 }
 
 static void block_remove(u64 mfn, unsigned int order)
@@ -58,8 +60,11 @@ static void block_remove(u64 mfn, unsigned int order)
 		frame_at(f->prev)->next = f->next;
 	else
 		heads_plus_one[zone][order] = f->next + 1;
-	if (!heads_plus_one[zone][order])
+	if (!heads_plus_one[zone][order]) {
 		orders_present[zone] &= ~(1u << order);
+		if (!orders_present[zone])
+			zones_present &= ~BIT(zone);
+	}
 	atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
 	f->done = 0;
 }
@@ -107,9 +112,11 @@ void frame_pool_add(mfn_t first, u64 frames)
 
 static bool block_take_locked(unsigned int order, unsigned int zone_max, u64 *mfn)
 {
-	for (unsigned int zone = zone_max + 1; zone-- > 0;) {
+	for (u64 zones = zones_present & (BIT(zone_max + 1) - 1); zones;) {
+		unsigned int zone = bits_last(zones), have;
 		u32 orders = orders_present[zone] >> order << order;
-		unsigned int have;
+
+		zones &= ~BIT(zone);
 
 		if (!orders)
 			continue;

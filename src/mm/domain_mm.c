@@ -128,29 +128,46 @@ void domain_frame_gone(struct frame *f)
 		domain_put(d);
 }
 
-static void assign_locked(struct domain *d, mfn_t mfn)
+/*
+ * A frame that no CPU has a translation of begins as WRITABLE, typed 0: its first writable mapping needs no flush.
+ * The word comes last: it makes the frame live.
+ */
+static void assign_one(struct frame *f, u32 prev, u32 next, domid_t owner, enum frame_type type)
 {
-	struct frame *f = frame_of(mfn);
-
 	f->done = 0;
-	list_push(&d->mm->pages_head, f);
-	atomic_store(&f->owner, d->id);
-	atomic_store(&f->word, FRAME_LIVE | 1);
+	f->prev = prev;
+	f->next = next;
+	atomic_store(&f->owner, owner);
+	atomic_store(&f->word, FRAME_LIVE | type_bits(type) | 1);
 }
 
-int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order)
+/* What comes straight from boot held nobody's data: Domain 0 may see it. */
+static void scrub(const struct domain *d, mfn_t mfn, u32 frames)
+{
+	const struct frame *f = frame_of(mfn);
+	u64 always = d->is_hardware ? 0 : FRAME_TAINTED;
+
+	for (u32 i = 0; i < frames; i++)
+		if ((atomic_load(&f[i].word) | always) & FRAME_TAINTED)
+			memset(hw_frame_map(mfn_add(mfn, i)), 0, PAGE_SIZE);
+}
+
+static void m2p_set_run(mfn_t mfn, u32 frames, u64 pfn)
+{
+	u64 *m2p = hw_m2p() + mfn_num(mfn), step = pfn == M2P_INVALID ? 0 : 1;
+
+	for (u32 i = 0; i < frames; i++, pfn += step)
+		atomic_store(&m2p[i], pfn);
+}
+
+int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn)
 {
 	struct mm_domain *mm = d->mm;
-	u64 frames = BIT(order);
+	struct frame *f = frame_of(mfn);
+	u32 first = (u32)mfn_num(mfn), frames = 1u << order, last = first + frames - 1;
 
-	for (u64 i = 0; i < frames; i++) {
-		mfn_t one = mfn_add(mfn, i);
-
-		/* What comes straight from boot held nobody's data; Domain 0 may see it. */
-		if (!d->is_hardware || atomic_load(&frame_of(one)->word) & FRAME_TAINTED)
-			memset(hw_frame_map(one), 0, PAGE_SIZE);
-		m2p_set(one, M2P_INVALID);
-	}
+	scrub(d, mfn, frames);
+	m2p_set_run(mfn, frames, pfn);
 	lock_acquire(&mm->lock);
 	if (atomic_load(&d->is_dying) ||
 	    mm->pages_max - MIN(mm->pages_current, mm->pages_max) < frames) {
@@ -160,10 +177,19 @@ int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order)
 	if (!mm->pages_current)
 		domain_get(d);
 	mm->pages_current += frames;
-	for (u64 i = 0; i < frames; i++)
-		assign_locked(d, mfn_add(mfn, i));
+	for (u32 i = first; i <= last; i++)
+		assign_one(f++, i == first ? FRAME_LINK_NONE : i - 1,
+			   i == last ? mm->pages_head : i + 1, d->id, FRAME_WRITABLE);
+	if (mm->pages_head != FRAME_LINK_NONE)
+		frame_of(mfn_make(mm->pages_head))->prev = last;
+	mm->pages_head = first;
 	lock_release(&mm->lock);
 	return 0;
+}
+
+int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order)
+{
+	return mm_domain_assign_at(d, mfn, order, M2P_INVALID);
 }
 
 mfn_t mm_domain_share_page(struct domain *d)
@@ -269,7 +295,9 @@ void mm_domain_unsteal(struct domain *d, mfn_t mfn)
 	lock_acquire(&d->mm->lock);
 	if (!d->mm->pages_current++)
 		domain_get(d);
-	assign_locked(d, mfn);
+	list_push(&d->mm->pages_head, frame_of(mfn));
+	/* It may have been a table once: its first writable mapping looks at the stamp. */
+	assign_one(frame_of(mfn), FRAME_LINK_NONE, frame_of(mfn)->next, d->id, FRAME_NONE);
 	lock_release(&d->mm->lock);
 }
 

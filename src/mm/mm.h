@@ -143,6 +143,8 @@ void mm_domain_fini(struct domain *d);
  * -EINVAL dying, -ENOMEM above pages_max (only then is the caller still the owner).
  */
 int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order);
+/* The same, and the M2P says pfn, pfn + 1, ... */
+int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn);
 /* A cleared page of Mica that d may map, writable too, but never use as a table. Freed by mm_domain_fini(). MFN_NONE. */
 mfn_t mm_domain_share_page(struct domain *d);
 /* Takes a page of mm_domain_share_page() back early; -EBUSY while the guest refers to it (it stays shared). */

@@ -47,17 +47,18 @@ static bool cache_bits_noncoherent(u64 entry)
 	return BIT(idx) & (BIT(2) | BIT(3) | BIT(4) | BIT(6) | BIT(7));
 }
 
-static void leaf_adjust(u64 *entry)
+/* global: PTE_GLOBAL or 0, for what the guest's user may use. */
+static inline u64 leaf_adjusted(u64 entry, u64 global)
 {
-	if (*entry & PTE_USER && !(*entry & PTE_GUEST_KERNEL)) {
-		if (opt_user_global)
-			*entry |= PTE_GLOBAL;
-		else
-			*entry &= ~PTE_GLOBAL;
-		return;
-	}
-	*entry |= PTE_USER | PTE_GUEST_KERNEL;
-	*entry &= ~PTE_GLOBAL;
+	entry &= ~PTE_GLOBAL;
+	if (entry & PTE_USER && likely(!(entry & PTE_GUEST_KERNEL)))
+		return entry | global;
+	return entry | PTE_USER | PTE_GUEST_KERNEL;
+}
+
+static u64 user_global(void)
+{
+	return opt_user_global ? PTE_GLOBAL : 0;
 }
 
 /* SDM 3A 4.5, reserved bits; an entry that is not present is judged only for L1TF. */
@@ -79,7 +80,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 		*entry = e | PTE_USER;
 		return 0;
 	}
-	leaf_adjust(entry);
+	*entry = leaf_adjusted(e, user_global());
 	if (hw_frame_is_ram(mfn)) {
 		if (unlikely(e & CACHE_BITS) && !mm_has_io_rights(d))
 			return err(EINVAL);
@@ -88,6 +89,40 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 	if (e & PTE_RW && rangeset_contains(&mm_iomem_readonly, mfn_num(mfn), mfn_num(mfn)))
 		*entry &= ~PTE_RW;
 	return 0;
+}
+
+/* From so many references on (each typed one is among them), the long way looks whether a count is full. */
+#define QUICK_REFS_MAX (1u << 21)
+/* The word's upper bits, from the type on: a writable page that nobody is changing. */
+#define QUICK_MASK     ((FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
+#define QUICK_WRITABLE ((FRAME_LIVE | type_bits(FRAME_WRITABLE)) >> FRAME_TYPE_SHIFT)
+
+/*
+ * The common case of leaf_get(), in few instructions: a live frame of d's, and for a writable mapping already of that type.
+ * False: nothing was taken, go the long way.
+ */
+static inline bool leaf_get_quick(struct frame *f, domid_t owner, bool writable)
+{
+	u64 old = atomic_load(&f->word);
+
+	if (unlikely((u32)old >= QUICK_REFS_MAX))
+		return false;
+	if (writable) {
+		if (unlikely((old >> FRAME_TYPE_SHIFT & QUICK_MASK) != QUICK_WRITABLE) ||
+		    unlikely(!atomic_cmpxchg(&f->word, &old, old + FRAME_TYPED_ONE + 1)))
+			return false;
+	} else {
+		if (unlikely(!(old & FRAME_LIVE)) ||
+		    unlikely(!atomic_cmpxchg(&f->word, &old, old + 1)))
+			return false;
+	}
+	if (likely(atomic_load(&f->owner) == owner))
+		return true;
+	if (writable)
+		frame_type_put(frame_mfn(f));
+	else
+		frame_put(frame_mfn(f));
+	return false;
 }
 
 static int leaf_get(struct domain *d, struct domain *page_owner, u64 entry, bool nested)
@@ -103,6 +138,9 @@ static int leaf_get(struct domain *d, struct domain *page_owner, u64 entry, bool
 			return err(EINVAL);
 		return 0;
 	}
+	if (likely(page_owner == d && !(entry & CACHE_BITS)) &&
+	    leaf_get_quick(frame_of(mfn_nospec(mfn)), d->id, entry & PTE_RW))
+		return 0;
 	if (entry & PTE_RW)
 		rc = type_get(mfn, page_owner, FRAME_WRITABLE, nested);
 	else
@@ -142,6 +180,43 @@ int entry_put(unsigned int level, u64 entry)
 	return 0;
 }
 
+/* What the loop over a table need not look up each time. */
+struct leaf_rules {
+	u64 looked_at; /* these bits, compared with PRESENT alone: others want a closer look */
+	u64 global;
+	domid_t owner;
+};
+
+static struct leaf_rules leaf_rules(const struct domain *d)
+{
+	return (struct leaf_rules){
+		.looked_at = PTE_PRESENT | (PTE_ADDR & ~mm_pte_address_mask) |
+			     (opt_nx ? 0 : PTE_NX) | CACHE_BITS,
+		.global = user_global(),
+		.owner = d->id,
+	};
+}
+
+/* Judges a leaf and takes its references. */
+static inline int leaf_fill(struct domain *d, u64 *slot, const struct leaf_rules *rules)
+{
+	u64 entry = *slot, adjusted = leaf_adjusted(entry, rules->global);
+	mfn_t mfn = pte_mfn(entry);
+	int rc;
+
+	if (likely((entry & rules->looked_at) == PTE_PRESENT) && likely(hw_frame_is_ram(mfn)) &&
+	    likely(leaf_get_quick(frame_of(mfn_nospec(mfn)), rules->owner, entry & PTE_RW))) {
+		*slot = adjusted;
+		return 0;
+	}
+	rc = entry_check(d, 1, &entry);
+	if (!rc && entry & PTE_PRESENT)
+		rc = leaf_get(d, d, entry, true);
+	if (!rc)
+		*slot = entry;
+	return rc;
+}
+
 static u64 hypervisor_entry(const struct domain *d, unsigned int idx)
 {
 	return idx == LAYOUT_PERDOMAIN_SLOT ? d->mm->perdomain_l3_entry
@@ -150,21 +225,25 @@ static u64 hypervisor_entry(const struct domain *d, unsigned int idx)
 
 static int leaf_table_fill(struct frame *f, struct domain *d, u64 *table)
 {
+	const struct leaf_rules rules = leaf_rules(d);
+
 	for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
-		u64 entry = table[i];
 		int rc;
 
-		if (!entry)
+		/* Many tables are mostly empty: eight at a time. */
+		while (!(i & 7) && i < TABLE_ENTRIES &&
+		       !(table[i] | table[i + 1] | table[i + 2] | table[i + 3] | table[i + 4] |
+			 table[i + 5] | table[i + 6] | table[i + 7]))
+			i += 8;
+		if (i == TABLE_ENTRIES)
+			break;
+		if (!table[i])
 			continue;
-		rc = entry_check(d, 1, &entry);
-		if (!rc && entry & PTE_PRESENT)
-			rc = leaf_get(d, d, entry, true);
+		rc = leaf_fill(d, &table[i], &rules);
 		if (rc) {
 			f->done = (u16)i;
 			return rc;
 		}
-		if (entry != table[i])
-			table[i] = entry;
 	}
 	f->done = TABLE_ENTRIES;
 	return 0;
@@ -230,6 +309,18 @@ int table_fill(struct frame *f, struct domain *d, enum frame_type type)
 	return upper_table_fill(f, d, type_level(type), table);
 }
 
+/* L1 is given back in one go. */
+static void leaf_table_drain(struct frame *f, const u64 *table)
+{
+	while (f->done) {
+		unsigned int idx = f->done - 1u;
+
+		if (table[idx] & PTE_PRESENT)
+			(void)entry_put(1, table[idx]);
+		f->done = (u16)idx;
+	}
+}
+
 /* Gives the entries below f->done back. 0: none left; -ERESTART with progress in f->done. */
 int table_drain(struct frame *f, enum frame_type type)
 {
@@ -238,6 +329,10 @@ int table_drain(struct frame *f, enum frame_type type)
 
 	if (!level) {
 		f->done = 0;
+		return 0;
+	}
+	if (level == 1) {
+		leaf_table_drain(f, table);
 		return 0;
 	}
 	while (f->done & DONE_MASK) {
@@ -259,7 +354,7 @@ int table_drain(struct frame *f, enum frame_type type)
 			return rc;
 		}
 		f->done = (u16)idx;
-		if (level > 1 && entry && idx && hw_preempt_wanted())
+		if (entry && idx && hw_preempt_wanted())
 			return -ERESTART;
 	}
 	return 0;

@@ -25,7 +25,7 @@ u64 hw_frame_max;
 u8 *fake_ram;
 struct frame *fake_frame_table;
 u64 *fake_m2p;
-static u8 *is_hole;
+u8 *fake_is_hole;
 u8 fake_arena[FAKE_ARENA_SIZE];
 bool fake_copy_any = true;
 int fake_copy_fail_after = -1;
@@ -59,7 +59,7 @@ void fake_memory_fini(void)
 	munmap(fake_ram, hw_frame_max * PAGE_SIZE);
 	munmap(fake_frame_table, hw_frame_max * FRAME_ENTRY_BYTES);
 	munmap(fake_m2p, hw_frame_max * 8);
-	munmap(is_hole, hw_frame_max);
+	munmap(fake_is_hole, hw_frame_max);
 	fake_ram = NULL;
 	hw_frame_max = 0;
 }
@@ -70,18 +70,13 @@ void fake_memory_init(u64 frames)
 	fake_ram = map_zeroed(frames * PAGE_SIZE);
 	fake_frame_table = map_zeroed(frames * FRAME_ENTRY_BYTES);
 	fake_m2p = map_zeroed(frames * 8);
-	is_hole = map_zeroed(frames);
+	fake_is_hole = map_zeroed(frames);
 	hw_frame_max = frames;
 }
 
 void fake_frame_set_ram(u64 mfn, bool is_ram)
 {
-	is_hole[mfn] = !is_ram;
-}
-
-bool hw_frame_is_ram(mfn_t mfn)
-{
-	return mfn_num(mfn) < hw_frame_max && !is_hole[mfn_num(mfn)];
+	fake_is_hole[mfn] = !is_ram;
 }
 
 static bool copy_allowed(u64 va, size_t bytes)
@@ -118,7 +113,7 @@ int hw_copy_to_guest(gva_t to, const void *from, size_t bytes)
 
 void hw_timer_arm_tsc(u64 tsc)
 {
-	fake_timer_tsc = tsc;
+	__atomic_store_n(&fake_timer_tsc, tsc, __ATOMIC_RELAXED);
 }
 
 void hw_console_write(const char *text, size_t len)

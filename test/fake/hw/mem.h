@@ -28,7 +28,11 @@ static inline struct frame *hw_frame_table(void)
 {
 	return fake_frame_table;
 }
-bool hw_frame_is_ram(mfn_t mfn);
+extern u8 *fake_is_hole;
+static inline bool hw_frame_is_ram(mfn_t mfn)
+{
+	return mfn.m < hw_frame_max && !fake_is_hole[mfn.m];
+}
 bool fake_alloc_fails(void);
 static inline bool hw_alloc_fails(void)
 {
