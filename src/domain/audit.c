@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The audit of everything: mm recomputes what page tables hold, this adds what other modules hold (descriptor tables,
- * registered vcpu_info), events check themselves. Reached from a serial key and from tests through it. The machine is quiet
- * meanwhile: all domains are paused but for the vCPU that runs here.
+ * registered vcpu_info, event queues, the page of EOI bits), events check themselves. Reached from a serial key and from
+ * tests through it. The machine is quiet meanwhile: all domains are paused but for the vCPU that runs here.
  */
 #include "core/log.h"
 #include "domain/domain.h"
 #include "evtchn/evtchn.h"
+#include "irq/irq.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
@@ -21,6 +22,20 @@ static void pv_add(const struct vcpu *v)
 		audit_add(mfn_make(v->pv->ldt_mfns[i]), true);
 	if (!mfn_is_none(v->info_mfn))
 		audit_add(v->info_mfn, true);
+}
+
+static void domain_add(const struct domain *d)
+{
+	const struct vcpu *v;
+	mfn_t mfn;
+
+	for_each_vcpu(d, v)
+		pv_add(v);
+	for (u32 i = 0; !mfn_is_none(mfn = evtchn_frame_held(d, i)); i++)
+		audit_add(mfn, true);
+	mfn = irq_eoi_frame(d);
+	if (!mfn_is_none(mfn))
+		audit_add(mfn, true);
 }
 
 static void quiet(struct domain *d, bool begin)
@@ -39,7 +54,6 @@ static void quiet(struct domain *d, bool begin)
 
 unsigned int domain_audit(void)
 {
-	struct vcpu *v;
 	unsigned int findings;
 
 	if (dom0 == NULL)
@@ -50,8 +64,7 @@ unsigned int domain_audit(void)
 		log_warning("audit: no memory for it");
 		return 0;
 	}
-	for_each_vcpu(dom0, v)
-		pv_add(v);
+	domain_add(dom0);
 	findings = audit_finish() + evtchn_audit(dom0);
 	quiet(dom0, false);
 	return findings;

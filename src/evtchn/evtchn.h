@@ -113,5 +113,7 @@ int evtchn_fifo_expand_array(struct domain *d, mfn_t mfn);
 void evtchn_print(struct domain *d);
 /* Recomputes what can be recomputed; prints and counts findings. Machine quiet. */
 unsigned int evtchn_audit(struct domain *d);
+/* The frames that d's queues hold by writable references, one after the other; MFN_NONE: no more. For the audit. */
+mfn_t evtchn_frame_held(const struct domain *d, u32 idx);
 
 #endif

@@ -272,6 +272,22 @@ int evtchn_fifo_expand_array(struct domain *d, mfn_t mfn)
 	return rc;
 }
 
+mfn_t evtchn_frame_held(const struct domain *d, u32 idx)
+{
+	const struct evtchn_domain *ed = d->evtchn;
+	const struct vcpu *v;
+
+	if (ed == NULL || !ed->is_fifo)
+		return MFN_NONE;
+	if (idx < ed->fifo_pages)
+		return hw_virt_to_mfn(ed->fifo_words[idx]);
+	idx -= ed->fifo_pages;
+	for_each_vcpu(d, v)
+		if (v->evtchn->control != NULL && idx-- == 0)
+			return hw_virt_to_mfn(v->evtchn->control);
+	return MFN_NONE;
+}
+
 void fifo_fini_locked(struct domain *d)
 {
 	struct evtchn_domain *ed = d->evtchn;

@@ -410,6 +410,11 @@ int irq_eoi_page_set(struct domain *d, mfn_t mfn, bool unmasks)
 	return 0;
 }
 
+mfn_t irq_eoi_frame(const struct domain *d)
+{
+	return d->irq ? d->irq->eoi_mfn : MFN_NONE;
+}
+
 bool irq_eoi_unmasks(const struct domain *d)
 {
 	return d->irq && d->irq->eoi_unmasks;

@@ -71,6 +71,8 @@ int irq_guest_status(struct domain *d, u32 pirq, u32 *flags);
  * -EINVAL: not a frame that d may write. unmasks: v1's promise, PHYSDEVOP_eoi also unmasks the port.
  */
 int irq_eoi_page_set(struct domain *d, mfn_t mfn, bool unmasks);
+/* That frame, or MFN_NONE; for the audit. */
+mfn_t irq_eoi_frame(const struct domain *d);
 bool irq_eoi_unmasks(const struct domain *d);
 
 /* ---------------------------------------------------------------- mapping */
