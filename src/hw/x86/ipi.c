@@ -34,11 +34,17 @@ void hw_ipi_send(unsigned int cpu, enum ipi ipi)
 void hw_flush_poll(void)
 {
 	unsigned int cpu = hw_cpu_id();
+	u64 flags;
 
 	if (!cpumask_test(&mailbox.waiting, cpu)) /* pairs with hw_flush_mask() */
 		return;
-	hw_flush_answer(mailbox.kind, mailbox.va);
-	cpumask_clear(&mailbox.waiting, cpu);
+	/* An IPI between here and the end would answer, and what is cleared then is the next request. */
+	flags = hw_irq_save();
+	if (cpumask_test(&mailbox.waiting, cpu)) {
+		hw_flush_answer(mailbox.kind, mailbox.va);
+		cpumask_clear(&mailbox.waiting, cpu);
+	}
+	hw_irq_restore(flags);
 }
 
 static bool is_answered(void)
