@@ -61,6 +61,11 @@ def test_four_cpus(boot, load_initrd):
     loaded(boot, load_initrd, 120, HOTPLUG, smp=4)
 
 
+def test_more_vcpus_than_cpus(boot, load_initrd):
+    """Four vCPUs take turns on two CPUs: nothing of one stays behind for the next."""
+    loaded(boot, load_initrd, 20, smp=2, hvargs='dom0_max_vcpus=4')
+
+
 @pytest.mark.soak
 def test_soak(boot, load_initrd):
     loaded(boot, load_initrd, 3600, HOTPLUG, smp=4, mem='4G')
