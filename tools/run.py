@@ -4,7 +4,7 @@
 
 Settings come from the environment (so `make run SMP=4` works), or as NAME=value arguments:
 
-HV        mica (default), xen (Debian's Xen 4.17 in its place), none (the kernel alone)
+HV        mica (default), xen (Debian's Xen 4.17 in its place), none (the kernel alone), a path
 KERNEL    vmlinux or bzImage         (default build/guest/vmlinux, or the disk's own kernel)
 INITRD    its initramfs              (default build/guest/initramfs.cpio.gz, or the disk's own)
 APPEND    more words for the kernel's command line
@@ -63,6 +63,8 @@ def comma(text):
 
 
 def hypervisor_file(hv):
+    if '/' in hv:
+        return ROOT / hv  # an image of Mica by its path, a debug build say
     return BUILD / ('guest/xen' if hv == 'xen' else 'mica')
 
 
