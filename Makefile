@@ -84,10 +84,9 @@ $(OBJ)/%.o: src/%.S $(OBJ)/.flags | $(OBJ)/gen/asm_offsets.h $$(@D)/
 
 # Structure offsets for assembly: lines "->NAME value" in the compiler's output.
 $(OBJ)/gen/asm_offsets.h: $(OBJ)/entry/offsets.s
-	@echo "  GEN     $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(PY) tools/offsets.py < $< > $@.new
-	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	$(Q)cmp -s $@.new $@ && rm $@.new || { echo "  GEN     $@"; mv $@.new $@; }
 
 $(OBJ)/entry/offsets.s: src/entry/offsets.c $(OBJ)/.flags | $(OBJ)/entry/
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -MT $@ -fno-lto $(if $(findstring clang,$(CC)),-fno-integrated-as) -S -o $@ $<
