@@ -19,7 +19,7 @@ PY = '/usr/bin/python3'
 STEPS = [
     ('deps', 'make deps', False, 900),
     ('build-clang', 'make CC=clang -j2 objects', False, 600),
-    ('build-debug', 'make DEBUG=1 -j2 objects', False, 600),
+    ('build-debug', 'make DEBUG=1 -j2 build/obj/gcc-debug/mica', False, 600),
     ('build', 'make -j2', False, 600),
     ('layers', 'make layers', False, 60),
     ('format', 'make fmt-check', False, 60),
