@@ -6,8 +6,8 @@ set -eu
 
 list=$(dirname "$0")/packages
 want=$(sed 's/#.*//' "$list")
-have=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package} ' $want 2>/dev/null |
-	sed 's/\bii \([^ ]*\) /\1 /g') "
+have=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' $want 2>/dev/null |
+	sed -n 's/^[ih]i //p' | tr '\n' ' ') "
 missing=
 for p in $want; do
 	case $have in
