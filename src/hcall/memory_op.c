@@ -14,6 +14,7 @@ static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args
 {
 	struct xen_memory_domain query;
 	struct domain *d;
+	u64 max_pfn = 0;
 	int rc = hw_copy_from_guest(&query, gva_make(args->a[1]), sizeof(query));
 
 	if (rc)
@@ -26,7 +27,9 @@ static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args
 	else if (cmd == XENMEM_maximum_reservation)
 		args->result = atomic_load(&d->mm->pages_max);
 	else
-		args->result = d->shared ? d->shared->arch.max_pfn - 1 : 0;
+		max_pfn = d->shared ? atomic_load(&d->shared->arch.max_pfn) : 0;
+	if (cmd == XENMEM_maximum_gpfn) /* none said yet: 0 too */
+		args->result = max_pfn ? max_pfn - 1 : 0;
 	domain_put(d);
 	return 0;
 }

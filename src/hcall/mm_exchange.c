@@ -65,6 +65,23 @@ static int judge(struct vcpu *v, struct exchange *x)
 	return mm_args_domain(v, abi->in.domid, &x->d);
 }
 
+/* Where the new numbers go can be written: known before the old frames are given up. */
+static int chunk_probe(const struct exchange *x)
+{
+	u64 first = (x->abi.nr_exchanged >> (x->chunk_order - x->abi.in.extent_order))
+		    << (x->chunk_order - x->abi.out.extent_order);
+
+	for (u64 i = 0; i < x->chunk_out; i++) {
+		gva_t slot = list_slot(&x->abi.out, first + i);
+		u64 gpfn;
+
+		if (hw_copy_from_guest(&gpfn, slot, sizeof(gpfn)) ||
+		    hw_copy_to_guest(slot, &gpfn, sizeof(gpfn)))
+			return err(EFAULT);
+	}
+	return 0;
+}
+
 static int chunk_steal(struct exchange *x)
 {
 	for (u64 i = 0; i < x->chunk_in; i++) {
@@ -137,8 +154,10 @@ static int chunk_give(struct exchange *x)
 
 static int chunk_do(struct exchange *x)
 {
-	int rc = chunk_steal(x);
+	int rc = chunk_probe(x);
 
+	if (!rc)
+		rc = chunk_steal(x);
 	if (!rc)
 		rc = chunk_alloc(x);
 	if (rc) {
