@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, ORACLE
 
-SMP = {'smp': 2, 'bound': 2}
+SMP = {'smp': 2, 'race': 2}
 NAMES = sorted(p.stem for p in (ROOT / 'test/guest').glob('*.c'))
 RESULT = r'^Test result: (SUCCESS|FAILURE.*)$'
 KEPT = ORACLE / 'guests.json'
