@@ -119,6 +119,8 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->regs = &pv->page->regs;
 	pv->mode = PV_KERNEL;
 	pv->xcr0 = 1;
+	/* It is on, and Linux does without XSAVE unless CPUID says so before it has written CR4 itself. */
+	pv->cr4 = hw_features.xcr0 != 0 ? CR4_OSXSAVE : 0;
 	pv->dr[6] = 0xffff0ff0;
 	pv->dr[7] = 0x400;
 	fpu_init(pv->fpu);
