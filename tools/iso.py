@@ -35,14 +35,15 @@ menuentry "Mica, small initramfs" --id initramfs {{
 '''
 
 
-def make(out, hv='mica', entry='disk', hvargs='', append='', timeout=3, disk=True):
+def make(out, hv='mica', entry='disk', hvargs='', append='', timeout=3, disk=True, kernel=None):
     build = pathlib.Path('build')
     files = {hv: build / ('guest/xen' if hv == 'xen' else 'mica'),
-             'vmlinuz': build / 'guest/vmlinuz',
+             'vmlinuz': pathlib.Path(kernel or build / 'guest/vmlinuz'),
              'initramfs': build / 'guest/initramfs.cpio.gz'}
     if disk:
         # Its modules must be those of the kernel: take both from the disk.
-        files.update({'vmlinuz': build / 'dom0/vmlinuz', 'initrd.img': build / 'dom0/initrd.img'})
+        files.update({'vmlinuz': pathlib.Path(kernel or build / 'dom0/vmlinuz'),
+                      'initrd.img': build / 'dom0/initrd.img'})
     with tempfile.TemporaryDirectory(prefix='mica-iso-') as tree:
         boot = pathlib.Path(tree, 'boot')
         (boot / 'grub').mkdir(parents=True)

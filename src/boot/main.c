@@ -119,15 +119,19 @@ static void dom0_start(void)
 	domain_dom0_build();
 }
 
-static void smap_try(void)
+static void protection_start(void)
 {
-	if (!hw_features.has_smap)
-		return;
-	if (entry_smap_works())
+	u64 cr4;
+
+	if (hw_features.has_smap && entry_smap_works())
 		hw_smap_patch();
-	else
-		log_info(
-			"SMAP is left off: IRETQ in ring 3 faults under it on this (emulated) CPU");
+	else if (hw_features.has_smap)
+		log_info("SMAP is left off: IRETQ in ring 3 faults under it on this (emulated) "
+			 "CPU");
+	cr4 = hw_cr4_read();
+	log_info("CPU: %s; in use:%s%s%s%s", hw_features.brand, hw_has_nx ? " NX" : "",
+		 (cr4 & CR4_SMEP) != 0 ? " SMEP" : "", (cr4 & CR4_SMAP) != 0 ? " SMAP" : "",
+		 (cr4 & CR4_UMIP) != 0 ? " UMIP" : "");
 }
 
 void boot_main(u32 magic, u64 info)
@@ -146,7 +150,7 @@ void boot_main(u32 magic, u64 info)
 	cpu->current = domain_idle_vcpu(0);
 	entry_cpu_init();
 	debug_hypercall_name = hcall_name;
-	smap_try();
+	protection_start();
 	hw_efi_init(boot_info.efi_system_table);
 	if (hw_acpi_init(rsdp_address()) != 0)
 		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt "
