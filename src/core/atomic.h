@@ -65,7 +65,7 @@
 static inline void atomic_fence(void)
 {
 	hw_atomic_step();
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	hw_atomic_fence();
 }
 
 #endif

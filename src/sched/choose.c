@@ -73,23 +73,24 @@ unsigned int sched_cpu_pick(const struct vcpu *v)
 {
 	const struct sched_vcpu *sv = v->sched;
 	unsigned int home = atomic_load(&v->cpu);
-	unsigned int first = cpu_count;
+	unsigned int best = home; /* if all it may use are offline it runs on rather than hang */
+	u32 best_waiting = UINT32_MAX;
 
-	if (sched_cpu_allowed(sv, home) && cpumask_test(&sched_idle_mask, home))
-		return home;
 	for (unsigned int i = 0; i < cpu_count; i++) {
 		unsigned int cpu = home + i < cpu_count ? home + i : home + i - cpu_count;
+		u32 waiting;
 
 		if (!sched_cpu_allowed(sv, cpu))
 			continue;
 		if (cpumask_test(&sched_idle_mask, cpu))
 			return cpu;
-		if (first == cpu_count)
-			first = cpu;
+		waiting = atomic_load(&sched_queues[cpu].waiting);
+		if (waiting < best_waiting) {
+			best = cpu;
+			best_waiting = waiting;
+		}
 	}
-	return first < cpu_count
-		       ? first
-		       : home; /* home: all it may use are offline; it runs on rather than hang */
+	return best;
 }
 
 static void floor_raise_locked(struct run_queue *rq, u64 to)
@@ -135,6 +136,7 @@ void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting
 	if (pqueue_key_before(sv->run_ns, least))
 		sv->run_ns = least;
 	pqueue_insert(&rq->queue, &sv->node, sv->run_ns);
+	atomic_store(&rq->waiting, rq->queue.count);
 	/* Whoever looks for an idle CPU next finds another one. */
 	cpumask_clear(&sched_idle_mask, v->cpu);
 	/* One that was just preempted need not be looked at before the slice ends. */
@@ -145,6 +147,7 @@ void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting
 void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v)
 {
 	pqueue_remove(&rq->queue, &v->sched->node);
+	atomic_store(&rq->waiting, rq->queue.count);
 }
 
 static struct vcpu *first_locked(const struct run_queue *rq)
@@ -179,7 +182,7 @@ static struct vcpu *steal_from(struct run_queue *rq, unsigned int cpu)
 	struct pqueue_node *node = NULL;
 	struct vcpu *found = NULL;
 
-	if (atomic_load(&rq->queue.count) == 0)
+	if (atomic_load(&rq->waiting) == 0)
 		return NULL;
 	lock_acquire(&rq->lock);
 	for (unsigned int i = 0; i < STEAL_LOOKS && found == NULL; i++) {

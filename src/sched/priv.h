@@ -38,6 +38,7 @@ struct sched_vcpu {
 struct run_queue {
 	struct lock lock;
 	struct pqueue queue;  /* [l] runnable, not running */
+	u32 waiting;	      /* [a] queue.count for those without the lock */
 	struct vcpu *running; /* [l] what sched_choose() said last */
 	struct vcpu *idle;    /* [c] NULL: no such CPU yet */
 	u64 floor_ns; /* [l, read by others] smallest run_ns that anyone here may still have; never falls */

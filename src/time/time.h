@@ -29,6 +29,7 @@ struct timer {
 	void (*fn)(void *ctx);	 /* [c] */
 	void *ctx;		 /* [c] */
 	u32 cpu;		 /* [a] whose queue; written under that queue's lock, last */
+	u32 change;		 /* [l] counts what was done to it */
 	u32 running;		 /* [a] CPUs that are in fn now */
 };
 

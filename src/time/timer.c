@@ -39,6 +39,7 @@ static struct timer_queue *queue_lock(const struct timer *t, u64 *flags)
 
 static void dequeue_locked(struct timer_queue *q, struct timer *t)
 {
+	t->change++;
 	if (t->node.is_queued)
 		pqueue_remove(&q->queue, &t->node);
 }
@@ -67,6 +68,16 @@ static void arm_locked(struct timer_queue *q)
 	hw_timer_arm_tsc(hw_tsc() + time_ns_to_ticks(when - now));
 }
 
+/* q is the queue of t->cpu. */
+static void enqueue_locked(struct timer_queue *q, struct timer *t, u64 expires_ns)
+{
+	pqueue_insert(&q->queue, &t->node, expires_ns);
+	if (t->cpu == cpu_id())
+		arm_locked(q);
+	else if (pqueue_first(&q->queue) == &t->node)
+		work_raise(t->cpu, WORK_TIMER);
+}
+
 void timer_init(struct timer *t, void (*fn)(void *ctx), void *ctx, unsigned int cpu)
 {
 	*t = (struct timer){.fn = fn, .ctx = ctx, .cpu = cpu};
@@ -86,11 +97,9 @@ void timer_set_on(struct timer *t, unsigned int cpu, u64 expires_ns)
 		lock_release_irq(&q->lock, flags);
 	}
 	if (expires_ns < TIMER_NEVER)
-		pqueue_insert(&q->queue, &t->node, expires_ns);
-	if (cpu == cpu_id())
+		enqueue_locked(q, t, expires_ns);
+	else if (cpu == cpu_id())
 		arm_locked(q);
-	else if (pqueue_first(&q->queue) == &t->node)
-		work_raise(cpu, WORK_TIMER);
 	lock_release_irq(&q->lock, flags);
 }
 
@@ -131,10 +140,21 @@ void timer_move(struct timer *t, unsigned int cpu)
 {
 	u64 flags;
 	struct timer_queue *q = queue_lock(t, &flags);
-	u64 when = t->node.is_queued ? t->node.key : TIMER_NEVER;
+	bool was_queued = t->node.is_queued;
+	u64 when = t->node.key;
+	u32 change;
 
+	dequeue_locked(q, t);
+	change = ++t->change;
+	atomic_store(&t->cpu, cpu);
 	lock_release_irq(&q->lock, flags);
-	timer_set_on(t, cpu, when);
+	if (!was_queued)
+		return;
+	q = queue_lock(t, &flags);
+	/* Unless somebody has set, cancelled or moved it meanwhile. */
+	if (t->change == change)
+		enqueue_locked(q, t, when);
+	lock_release_irq(&q->lock, flags);
 }
 
 void timer_cpu_leave(unsigned int cpu, unsigned int to)
@@ -201,7 +221,7 @@ void time_interrupt(void)
 
 void time_cpu_init(unsigned int cpu)
 {
-	queues[cpu] = (struct timer_queue){ .armed_ns = TIMER_NEVER };
+	queues[cpu] = (struct timer_queue){.armed_ns = TIMER_NEVER};
 	lock_init(&queues[cpu].lock, LOCK_RANK_TIMER);
 	hw_timer_init();
 }

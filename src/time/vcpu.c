@@ -18,6 +18,7 @@ struct time_vcpu {
 	void (*fire)(struct vcpu *v); /* [c] delivers VIRQ_TIMER */
 	struct timer singleshot, periodic;
 	u64 period_ns;			   /* [a] 0: off */
+	u64 due_ns;			   /* [a] the next tick */
 	const struct vcpu_info *info_done; /* [v] where the time is written */
 	u64 area;			   /* [a] guest address of the second copy, 0: none */
 	u64 area_done;			   /* [v] what of it is written */
@@ -34,7 +35,7 @@ static void periodic_fire(void *ctx)
 {
 	struct time_vcpu *tv = ctx;
 	u64 period = atomic_load(&tv->period_ns); /* pairs with time_periodic_stop() */
-	u64 due = tv->periodic.node.key; /* was: set again meanwhile, it is another good value */
+	u64 due = atomic_load(&tv->due_ns);	  /* set again meanwhile: another good value */
 	u64 now = time_now_ns();
 
 	if (period == 0)
@@ -44,6 +45,7 @@ static void periodic_fire(void *ctx)
 	due += period;
 	if (due <= now)
 		due = now + period - (now - due) % period;
+	atomic_store(&tv->due_ns, due);
 	timer_set(&tv->periodic, due);
 }
 
@@ -177,11 +179,14 @@ void time_timer_op(struct vcpu *v, u64 timeout_ns)
 int time_periodic_set(struct vcpu *v, u64 period_ns)
 {
 	struct time_vcpu *tv = v->time;
+	u64 due;
 
 	if (period_ns < TIME_PERIOD_MIN_NS || period_ns > TIME_PERIOD_MAX_NS)
 		return err(EINVAL);
+	due = time_now_ns() + period_ns;
+	atomic_store(&tv->due_ns, due);
 	atomic_store(&tv->period_ns, period_ns);
-	timer_set_on(&tv->periodic, atomic_load(&v->cpu), time_now_ns() + period_ns);
+	timer_set_on(&tv->periodic, atomic_load(&v->cpu), due);
 	return 0;
 }
 

@@ -292,11 +292,15 @@ void world_exit(unsigned int cpu)
 	}
 }
 
+bool world_is_told(unsigned int cpu)
+{
+	return ipis_seen[cpu] != __atomic_load_n(&fake_ipi_count[cpu][IPI_WORK], __ATOMIC_SEQ_CST);
+}
+
 static bool is_wanted(unsigned int cpu)
 {
 	fake_cpu = cpu;
-	return work_is_raised() || upcall_wanted(current[cpu]) ||
-	       ipis_seen[cpu] != __atomic_load_n(&fake_ipi_count[cpu][IPI_WORK], __ATOMIC_SEQ_CST);
+	return work_is_raised() || upcall_wanted(current[cpu]) || world_is_told(cpu);
 }
 
 /* Otherwise only a CPU that was told goes on: whoever forgets to tell it is found out. */
@@ -310,7 +314,7 @@ void world_settle(void)
 		is_quiet = true;
 		for (unsigned int cpu = 0; cpu < cpu_count; cpu++) {
 			fake_cpu = cpu;
-			if (!work_is_raised() && ipis_seen[cpu] == fake_ipi_count[cpu][IPI_WORK])
+			if (!work_is_raised() && !world_is_told(cpu))
 				continue;
 			is_quiet = false;
 			world_exit(cpu);

@@ -32,6 +32,8 @@ extern unsigned int world_upcalls[WORLD_CPUS_MAX * 16]; /* by vcpu id */
 
 /* The exit loop on this CPU, until there is nothing to do; then it runs what world_current() says. */
 void world_exit(unsigned int cpu);
+/* An IPI came after that loop's last look: a CPU that halts goes on. */
+bool world_is_told(unsigned int cpu);
 /* All CPUs, until none has work or an IPI that it has not looked at. */
 void world_settle(void);
 /* Time moves; every CPU looks at its timers, then settles. */

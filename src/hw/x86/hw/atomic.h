@@ -9,5 +9,9 @@
 static inline void hw_atomic_step(void)
 {
 }
+static inline void hw_atomic_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 
 #endif
