@@ -32,6 +32,17 @@ static void rank_leave(const struct lock *lock)
 		ranks_held[cpu_id()] &= ~BIT(lock->rank);
 }
 
+u64 lock_ranks_swap(u64 ranks)
+{
+	u64 before = 0;
+
+	if (MICA_DEBUG) {
+		before = ranks_held[cpu_id()];
+		ranks_held[cpu_id()] = ranks;
+	}
+	return before;
+}
+
 void lock_init(struct lock *lock, enum lock_rank rank)
 {
 	*lock = (struct lock){.rank = (u16)rank};

@@ -58,6 +58,11 @@ bool lock_try(struct lock *lock);
 /* With interrupts off while held; what it returns goes to lock_release_irq(). */
 u64 lock_acquire_irq(struct lock *lock);
 void lock_release_irq(struct lock *lock, u64 flags);
+/*
+ * An interrupt begins with no ranks (0) and gives back what was held when it ends: locks that it takes are never held with
+ * interrupts on, so their order is their own.
+ */
+u64 lock_ranks_swap(u64 ranks);
 bool lock_is_held(const struct lock *lock);
 
 #endif

@@ -180,7 +180,10 @@ static bool extable_fix(struct regs *regs)
 void entry_trap_own(struct regs *regs)
 {
 	if (regs->vector >= EXCEPTION_COUNT) {
+		u64 ranks = lock_ranks_swap(0);
+
 		entry_interrupt(regs->vector);
+		(void)lock_ranks_swap(ranks);
 		return;
 	}
 	if (!extable_fix(regs))
