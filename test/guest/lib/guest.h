@@ -127,8 +127,8 @@ static inline void *trap_entry(unsigned int vector)
 		last_trap.vector;                                                 \
 	})
 #define trap_insn(insn)	      trap_try(insn, , )
-#define trap_read(va, value)  trap_try("mov %1, %0", "=r"(value), "m"(*(volatile u64 *)(va)))
-#define trap_write(va, value) trap_try("mov %1, %0", "=m"(*(volatile u64 *)(va)), "r"((u64)(value)))
+#define trap_read(va, value)  trap_try("mov (%1), %0", "=r"(value), "r"((u64)(va)))
+#define trap_write(va, value) trap_try("mov %1, (%0)", , "r"((u64)(va)), "r"((u64)(value)))
 /* As trap_try for a whole function: it is left at the exception. */
 u64 trap_call(void (*fn)(void));
 

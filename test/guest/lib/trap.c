@@ -47,8 +47,9 @@ void trap_init(void)
 static bool trap_skip(struct regs *regs)
 {
 	for (const u64 *row = extable_start; row < extable_end; row += 2)
-		if (row[0] == regs->rip) {
+		if (row[0] == regs->rip || row[1] == regs->rip) { /* a fault, a trap */
 			regs->rip = row[1];
+			regs->rflags &= ~0x100ul;
 			return true;
 		}
 	if (guarded_stack) {
@@ -71,6 +72,7 @@ void trap_handle(struct regs *regs)
 	last_trap.rip = regs->rip;
 	last_trap.cr2 = vcpu_infos[0] ? vcpu_infos[0]->arch.cr2 : 0;
 	last_trap.regs = *regs;
+	last_trap.regs.cs &= 0xffff; /* above it: whether events were masked */
 	last_trap.count++;
 	if ((regs->cs & 3) == 3 && user_now) {
 		u64 rsp = user_now->kernel_rsp;
