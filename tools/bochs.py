@@ -47,8 +47,11 @@ speaker: enabled=0
 '''
 
 
-def boot(progress=None, **given):
-    """Runs until the machine switches itself off; (serial output, how it ended, seconds)."""
+def boot(progress=None, until=None, **given):
+    """Runs until the machine switches itself off, or its output has what `until` matches.
+
+    Returns the serial output, how it ended (poweroff, until, timeout, stopped), and seconds.
+    """
     s = {**DEFAULTS, **{k: os.environ[k] for k in DEFAULTS if os.environ.get(k)}}
     s.update({k.upper(): str(v) for k, v in given.items()})
     folder = pathlib.Path(tempfile.mkdtemp(prefix='mica-bochs-'))
@@ -61,12 +64,12 @@ def boot(progress=None, **given):
                  disk=False, kernel=s['KERNEL'])
         (folder / 'rc').write_text(CONFIG.format(**s), 'ascii')
         (folder / 'commands').write_text('c\n', 'ascii')  # Debian's has its debugger built in: continue
-        return run(s, folder, progress)
+        return run(s, folder, progress, until)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(s, folder, progress):
+def run(s, folder, progress, until):
     start = time.time()
     ended = 'timeout'
     shown = 0
@@ -78,6 +81,9 @@ def run(s, folder, progress):
             if progress:
                 progress(log[shown:])
                 shown = len(log)
+            if until and re.search(until, log, re.M):
+                ended = 'until'
+                break
             if process.poll() is not None:
                 ended = 'exit'
                 break
