@@ -16,13 +16,20 @@
 struct owners {
 	struct domain *tables;
 	struct domain *pages;
+	bool is_referenced; /* the caller's own domain need not be */
 };
 
 static int owners_get(struct vcpu *v, u32 foreign, struct owners *owners)
 {
 	domid_t tables = foreign >> 16 ? (domid_t)((foreign >> 16) - 1) : DOMID_SELF;
-	int rc = mm_args_domain(v, tables, &owners->tables);
+	int rc;
 
+	if (likely(foreign == DOMID_SELF)) {
+		*owners = (struct owners){v->domain, v->domain, false};
+		return 0;
+	}
+	owners->is_referenced = true;
+	rc = mm_args_domain(v, tables, &owners->tables);
 	if (rc)
 		return rc;
 	rc = mm_args_page_owner(v, (domid_t)foreign, &owners->pages);
@@ -33,6 +40,8 @@ static int owners_get(struct vcpu *v, u32 foreign, struct owners *owners)
 
 static void owners_put(const struct owners *owners)
 {
+	if (!owners->is_referenced)
+		return;
 	domain_put(owners->tables);
 	domain_put(owners->pages);
 }
@@ -145,7 +154,7 @@ static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
 	(void)walk_guest(v, va, &walk);
 	if (walk.level != 1)
 		return err(EINVAL);
-	rc = pt_update(v, v->domain, page_owner, walk.entry_maddr, args->a[1], false);
+	rc = pt_update(v, v->domain, page_owner, walk_entry_maddr(&walk, va), args->a[1], false);
 	return rc ? rc : flush_after(v, va, flags);
 }
 

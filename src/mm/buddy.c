@@ -151,10 +151,10 @@ static mfn_t block_alloc(unsigned int order, unsigned int zone_max, bool zero)
 		struct frame *f = frame_at(mfn + i);
 
 		atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
-		f->done = 0;
-		if (f->stamp)
+		if (unlikely(f->stamp)) {
 			newest = MAX(newest, flush_stamp_expand(f->stamp));
-		f->stamp = 0;
+			f->stamp = 0;
+		}
 	}
 	/* What the last owner's CPUs may still reach must not become anybody else's. */
 	if (newest)

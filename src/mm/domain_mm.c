@@ -132,7 +132,8 @@ void domain_frame_gone(struct frame *f)
  * A frame that no CPU has a translation of begins as WRITABLE, typed 0: its first writable mapping needs no flush.
  * The word comes last: it makes the frame live.
  */
-static void assign_one(struct frame *f, u32 prev, u32 next, domid_t owner, enum frame_type type)
+static inline void assign_one(struct frame *f, u32 prev, u32 next, domid_t owner,
+			      enum frame_type type)
 {
 	f->done = 0;
 	f->prev = prev;
@@ -177,11 +178,16 @@ int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn
 	if (!mm->pages_current)
 		domain_get(d);
 	mm->pages_current += frames;
-	for (u32 i = first; i <= last; i++)
-		assign_one(f++, i == first ? FRAME_LINK_NONE : i - 1,
-			   i == last ? mm->pages_head : i + 1, d->id, FRAME_WRITABLE);
 	if (mm->pages_head != FRAME_LINK_NONE)
 		frame_of(mfn_make(mm->pages_head))->prev = last;
+	if (frames == 1) {
+		assign_one(f, FRAME_LINK_NONE, mm->pages_head, d->id, FRAME_WRITABLE);
+	} else {
+		assign_one(f + frames - 1, last - 1, mm->pages_head, d->id, FRAME_WRITABLE);
+		for (u32 i = 1; i < frames - 1; i++)
+			assign_one(f + i, first + i - 1, first + i + 1, d->id, FRAME_WRITABLE);
+		assign_one(f, FRAME_LINK_NONE, first + 1, d->id, FRAME_WRITABLE);
+	}
 	mm->pages_head = first;
 	lock_release(&mm->lock);
 	return 0;

@@ -255,7 +255,6 @@ struct walk {
 	bool is_executable; /* no NX bit set */
 	mfn_t table[5];	    /* [level] */
 	u64 entry[5];
-	maddr_t entry_maddr; /* of the last entry */
 };
 /*
  * Walks a guest's tables from root. 0: mapped, out is complete. -EFAULT: not mapped, or in Mica's range. Takes no
@@ -263,6 +262,12 @@ struct walk {
  */
 int walk_root(mfn_t root, u64 va, struct walk *out);
 int walk_guest(const struct vcpu *v, u64 va, struct walk *out); /* from v's kernel root */
+/* Where the last entry looked at lies. */
+static inline maddr_t walk_entry_maddr(const struct walk *walk, u64 va)
+{
+	return maddr_make(mfn_num(walk->table[walk->level]) << PAGE_SHIFT |
+			  pte_index(va, walk->level) * 8u);
+}
 
 /* Judges a segment descriptor and makes it harmless (DPL 3, accessed); false: refused. */
 bool desc_judge(u64 *desc);

@@ -55,4 +55,95 @@ struct domain *owner_domain(u16 id);
 /* buddy.c: frees a frame that keeps its stamp. */
 void frame_free_stamped(mfn_t mfn);
 
+/* From so many references on (each typed one is among them), the long way looks whether a count is full. */
+#define QUICK_REFS_MAX (1u << 21)
+/* The word's upper bits, from the type on: a writable page that nobody is changing. */
+#define QUICK_MASK	 ((FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
+#define QUICK_WRITABLE	 ((FRAME_LIVE | type_bits(FRAME_WRITABLE)) >> FRAME_TYPE_SHIFT)
+#define QUICK_TABLE_MASK ((FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
+#define QUICK_TABLE	 ((FRAME_VALID | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
+
+/*
+ * The common case of a reference, in few instructions: a live frame of that owner, and for a writable mapping already of
+ * that type.
+ * False: nothing was taken, go the long way.
+ */
+static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable)
+{
+	u64 old = atomic_load(&f->word);
+
+	if (unlikely((u32)old >= QUICK_REFS_MAX))
+		return false;
+	if (writable) {
+		if (unlikely((old >> FRAME_TYPE_SHIFT & QUICK_MASK) != QUICK_WRITABLE) ||
+		    unlikely(!atomic_cmpxchg(&f->word, &old, old + FRAME_TYPED_ONE + 1)))
+			return false;
+	} else {
+		if (unlikely(!(old & FRAME_LIVE)) ||
+		    unlikely(!atomic_cmpxchg(&f->word, &old, old + 1)))
+			return false;
+	}
+	if (likely(atomic_load(&f->owner) == owner))
+		return true;
+	if (writable)
+		frame_type_put(frame_mfn(f));
+	else
+		frame_put(frame_mfn(f));
+	return false;
+}
+
+/* A typed reference on a table (or writable page) of that owner as it is now; false: go the long way. */
+static inline bool type_hold_quick(struct frame *f, domid_t owner, enum frame_type *type)
+{
+	u64 old = atomic_load(&f->word), upper = old >> FRAME_TYPE_SHIFT & QUICK_MASK;
+
+	*type = frame_word_type(old);
+	/* Either a judged table, or WRITABLE. */
+	if (unlikely((u32)old >= QUICK_REFS_MAX) ||
+	    unlikely(upper != QUICK_WRITABLE &&
+		     (*type == FRAME_DESC || (upper & QUICK_TABLE_MASK) != QUICK_TABLE)) ||
+	    unlikely(!atomic_cmpxchg(&f->word, &old, old + FRAME_TYPED_ONE + 1)))
+		return false;
+	if (likely(atomic_load(&f->owner) == owner))
+		return true;
+	frame_type_put(frame_mfn(f));
+	return false;
+}
+
+/* Gives a typed reference back that is not the last one; false: go the long way. */
+static inline bool type_put_quick(struct frame *f)
+{
+	u64 old = atomic_load(&f->word);
+
+	return frame_word_typed(old) > 1 && !(old & FRAME_BUSY) &&
+	       atomic_cmpxchg(&f->word, &old, old - FRAME_TYPED_ONE - 1);
+}
+
+#define CACHE_BITS (PTE_PAT | PTE_PCD | PTE_PWT)
+
+/* What a loop over leaves need not look up each time. */
+struct leaf_rules {
+	u64 looked_at; /* these bits, compared with PRESENT alone: others want a closer look */
+	u64 global;    /* PTE_GLOBAL or 0, for what the guest's user may use */
+	domid_t owner;
+};
+
+static inline struct leaf_rules leaf_rules(const struct domain *d)
+{
+	return (struct leaf_rules){
+		.looked_at = PTE_PRESENT | (PTE_ADDR & ~mm_pte_address_mask) |
+			     (opt_nx ? 0 : PTE_NX) | CACHE_BITS,
+		.global = opt_user_global ? PTE_GLOBAL : 0,
+		.owner = d->id,
+	};
+}
+
+static inline u64 leaf_adjusted(u64 entry, u64 global)
+{
+	entry &= ~PTE_GLOBAL;
+	if (entry & PTE_USER && likely(!(entry & PTE_GUEST_KERNEL)))
+		return entry | global;
+	return entry | PTE_USER | PTE_GUEST_KERNEL;
+}
+
 #endif

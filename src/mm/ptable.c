@@ -24,7 +24,6 @@ u64 mm_pte_address_mask = PTE_ADDR;
 static struct domain io_domain = {.id = DOMID_IO};
 struct domain *mm_io_domain = &io_domain;
 
-#define CACHE_BITS (PTE_PAT | PTE_PCD | PTE_PWT)
 /* L2 to L4: superpages, global, and cache attributes of tables are refused. */
 #define TABLE_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
 
@@ -47,20 +46,6 @@ static bool cache_bits_noncoherent(u64 entry)
 	return BIT(idx) & (BIT(2) | BIT(3) | BIT(4) | BIT(6) | BIT(7));
 }
 
-/* global: PTE_GLOBAL or 0, for what the guest's user may use. */
-static inline u64 leaf_adjusted(u64 entry, u64 global)
-{
-	entry &= ~PTE_GLOBAL;
-	if (entry & PTE_USER && likely(!(entry & PTE_GUEST_KERNEL)))
-		return entry | global;
-	return entry | PTE_USER | PTE_GUEST_KERNEL;
-}
-
-static u64 user_global(void)
-{
-	return opt_user_global ? PTE_GLOBAL : 0;
-}
-
 /* SDM 3A 4.5, reserved bits; an entry that is not present is judged only for L1TF. */
 int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 {
@@ -80,7 +65,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 		*entry = e | PTE_USER;
 		return 0;
 	}
-	*entry = leaf_adjusted(e, user_global());
+	*entry = leaf_adjusted(e, leaf_rules(d).global);
 	if (hw_frame_is_ram(mfn)) {
 		if (unlikely(e & CACHE_BITS) && !mm_has_io_rights(d))
 			return err(EINVAL);
@@ -89,40 +74,6 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 	if (e & PTE_RW && rangeset_contains(&mm_iomem_readonly, mfn_num(mfn), mfn_num(mfn)))
 		*entry &= ~PTE_RW;
 	return 0;
-}
-
-/* From so many references on (each typed one is among them), the long way looks whether a count is full. */
-#define QUICK_REFS_MAX (1u << 21)
-/* The word's upper bits, from the type on: a writable page that nobody is changing. */
-#define QUICK_MASK     ((FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
-#define QUICK_WRITABLE ((FRAME_LIVE | type_bits(FRAME_WRITABLE)) >> FRAME_TYPE_SHIFT)
-
-/*
- * The common case of leaf_get(), in few instructions: a live frame of d's, and for a writable mapping already of that type.
- * False: nothing was taken, go the long way.
- */
-static inline bool leaf_get_quick(struct frame *f, domid_t owner, bool writable)
-{
-	u64 old = atomic_load(&f->word);
-
-	if (unlikely((u32)old >= QUICK_REFS_MAX))
-		return false;
-	if (writable) {
-		if (unlikely((old >> FRAME_TYPE_SHIFT & QUICK_MASK) != QUICK_WRITABLE) ||
-		    unlikely(!atomic_cmpxchg(&f->word, &old, old + FRAME_TYPED_ONE + 1)))
-			return false;
-	} else {
-		if (unlikely(!(old & FRAME_LIVE)) ||
-		    unlikely(!atomic_cmpxchg(&f->word, &old, old + 1)))
-			return false;
-	}
-	if (likely(atomic_load(&f->owner) == owner))
-		return true;
-	if (writable)
-		frame_type_put(frame_mfn(f));
-	else
-		frame_put(frame_mfn(f));
-	return false;
 }
 
 static int leaf_get(struct domain *d, struct domain *page_owner, u64 entry, bool nested)
@@ -139,7 +90,7 @@ static int leaf_get(struct domain *d, struct domain *page_owner, u64 entry, bool
 		return 0;
 	}
 	if (likely(page_owner == d && !(entry & CACHE_BITS)) &&
-	    leaf_get_quick(frame_of(mfn_nospec(mfn)), d->id, entry & PTE_RW))
+	    frame_get_quick(frame_of(mfn_nospec(mfn)), d->id, entry & PTE_RW))
 		return 0;
 	if (entry & PTE_RW)
 		rc = type_get(mfn, page_owner, FRAME_WRITABLE, nested);
@@ -170,31 +121,15 @@ int entry_put(unsigned int level, u64 entry)
 
 	if (!(entry & PTE_PRESENT))
 		return 0;
-	if (level > 1 || entry & PTE_RW) {
-		if (level == 1 && unlikely(!hw_frame_is_ram(mfn)))
+	if (level == 1) {
+		if (unlikely(!hw_frame_is_ram(mfn)))
 			return 0;
-		return frame_type_put_preemptible(mfn);
+		if (!(entry & PTE_RW)) {
+			frame_put(mfn);
+			return 0;
+		}
 	}
-	if (likely(hw_frame_is_ram(mfn)))
-		frame_put(mfn);
-	return 0;
-}
-
-/* What the loop over a table need not look up each time. */
-struct leaf_rules {
-	u64 looked_at; /* these bits, compared with PRESENT alone: others want a closer look */
-	u64 global;
-	domid_t owner;
-};
-
-static struct leaf_rules leaf_rules(const struct domain *d)
-{
-	return (struct leaf_rules){
-		.looked_at = PTE_PRESENT | (PTE_ADDR & ~mm_pte_address_mask) |
-			     (opt_nx ? 0 : PTE_NX) | CACHE_BITS,
-		.global = user_global(),
-		.owner = d->id,
-	};
+	return type_put_quick(frame_of(mfn)) ? 0 : frame_type_put_preemptible(mfn);
 }
 
 /* Judges a leaf and takes its references. */
@@ -205,7 +140,7 @@ static inline int leaf_fill(struct domain *d, u64 *slot, const struct leaf_rules
 	int rc;
 
 	if (likely((entry & rules->looked_at) == PTE_PRESENT) && likely(hw_frame_is_ram(mfn)) &&
-	    likely(leaf_get_quick(frame_of(mfn_nospec(mfn)), rules->owner, entry & PTE_RW))) {
+	    likely(frame_get_quick(frame_of(mfn_nospec(mfn)), rules->owner, entry & PTE_RW))) {
 		*slot = adjusted;
 		return 0;
 	}

@@ -75,12 +75,50 @@ static int change_entry(struct vcpu *v, struct change *change)
 	return 0;
 }
 
+/*
+ * The common case, in few instructions: an L1 entry that names frames of the table's owner, with nothing special about
+ * them. False: nothing was done, go the long way.
+ */
+static bool change_leaf_quick(struct change *change)
+{
+	const struct leaf_rules rules = leaf_rules(change->owner);
+	u64 old = atomic_load(change->entry), value = change->value;
+	mfn_t mfn = pte_mfn(value);
+	bool is_taken = false;
+
+	if (change->page_owner != change->owner || change->is_conditional)
+		return false;
+	if (value & PTE_PRESENT) {
+		if ((value & rules.looked_at) != PTE_PRESENT || !hw_frame_is_ram(mfn))
+			return false;
+		value = leaf_adjusted(value, rules.global);
+		is_taken = ((old ^ value) & ~LEAF_HARMLESS) != 0;
+		if (is_taken &&
+		    !frame_get_quick(frame_of(mfn_nospec(mfn)), rules.owner, value & PTE_RW))
+			return false;
+	} else if (opt_l1tf && value) {
+		return false;
+	}
+	if (change->preserve_ad)
+		value |= old & (PTE_ACCESSED | PTE_DIRTY);
+	if (unlikely(!atomic_cmpxchg(change->entry, &old, value))) {
+		if (is_taken)
+			(void)entry_put(1, value);
+		return false;
+	}
+	if (is_taken || !(value & PTE_PRESENT))
+		(void)entry_put(1, old);
+	return true;
+}
+
 static int change_table(struct vcpu *v, struct change *change, enum frame_type type,
 			unsigned int idx)
 {
 	int rc;
 
 	change->level = type_level(type);
+	if (likely(change->level == 1) && likely(change_leaf_quick(change)))
+		return 0;
 	if (slot_is_hypervisors(change->level, idx))
 		return err(EINVAL);
 	rc = entry_check(change->owner, change->level, &change->value);
@@ -90,13 +128,14 @@ static int change_table(struct vcpu *v, struct change *change, enum frame_type t
 }
 
 /* An ordinary page of the guest: whatever it likes. */
-static void change_plain(struct change *change)
+static int change_plain(struct change *change)
 {
 	u64 old = atomic_load(change->entry);
 
 	while (!differs(change, old))
 		if (atomic_cmpxchg(change->entry, &old, change->value))
-			return;
+			break;
+	return 0;
 }
 
 static int change(struct vcpu *v, struct change *change, maddr_t pte)
@@ -104,22 +143,31 @@ static int change(struct vcpu *v, struct change *change, maddr_t pte)
 	mfn_t mfn = maddr_to_mfn(pte);
 	unsigned int idx = (unsigned int)(maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
 	enum frame_type type;
+	struct frame *f;
 	int rc;
 
 	if (maddr_num(pte) & 7)
 		return err(EINVAL);
-	rc = pt_settle(v);
-	if (rc)
-		return rc;
-	rc = type_get_current(mfn, change->owner, &type);
-	if (rc)
-		return rc;
-	change->entry = (u64 *)hw_frame_map(mfn_nospec(mfn)) + idx;
+	if (unlikely(!mfn_is_none(v->mm->unsettled))) {
+		rc = pt_settle(v);
+		if (rc)
+			return rc;
+	}
+	if (unlikely(!hw_frame_is_ram(mfn)))
+		return err(EINVAL);
+	mfn = mfn_nospec(mfn);
+	f = frame_of(mfn);
+	if (unlikely(!type_hold_quick(f, change->owner->id, &type))) {
+		rc = type_get_current(mfn, change->owner, &type);
+		if (rc)
+			return rc;
+	}
+	change->entry = (u64 *)hw_frame_map(mfn) + idx;
 	if (type == FRAME_WRITABLE)
-		change_plain(change);
+		rc = change_plain(change);
 	else
 		rc = change_table(v, change, type, idx);
-	if (frame_type_put_preemptible(mfn) == -ERESTART)
+	if (unlikely(!type_put_quick(f)) && frame_type_put_preemptible(mfn) == -ERESTART)
 		v->mm->unsettled = mfn;
 	return rc;
 }

@@ -12,11 +12,12 @@
 
 int walk_root(mfn_t root, u64 va, struct walk *out)
 {
+	u64 all = PTE_RW | PTE_PRESENT, any = 0;
 	mfn_t table = root;
 
-	*out = (struct walk){.level = 4, .is_writable = true, .is_executable = true};
-	if (mfn_is_none(root) || (va >= LAYOUT_START && va < LAYOUT_END) ||
-	    (u64)((s64)(va << 16) >> 16) != va)
+	out->level = 4;
+	out->is_present = out->is_writable = out->is_executable = false;
+	if ((va >= LAYOUT_START && va < LAYOUT_END) || (u64)((s64)(va << 16) >> 16) != va)
 		return -EFAULT;
 	for (unsigned int level = 4; level > 0; level--) {
 		unsigned int idx = pte_index(va, level);
@@ -28,16 +29,15 @@ int walk_root(mfn_t root, u64 va, struct walk *out)
 		out->level = level;
 		out->table[level] = table;
 		out->entry[level] = entry;
-		out->entry_maddr = maddr_make((mfn_num(table) << PAGE_SHIFT) + idx * 8);
 		if (!(entry & PTE_PRESENT) || (level > 1 && entry & PTE_PSE))
 			return -EFAULT;
-		if (!(entry & PTE_RW))
-			out->is_writable = false;
-		if (entry & PTE_NX)
-			out->is_executable = false;
+		all &= entry;
+		any |= entry;
 		table = pte_mfn(entry);
 	}
 	out->is_present = true;
+	out->is_writable = all & PTE_RW;
+	out->is_executable = !(any & PTE_NX);
 	return 0;
 }
 

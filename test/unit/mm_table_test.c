@@ -506,11 +506,11 @@ static void walker(void **state)
 	assert_int_equal(pt_root_switch(v, t.l4, false, &old), 0);
 	assert_int_equal(walk_guest(v, 0x123, &walk), 0);
 	assert_true(walk.is_present && walk.is_writable && walk.is_executable);
-	assert_int_equal(walk.entry_maddr.m, slot(t.l1, 0).m);
+	assert_int_equal(walk_entry_maddr(&walk, 0x123).m, slot(t.l1, 0).m);
 	assert_int_equal(walk.table[2].m, t.l2.m);
 	assert_int_equal(walk_guest(v, 0x1000, &walk), -EFAULT);
 	assert_int_equal(walk.level, 1);
-	assert_int_equal(walk.entry_maddr.m, slot(t.l1, 1).m);
+	assert_int_equal(walk_entry_maddr(&walk, 0x1000).m, slot(t.l1, 1).m);
 	assert_int_equal(walk_guest(v, 1ull << 39, &walk), -EFAULT);
 	assert_int_equal(walk.level, 4);
 	assert_int_equal(walk_guest(v, LAYOUT_START, &walk), -EFAULT);
