@@ -348,7 +348,9 @@ int evtchn_port_set_priority(struct domain *d, u32 port, u32 priority)
 	lock_acquire(&ed->lock);
 	if (!ed->is_fifo)
 		rc = err(ENOSYS);
-	else if (priority > EVTCHN_FIFO_PRIORITY_MIN || port_word_state(p->word) <= PORT_RESERVED)
+	else if (port_word_state(p->word) <= PORT_RESERVED)
+		rc = err(EACCES);
+	else if (priority > EVTCHN_FIFO_PRIORITY_MIN)
 		rc = err(EINVAL);
 	else
 		atomic_store(&p->word, (p->word & ~PORT_PRIORITY_MASK) |

@@ -94,7 +94,8 @@ int evtchn_port_close(struct domain *d, u32 port);
 int evtchn_port_status(struct domain *d, u32 port, struct evtchn_status *status);
 int evtchn_port_bind_vcpu(struct domain *d, u32 port,
 			  u32 vcpu_id); /* -ENOENT, -EINVAL: bound to its vCPU for good */
-int evtchn_port_set_priority(struct domain *d, u32 port, u32 priority); /* -ENOSYS: two-level */
+int evtchn_port_set_priority(struct domain *d, u32 port,
+			     u32 priority); /* -ENOSYS: two-level; -EACCES: closed */
 /* Closes all; is_self: also back to the two-level ABI. -ERESTART: call again. */
 int evtchn_reset(struct domain *d, bool is_self);
 /* Tool call set_virq_handler: d gets the global VIRQ from now on. -EINVAL; -EBUSY. */

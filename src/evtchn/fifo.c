@@ -64,7 +64,8 @@ static bool append_locked(struct evtchn_domain *ed, struct evtchn_vcpu *ev, u32 
 	struct evtchn_fifo_control_block *control = atomic_load(&ev->control);
 	event_word_t *tail = ev->tails[priority] != 0 ? word_find(ed, ev->tails[priority]) : NULL;
 
-	if (control == NULL) { /* this vCPU cannot be told: the event stays pending, in no queue */
+	if (control ==
+	    NULL) { /* gone meanwhile, or never there for an unmask: this vCPU cannot be told */
 		event_word_t *word = word_find(ed, port);
 
 		if (word != NULL)
@@ -128,6 +129,9 @@ bool fifo_raise(struct domain *d, u32 port, struct evtchn_port *p, u64 port_word
 	event_word_t *word = word_find(d->evtchn, port);
 	event_word_t old;
 
+	/* Pending but in no queue, it would never come, also not when it happens again: rather lose this one. */
+	if (atomic_load(&d->vcpus[port_word_vcpu(port_word)]->evtchn->control) == NULL)
+		return false;
 	if (word == NULL) {
 		bool is_new = atomic_exchange(&p->late, 1) == 0;
 

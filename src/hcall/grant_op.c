@@ -69,16 +69,18 @@ static int query_size(struct vcpu *v, gva_t at, u32 count)
 	return hw_copy_to_guest(at, &arg, sizeof(arg)) == 0 ? 0 : err(EFAULT);
 }
 
-/* Version 2 exists, but not here; others do not exist. */
+/* Version 2 exists, but not here; others do not exist. The guest is told what it has in any case. */
 static int set_version(gva_t at)
 {
 	struct gnttab_set_version arg;
+	int rc = 0;
 
 	if (hw_copy_from_guest(&arg, at, sizeof(arg)) != 0)
 		return err(EFAULT);
 	if (arg.version != GNTTAB_VERSION)
-		return arg.version == 2 ? err(ENOSYS) : err(EINVAL);
-	return hw_copy_to_guest(at, &arg, sizeof(arg)) == 0 ? 0 : err(EFAULT);
+		rc = arg.version == 2 ? err(ENOSYS) : err(EINVAL);
+	arg.version = GNTTAB_VERSION;
+	return hw_copy_to_guest(at, &arg, sizeof(arg)) == 0 ? rc : err(EFAULT);
 }
 
 static int get_version(struct vcpu *v, gva_t at)
@@ -134,6 +136,12 @@ int do_grant_table_op(struct vcpu *v, struct hcall_args *args)
 		return get_version(v, at);
 	case GNTTABOP_get_status_frames:
 		return get_status_frames(v, at, count);
+	case GNTTABOP_map_grant_ref:
+	case GNTTABOP_unmap_grant_ref:
+	case GNTTABOP_transfer:
+	case GNTTABOP_copy:
+	case GNTTABOP_unmap_and_replace:
+		return count == 0 ? 0 : err(ENOSYS); /* a batch of none is done */
 	default:
 		return err(ENOSYS);
 	}

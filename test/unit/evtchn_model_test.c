@@ -109,6 +109,8 @@ static void model_raise(struct model *m, u32 port)
 {
 	struct model_port *p = &m->ports[port];
 
+	if (m->is_fifo && !m->has_control[p->vcpu])
+		return;
 	if (m->is_fifo && port / 1024 >= m->pages) {
 		p->late = true;
 		return;
@@ -380,7 +382,9 @@ static void op_set_priority(struct model *m)
 		SAME(rc, -EINVAL);
 	} else if (!m->is_fifo) {
 		SAME(rc, -ENOSYS);
-	} else if (priority == PRIORITIES || !is_open(m, port) || !port) {
+	} else if (!is_open(m, port) || !port) {
+		SAME(rc, -EACCES);
+	} else if (priority == PRIORITIES) {
 		SAME(rc, -EINVAL);
 	} else {
 		SAME(rc, 0);
@@ -649,7 +653,7 @@ static const struct {
 	void (*fn)(struct model *m);
 	unsigned int weight; /* of 10000 */
 } operations[] = {
-	{op_send, 3000},
+	{op_send, 2960},
 	{op_guest_upcall, 1800},
 	{op_close, 900},
 	{op_alloc, 500},
@@ -665,7 +669,7 @@ static const struct {
 	{op_bind_vcpu, 250},
 	{op_set_priority, 250},
 	{op_status, 145},
-	{op_init_control, 20},
+	{op_init_control, 60},
 	{op_expand, 20},
 	{op_reset, 5},
 	{op_die, 2},

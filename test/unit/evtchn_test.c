@@ -308,7 +308,10 @@ static void unknown_commands(void **state)
 {
 	u64 arg = 0;
 
-	assert_int_equal(op(a, 14, &arg), -ENOSYS);
+	assert_int_equal(op(a, 14, &arg), -EBUSY); /* continue a reset: there is none */
+	arg = 99;
+	assert_int_equal(op(a, 14, &arg), -ESRCH);
+	assert_int_equal(op(a, 15, &arg), -ENOSYS);
 	assert_int_equal(op(a, ~0u, &arg), -ENOSYS);
 	assert_int_equal(op(a, EVTCHNOP_send, NULL), -EFAULT);
 }
@@ -648,7 +651,8 @@ static void fifo_set_up_is_judged(void **state)
 	assert_int_equal(expand(a, mfn), -ENOSPC);
 	assert_int_equal(events_frame_refs(mfn), 0);
 	assert_int_equal(set_priority(a, port, 16), -EINVAL);
-	assert_int_equal(set_priority(a, port + 1, 1), -EINVAL);
+	assert_int_equal(set_priority(a, port + 1, 1), -EACCES);
+	assert_int_equal(set_priority(a, 0, 99), -EACCES);
 	assert_int_equal(set_priority(a, 1 << 17, 1), -EINVAL);
 	assert_int_equal(set_priority(a, port, 15), 0);
 }
@@ -769,10 +773,16 @@ static void fifo_vcpu_without_control_block(void **state)
 	quiet(a);
 	assert_int_equal(on_port(a, EVTCHNOP_send, port), 0); /* case 107 */
 	assert_int_equal(events_kicks, 0);
-	assert_int_equal(*guest_word(pages, port), 1u << EVTCHN_FIFO_PENDING);
+	assert_int_equal(*guest_word(pages, port),
+			 0); /* or it would stay pending, in no queue, for ever */
 	assert_int_equal(init_control(a, 1, mfn_num(events_frame(a, 0)), 0), 0);
-	assert_int_equal(on_port(a, EVTCHNOP_unmask, port), 0);
+	assert_int_equal(on_port(a, EVTCHNOP_send, port), 0);
 	assert_int_equal(next(1), port);
+	*guest_word(pages, port) = 3u << 30; /* a guest that claims it */
+	assert_int_equal(bind_ipi(a, 3, &port), 0);
+	*guest_word(pages, port) = 3u << 30;
+	assert_int_equal(on_port(a, EVTCHNOP_unmask, port), 0);
+	assert_int_equal(*guest_word(pages, port), 1u << 31);
 }
 
 static void fifo_linked_ports_are_not_given_out(void **state)
@@ -1000,6 +1010,8 @@ static void grant_table(void **state)
 	assert_int_equal(grant(a, GNTTABOP_set_version, &set, 1), -ENOSYS);
 	set.version = 3;
 	assert_int_equal(grant(a, GNTTABOP_set_version, &set, 1), -EINVAL);
+	assert_int_equal(set.version, 1);
+	assert_int_equal(grant(a, GNTTABOP_copy, &set, 0), 0);
 	assert_int_equal(grant(a, GNTTABOP_get_version, &get, 1), 0);
 	assert_int_equal(get.version, 1);
 	get.dom = 99;
