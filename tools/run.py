@@ -14,6 +14,7 @@ NET       none (default), virtio, e1000
 CPU SMP MEM MACHINE   Haswell, 1, 1G, pc or q35
 ACCEL     tcg (default) or kvm
 ICOUNT=1  count instructions as nanoseconds, repeatably;  GDB=1  gdb server on port 1234, halted
+          (another number is another port)
 ISO       boot this ISO instead of -kernel;  UEFI=1  under OVMF
 KEEP=1    what Domain 0 writes to its disk stays
 TIMEOUT   seconds (default: none on a terminal, 600 elsewhere);  LOG  copy of the serial output
@@ -136,7 +137,7 @@ def command(s, qmp=None, interactive=False):
         words += ['-icount', 'shift=0,sleep=off', '-rtc', 'base=2024-01-01T00:00:00,clock=vm',
                   '-seed', '1']
     if s['GDB']:
-        words += ['-S', '-gdb', 'tcp:127.0.0.1:1234']
+        words += ['-S', '-gdb', f'tcp:127.0.0.1:{1234 if s["GDB"] == "1" else s["GDB"]}']
     if qmp:
         words += ['-qmp', f'unix:{qmp},server=on,wait=off']
     return words + boot_words(s) + disk_words(s) + net_words(s) + shlex.split(s['QEMU'])
