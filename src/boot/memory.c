@@ -171,15 +171,44 @@ static void frames_map(u64 start, u64 end)
 	back(LAYOUT_FRAMES + first * sizeof(struct frame), frames * sizeof(struct frame), 0, 0, 0);
 	back(LAYOUT_M2P_RW + first * 8, frames * 8, 0xff, LAYOUT_M2P + first * 8,
 	     MAP_RODATA | MAP_USER);
-	for (u64 m = first; m < first + frames; m++) {
-		hw_ram_bitmap[m / 64] |= BIT(m % 64);
-		frame_of(mfn_make(m))->owner = FRAME_OWNER_MICA;
+	for (u64 m = first; m < first + frames;) {
+		if (m % 64 == 0 && first + frames - m >= 64) {
+			hw_ram_bitmap[m / 64] = ~0ull;
+			m += 64;
+		} else {
+			hw_ram_bitmap[m / 64] |= BIT(m % 64);
+			m++;
+		}
+	}
+}
+
+/* Frame-table entries of what is no RAM, between two pieces: they read as zero and cannot be written. */
+static void hole_map(u64 first, u64 end)
+{
+	static u64 zero_page, zero_large;
+	u64 va = ROUND_UP(LAYOUT_FRAMES + first * sizeof(struct frame), PAGE_SIZE);
+	u64 va_end = ROUND_DOWN(LAYOUT_FRAMES + end * sizeof(struct frame), PAGE_SIZE);
+
+	if (zero_page == 0) {
+		zero_page = take_pages(PAGE_SIZE, PAGE_SIZE);
+		memset((void *)(LAYOUT_DIRECT + zero_page), 0, PAGE_SIZE);
+	}
+	if (va < va_end && va_end - va > 16 * BIT(21) && zero_large == 0) {
+		zero_large = take_pages(BIT(21), BIT(21));
+		memset((void *)(LAYOUT_DIRECT + zero_large), 0, BIT(21));
+	}
+	while (va < va_end) {
+		bool large = zero_large != 0 && (va & (BIT(21) - 1)) == 0 && va_end - va >= BIT(21);
+		u64 size = large ? BIT(21) : PAGE_SIZE;
+
+		paging_map(va, large ? zero_large : zero_page, size, MAP_RODATA);
+		va += size;
 	}
 }
 
 void boot_memory_map(void)
 {
-	u64 start, end, bytes;
+	u64 start, end, bytes, mapped = 0;
 	unsigned int cursor = 0;
 
 	paging_table_alloc = table_alloc_early;
@@ -203,8 +232,11 @@ void boot_memory_map(void)
 	for (cursor = 0; e820_next(&boot_host_map, E820_RAM, &cursor, &start, &end);) {
 		start = MAX(start, BOOT_LOW_MEMORY);
 		end = MIN(end, DIRECT_MAP_MAX);
-		if (start < end)
-			frames_map(start, end);
+		if (start >= end)
+			continue;
+		hole_map(mapped, start >> PAGE_SHIFT);
+		frames_map(start, end);
+		mapped = end >> PAGE_SHIFT;
 	}
 }
 

@@ -98,6 +98,7 @@ void frame_pool_add(mfn_t first, u64 frames)
 {
 	u64 mfn = mfn_num(first), end = mfn + frames;
 
+	ASSERT(mfn); /* frame 0 is nobody's: leaf_fill_quick() */
 	lock_acquire(&buddy_lock);
 	total_count += frames;
 	while (mfn < end) {

@@ -132,24 +132,32 @@ int entry_put(unsigned int level, u64 entry)
 	return type_put_quick(frame_of(mfn)) ? 0 : frame_type_put_preemptible(mfn);
 }
 
-/* Judges a leaf and takes its references. */
-static inline int leaf_fill(struct domain *d, u64 *slot, const struct leaf_rules *rules)
+/* The long way to judge a leaf and take its references. */
+static int leaf_fill(struct domain *d, u64 *slot)
 {
-	u64 entry = *slot, adjusted = leaf_adjusted(entry, rules->global);
-	mfn_t mfn = pte_mfn(entry);
-	int rc;
+	u64 entry = *slot;
+	int rc = entry_check(d, 1, &entry);
 
-	if (likely((entry & rules->looked_at) == PTE_PRESENT) && likely(hw_frame_is_ram(mfn)) &&
-	    likely(frame_get_quick(frame_of(mfn_nospec(mfn)), rules->owner, entry & PTE_RW))) {
-		*slot = adjusted;
-		return 0;
-	}
-	rc = entry_check(d, 1, &entry);
 	if (!rc && entry & PTE_PRESENT)
 		rc = leaf_get(d, d, entry, true);
 	if (!rc)
 		*slot = entry;
 	return rc;
+}
+
+/*
+ * The short way, for what nearly every leaf says. A frame number out of range becomes 0, which is nobody's: like those of
+ * holes, its word is 0, and the long way finds out.
+ */
+static inline bool leaf_fill_quick(u64 *slot, u64 entry, const struct leaf_rules *rules)
+{
+	struct frame *f = hw_frame_table() + idx_nospec(mfn_num(pte_mfn(entry)), hw_frame_max);
+
+	if (unlikely((entry & rules->looked_at) != PTE_PRESENT) ||
+	    unlikely(!frame_get_quick(f, rules->owner, entry & PTE_RW)))
+		return false;
+	*slot = leaf_adjusted(entry, rules->global);
+	return true;
 }
 
 static u64 hypervisor_entry(const struct domain *d, unsigned int idx)
@@ -162,22 +170,22 @@ static int leaf_table_fill(struct frame *f, struct domain *d, u64 *table)
 {
 	const struct leaf_rules rules = leaf_rules(d);
 
-	for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
-		int rc;
-
-		/* Many tables are mostly empty: eight at a time. */
-		while (!(i & 7) && i < TABLE_ENTRIES &&
-		       !(table[i] | table[i + 1] | table[i + 2] | table[i + 3] | table[i + 4] |
-			 table[i + 5] | table[i + 6] | table[i + 7]))
-			i += 8;
-		if (i == TABLE_ENTRIES)
-			break;
-		if (!table[i])
+	for (u64 *eight = table; eight < table + TABLE_ENTRIES; eight += 8) {
+		/* Many tables are mostly empty. */
+		if (!(eight[0] | eight[1] | eight[2] | eight[3] | eight[4] | eight[5] | eight[6] |
+		      eight[7]))
 			continue;
-		rc = leaf_fill(d, &table[i], &rules);
-		if (rc) {
-			f->done = (u16)i;
-			return rc;
+		for (u64 *slot = eight; slot < eight + 8; slot++) {
+			u64 entry = *slot;
+			int rc;
+
+			if (!entry || likely(leaf_fill_quick(slot, entry, &rules)))
+				continue;
+			rc = leaf_fill(d, slot);
+			if (rc) {
+				f->done = (u16)(slot - table);
+				return rc;
+			}
 		}
 	}
 	f->done = TABLE_ENTRIES;

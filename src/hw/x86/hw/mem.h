@@ -23,7 +23,10 @@ static inline mfn_t hw_virt_to_mfn(const void *ptr)
 {
 	return mfn_make(((u64)ptr - LAYOUT_DIRECT) >> PAGE_SHIFT);
 }
-/* Frame table: an array indexed by mfn. Pieces for holes are not mapped; hw_frame_is_ram() first. */
+/*
+ * Frame table: an array indexed by mfn below hw_frame_max. Entries of holes read as zero and cannot be written:
+ * hw_frame_is_ram() first.
+ */
 static inline struct frame *hw_frame_table(void)
 {
 	return (struct frame *)LAYOUT_FRAMES;
