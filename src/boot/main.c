@@ -53,7 +53,7 @@ static void console_start(u32 magic, u64 info)
 	hw_uart_init(0x3f8, 0);
 	error = boot_loader_read(magic, info);
 	boot_options_parse(boot_info.cmdline);
-	if (opt_com1.is_set && (opt_com1.io_base == 0 || opt_com1.io_base <= 0xffff))
+	if (opt_com1.is_set && opt_com1.io_base <= 0xffff)
 		hw_uart_init(opt_com1.io_base != 0 ? (u16)opt_com1.io_base : 0x3f8, opt_com1.baud);
 	log_info("Mica, a thin hypervisor: Xen 4.17 interface, loaded by %s",
 		 boot_info.loader_name);
