@@ -25,6 +25,7 @@ QEMU      more words for QEMU;  VGA=std for a screen
 --debug   halted, with gdb attached
 --print   only print the command
 """
+import ctypes
 import os
 import pathlib
 import re
@@ -44,6 +45,7 @@ DEFAULTS = dict(
     HV='mica', KERNEL='', INITRD='', APPEND='', HVARGS='', DISK='none', IMAGE='', NET='none',
     CPU='Haswell', SMP='1', MEM='1G', MACHINE='pc', ACCEL='tcg', ICOUNT='', GDB='', ISO='', UEFI='',
     KEEP='', TIMEOUT='', LOG='', QEMU='', VGA='none', CONSOLE='')
+PR_SET_PDEATHSIG = 1
 OVMF = '/usr/share/OVMF/OVMF_CODE.fd'
 
 
@@ -143,6 +145,11 @@ def command(s, qmp=None, interactive=False):
     return words + boot_words(s) + disk_words(s) + net_words(s) + shlex.split(s['QEMU'])
 
 
+def die_with_parent():
+    """No machine outlives the test that started it, however that ended."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Boot:
     """One QEMU, its serial output, and how it ended.
 
@@ -163,7 +170,7 @@ class Boot:
         self.events = ''
         self.qmp = None
         self.process = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, cwd=ROOT)
+                                        stderr=subprocess.STDOUT, cwd=ROOT, preexec_fn=die_with_parent)
 
     @property
     def log(self):
