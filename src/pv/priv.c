@@ -244,28 +244,16 @@ static int if_set(struct emul_state *state, bool enable)
 	return 0;
 }
 
-static int hlt(struct emul_state *state)
-{
-	vcpu_block(vcpu_of(state));
-	return 0;
-}
-
-static int tlb_flush(struct emul_state *state, gva_t va)
-{
-	(void)state;
-	if (pv_is_canonical(gva_num(va)))
-		hw_flush_tlb_va_local(gva_num(va));
-	return 0;
-}
-
 static int cache_flush(struct emul_state *state, bool write_back)
 {
-	(void)write_back;
+	if (!write_back)
+		return -EOPNOTSUPP;
 	if (vcpu_of(state)->domain->is_hardware)
 		hw_flush_cache_local();
 	return 0;
 }
 
+/* No HLT and no INVLPG: a PV kernel has calls for both, and as on Xen the instructions are #GP. */
 static const struct emul_ops kernel_ops = {
 	.read = mem_read,
 	.write = mem_write,
@@ -282,8 +270,6 @@ static const struct emul_ops kernel_ops = {
 	.tsc_read = tsc_read,
 	.cpuid = cpuid,
 	.if_set = if_set,
-	.hlt = hlt,
-	.tlb_flush = tlb_flush,
 	.cache_flush = cache_flush,
 };
 
