@@ -109,6 +109,10 @@ int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 		rc = requests_do(v, &owners, args->a[0], count, &done);
 		owners_put(&owners);
 	}
+	if (likely(!rc && !args->a[2])) {
+		args->result = 0;
+		return 0;
+	}
 	return mm_args_batch_end(args, count, done, before, sizeof(struct mmu_update), rc);
 }
 
@@ -146,15 +150,14 @@ static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
 			     const struct hcall_args *args)
 {
 	u64 va = args->a[0], flags = args->a[2];
-	struct walk walk;
+	maddr_t entry;
 	int rc;
 
 	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_FLUSHTYPE_MASK)
 		return err(EINVAL);
-	(void)walk_guest(v, va, &walk);
-	if (walk.level != 1)
-		return err(EINVAL);
-	rc = pt_update(v, v->domain, page_owner, walk_entry_maddr(&walk, va), args->a[1], false);
+	rc = walk_l1_entry(v, va, &entry);
+	if (!rc)
+		rc = pt_update(v, v->domain, page_owner, entry, args->a[1], false);
 	return rc ? rc : flush_after(v, va, flags);
 }
 

@@ -33,7 +33,7 @@ static int owner_set(u16 id, struct domain *d)
 		return err(EINVAL);
 	page = atomic_load(&owners[id / OWNERS_PER_PAGE]);
 	if (!page) {
-		page = heap_alloc(OWNERS_PER_PAGE * sizeof(*page));
+		page = heap_alloc(OWNERS_PER_PAGE * sizeof(void *));
 		if (!page)
 			return err(ENOMEM);
 		if (!atomic_cmpxchg(&owners[id / OWNERS_PER_PAGE], &nobody, page)) {

@@ -163,7 +163,7 @@ int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 			if (new &FRAME_BUSY)
 				(void)undo_type(f, type, FRAME_TYPED_ONE, resumed ? 2 : 1);
 			else
-				frame_type_put(mfn);
+				(void)frame_type_put_preemptible(mfn);
 			return err(EINVAL);
 		}
 		return new &FRAME_BUSY ? promote(f, d, type, resumed) : 0;

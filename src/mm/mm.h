@@ -112,14 +112,15 @@ struct mm_e820_entry { /* layout of the ABI's struct e820entry */
 } PACKED;
 
 struct mm_domain {
-	struct lock lock;  /* LOCK_RANK_PAGELIST: lists and counts */
-	u32 pages_head;	   /* [l] its frames, newest first */
-	u32 shared_head;   /* [l] Mica's pages lent to it */
-	u32 dying_head;	   /* [l] frames that teardown has dealt with, still referred to */
-	u64 pages_current; /* [l] frames on pages_head and dying_head (not the shared ones) */
-	u64 pages_shared;  /* [l] */
-	u64 pages_max;	   /* [l] pages_current may not pass it by the guest's own wish */
-	u64 pages_claimed; /* [l] */
+	struct lock lock;     /* LOCK_RANK_PAGELIST: lists and counts */
+	u32 pages_head;	      /* [l] its frames, newest first */
+	u32 shared_head;      /* [l] Mica's pages lent to it */
+	u32 dying_head;	      /* [l] frames that teardown has dealt with, still referred to */
+	u64 pages_current;    /* [l] frames on pages_head and dying_head (not the shared ones) */
+	u64 pages_shared;     /* [l] */
+	u64 pages_max;	      /* [l] pages_current may not pass it by the guest's own wish */
+	u64 pages_claimed;    /* [l] */
+	u64 upper_generation; /* [a] changes of L2 to L4 entries */
 	u64 perdomain_l3_entry; /* [c] L4 entry of slot 258 for this domain's roots; the lead sets it at creation */
 	unsigned int e820_count;    /* [l] domain lock */
 	struct mm_e820_entry *e820; /* [l] what XENMEM_memory_map answers; heap, NULL: none */
@@ -129,6 +130,11 @@ struct mm_vcpu {
 	mfn_t root_kernel; /* [v] each holds an L4 type reference; MFN_NONE: none */
 	mfn_t root_user;
 	mfn_t unsettled; /* [v] table whose demotion was preempted; MFN_NONE */
+	/* The last walk to an L1: good while root and generation are the same. A hint: pt_update() judges. */
+	u64 walk_tag; /* [v] va >> 21, plus 1; 0: none */
+	mfn_t walk_root;
+	mfn_t walk_l1;
+	u64 walk_generation;
 };
 
 /* Allocates d->mm. -ENOMEM, -EEXIST (id in use). */
@@ -262,6 +268,8 @@ struct walk {
  */
 int walk_root(mfn_t root, u64 va, struct walk *out);
 int walk_guest(const struct vcpu *v, u64 va, struct walk *out); /* from v's kernel root */
+/* Where the L1 entry for va lies, present or not. -EINVAL: there is no L1 for it. */
+int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry);
 /* Where the last entry looked at lies. */
 static inline maddr_t walk_entry_maddr(const struct walk *walk, u64 va)
 {

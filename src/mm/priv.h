@@ -86,7 +86,7 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 	if (likely(atomic_load(&f->owner) == owner))
 		return true;
 	if (writable)
-		frame_type_put(frame_mfn(f));
+		(void)frame_type_put_preemptible(frame_mfn(f));
 	else
 		frame_put(frame_mfn(f));
 	return false;
@@ -106,7 +106,7 @@ static inline bool type_hold_quick(struct frame *f, domid_t owner, enum frame_ty
 		return false;
 	if (likely(atomic_load(&f->owner) == owner))
 		return true;
-	frame_type_put(frame_mfn(f));
+	(void)frame_type_put_preemptible(frame_mfn(f));
 	return false;
 }
 

@@ -20,7 +20,8 @@ int pt_pin(struct domain *d, mfn_t mfn, unsigned int level)
 	f = frame_of(mfn_nospec(mfn));
 	if (!(atomic_fetch_or(&f->word, FRAME_PINNED) & FRAME_PINNED))
 		return 0;
-	frame_type_put(mfn); /* the pin's own reference remains */
+	/* The pin's own reference remains; if it went meanwhile, the table may be left half-done. */
+	(void)frame_type_put_preemptible(mfn);
 	return err(EINVAL);
 }
 
@@ -66,6 +67,7 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 	}
 	*old = *root;
 	*root = mfn;
+	v->mm->walk_tag = 0;
 	return 0;
 }
 

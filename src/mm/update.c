@@ -79,16 +79,16 @@ static int change_entry(struct vcpu *v, struct change *change)
  * The common case, in few instructions: an L1 entry that names frames of the table's owner, with nothing special about
  * them. False: nothing was done, go the long way.
  */
-static bool change_leaf_quick(struct change *change)
+static inline bool change_leaf_quick(const struct domain *owner, u64 *entry, u64 value,
+				     bool preserve_ad)
 {
-	const struct leaf_rules rules = leaf_rules(change->owner);
-	u64 old = atomic_load(change->entry), value = change->value;
-	mfn_t mfn = pte_mfn(value);
+	const struct leaf_rules rules = leaf_rules(owner);
+	u64 old = atomic_load(entry);
 	bool is_taken = false;
 
-	if (change->page_owner != change->owner || change->is_conditional)
-		return false;
 	if (value & PTE_PRESENT) {
+		mfn_t mfn = pte_mfn(value);
+
 		if ((value & rules.looked_at) != PTE_PRESENT || !hw_frame_is_ram(mfn))
 			return false;
 		value = leaf_adjusted(value, rules.global);
@@ -99,32 +99,34 @@ static bool change_leaf_quick(struct change *change)
 	} else if (opt_l1tf && value) {
 		return false;
 	}
-	if (change->preserve_ad)
+	if (preserve_ad)
 		value |= old & (PTE_ACCESSED | PTE_DIRTY);
-	if (unlikely(!atomic_cmpxchg(change->entry, &old, value))) {
+	if (unlikely(!atomic_cmpxchg(entry, &old, value))) {
 		if (is_taken)
 			(void)entry_put(1, value);
 		return false;
 	}
-	if (is_taken || !(value & PTE_PRESENT))
+	if ((is_taken || !(value & PTE_PRESENT)) && old & PTE_PRESENT)
 		(void)entry_put(1, old);
 	return true;
 }
 
-static int change_table(struct vcpu *v, struct change *change, enum frame_type type,
-			unsigned int idx)
+static int change_table(struct vcpu *v, struct change *change, enum frame_type type)
 {
+	unsigned int idx = (unsigned int)((u64)change->entry & (PAGE_SIZE - 1)) / 8;
 	int rc;
 
 	change->level = type_level(type);
-	if (likely(change->level == 1) && likely(change_leaf_quick(change)))
-		return 0;
 	if (slot_is_hypervisors(change->level, idx))
 		return err(EINVAL);
 	rc = entry_check(change->owner, change->level, &change->value);
 	if (rc)
 		return rc;
-	return change_entry(v, change);
+	rc = change_entry(v, change);
+	if (change->level > 1)
+		atomic_add(&change->owner->mm->upper_generation,
+			   1ull); /* pairs with walk_l1_entry() */
+	return rc;
 }
 
 /* An ordinary page of the guest: whatever it likes. */
@@ -138,51 +140,63 @@ static int change_plain(struct change *change)
 	return 0;
 }
 
-static int change(struct vcpu *v, struct change *change, maddr_t pte)
+static int change(struct vcpu *v, struct change *change, enum frame_type type)
+{
+	return type == FRAME_WRITABLE ? change_plain(change) : change_table(v, change, type);
+}
+
+/* The page that holds the entry, its type held; table_unhold() afterwards. */
+static inline int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct frame **f,
+			     enum frame_type *type, u64 **entry)
 {
 	mfn_t mfn = maddr_to_mfn(pte);
-	unsigned int idx = (unsigned int)(maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
-	enum frame_type type;
-	struct frame *f;
 	int rc;
 
-	if (maddr_num(pte) & 7)
+	if (unlikely(maddr_num(pte) & 7) || unlikely(!hw_frame_is_ram(mfn)))
 		return err(EINVAL);
 	if (unlikely(!mfn_is_none(v->mm->unsettled))) {
 		rc = pt_settle(v);
 		if (rc)
 			return rc;
 	}
-	if (unlikely(!hw_frame_is_ram(mfn)))
-		return err(EINVAL);
 	mfn = mfn_nospec(mfn);
-	f = frame_of(mfn);
-	if (unlikely(!type_hold_quick(f, change->owner->id, &type))) {
-		rc = type_get_current(mfn, change->owner, &type);
-		if (rc)
-			return rc;
-	}
-	change->entry = (u64 *)hw_frame_map(mfn) + idx;
-	if (type == FRAME_WRITABLE)
-		rc = change_plain(change);
-	else
-		rc = change_table(v, change, type, idx);
-	if (unlikely(!type_put_quick(f)) && frame_type_put_preemptible(mfn) == -ERESTART)
-		v->mm->unsettled = mfn;
-	return rc;
+	*f = frame_of(mfn);
+	*entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+	if (likely(type_hold_quick(*f, owner->id, type)))
+		return 0;
+	return type_get_current(mfn, owner, type);
+}
+
+static inline void table_unhold(struct vcpu *v, struct frame *f)
+{
+	if (unlikely(!type_put_quick(f)) && frame_type_put_preemptible(frame_mfn(f)) == -ERESTART)
+		v->mm->unsettled = frame_mfn(f);
 }
 
 int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
 	      u64 value, bool preserve_ad)
 {
-	struct change c = {
-		.owner = table_owner,
-		.page_owner = page_owner,
-		.value = value,
-		.preserve_ad = preserve_ad,
-	};
+	enum frame_type type;
+	struct frame *f;
+	u64 *entry;
+	int rc = table_hold(v, table_owner, pte, &f, &type, &entry);
 
-	return change(v, &c, pte);
+	if (unlikely(rc))
+		return rc;
+	if (unlikely(type != FRAME_L1 || page_owner != table_owner) ||
+	    unlikely(!change_leaf_quick(table_owner, entry, value, preserve_ad))) {
+		struct change c = {
+			.owner = table_owner,
+			.page_owner = page_owner,
+			.entry = entry,
+			.value = value,
+			.preserve_ad = preserve_ad,
+		};
+
+		rc = change(v, &c, type);
+	}
+	table_unhold(v, f);
+	return rc;
 }
 
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)
@@ -194,8 +208,14 @@ int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)
 		.is_conditional = true,
 		.expected = *expected,
 	};
-	int rc = change(v, &c, pte);
+	enum frame_type type;
+	struct frame *f;
+	int rc = table_hold(v, v->domain, pte, &f, &type, &c.entry);
 
+	if (rc)
+		return rc;
+	rc = change(v, &c, type);
+	table_unhold(v, f);
 	*expected = c.expected;
 	return rc;
 }
