@@ -13,9 +13,11 @@
  *   network  a stream over the loopback device arrives as it was sent
  *   time     CLOCK_MONOTONIC, read by all threads, never goes back
  *   float    each thread keeps sums in vector registers
+ *   segment  a segment of a local descriptor table stays loaded while others run
  *   signal   a timer signal interrupts all of this
  */
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -34,6 +36,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -42,9 +45,23 @@
 #define PAGE	 4096u
 #define WATCHERS 3
 
-enum kind { FORK, PROTECT, REMAP, CHURN, FILES, PIPES, NETWORK, TIMES, FLOATS, SIGNALS, KINDS };
-static const char *const kind_name[KINDS] = {"fork", "protect", "remap", "churn", "file",
-					     "pipe", "network", "time",	 "float", "signal"};
+enum kind {
+	FORK,
+	PROTECT,
+	REMAP,
+	CHURN,
+	FILES,
+	PIPES,
+	NETWORK,
+	TIMES,
+	FLOATS,
+	SEGMENTS,
+	SIGNALS,
+	KINDS
+};
+static const char *const kind_name[KINDS] = {"fork",  "protect", "remap",   "churn",
+					     "file",  "pipe",	 "network", "time",
+					     "float", "segment", "signal"};
 static atomic_ulong rounds[KINDS];
 static atomic_bool stop;
 static const char *self;
@@ -445,6 +462,44 @@ static void *floats(void *arg)
 	return NULL;
 }
 
+/* ---- segments: a local descriptor table, and a segment of it that stays loaded while others run */
+#ifdef __i386__
+#define SEGMENT "fs" /* gs is the threads' own */
+#else
+#define SEGMENT "gs"
+#endif
+
+static void *segments(void *arg)
+{
+	uint32_t *word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct user_desc desc = {.entry_number = 3,
+				 .base_addr = (unsigned int)(uintptr_t)word,
+				 .limit = PAGE - 1,
+				 .seg_32bit = 1,
+				 .useable = 1};
+
+	if (word == MAP_FAILED)
+		bad("mmap: %s", strerror(errno));
+	while (!stop) {
+		uint32_t seen;
+
+		if (syscall(SYS_modify_ldt, 1, &desc, sizeof(desc)))
+			bad("modify_ldt: %s", strerror(errno));
+		__asm__ volatile("movl %0, %%" SEGMENT : : "r"(3 << 3 | 7));
+		for (int i = 0; i < 100; i++) {
+			word[1] = (uint32_t)rounds[SEGMENTS] + (uint32_t)i;
+			sched_yield();
+			__asm__ volatile("movl %%" SEGMENT ":4, %0" : "=r"(seen) : : "memory");
+			if (seen != word[1])
+				bad("a segment shows %x, not %x", seen, word[1]);
+		}
+		__asm__ volatile("movl %0, %%" SEGMENT : : "r"(0));
+		rounds[SEGMENTS]++;
+	}
+	return arg;
+}
+
 static void on_tick(int sig)
 {
 	(void)sig;
@@ -476,10 +531,10 @@ static void prepare(void)
 int main(int argc, char **argv)
 {
 	static void *(*const work[])(void *) = {
-		forks,	    guard_owner, guard_writer, guard_writer, guard_writer,
-		view_owner, view_reader, view_reader,  view_reader,  files,
-		pipes,	    times,	 times,	       times,	     floats,
-		floats,	    churns,	 churns,       network_send, network_receive,
+		forks,	      guard_owner,     guard_writer, guard_writer, guard_writer, view_owner,
+		view_reader,  view_reader,     view_reader,  files,	   pipes,	 times,
+		times,	      times,	       floats,	     floats,	   churns,	 churns,
+		network_send, network_receive, segments,
 	};
 	enum { THREADS = sizeof(work) / sizeof(work[0]) };
 	pthread_t thread[THREADS];
