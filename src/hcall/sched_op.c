@@ -8,6 +8,7 @@
 #include "evtchn/evtchn.h"
 #include "hcall/hcall.h"
 #include "hw/mem.h"
+#include "pv/pv.h"
 #include "sched/sched.h"
 
 #define POLL_PORTS_MAX 128u
@@ -17,6 +18,9 @@ static void block(struct vcpu *v)
 {
 	atomic_store(&atomic_load(&v->info)->evtchn_upcall_mask, (u8)0);
 	vcpu_block(v);
+	if (atomic_load(&v->pv->nmi_pending) !=
+	    0) /* came just before: it ends the wait as an event does */
+		vcpu_kick(v);
 }
 
 static int shutdown(struct vcpu *v, gva_t arg)

@@ -329,10 +329,25 @@ static void offer(const struct vcpu *v, unsigned int cpu)
 		work_raise(other, WORK_SCHEDULE);
 }
 
+/* Where prev had better wait: here, unless it may not, or another CPU has nothing to do or a shorter queue. */
+static unsigned int place_locked(const struct run_queue *rq, const struct vcpu *prev,
+				 unsigned int cpu)
+{
+	unsigned int to;
+
+	if (!vcpu_is_runnable(prev))
+		return cpu;
+	to = sched_cpu_pick(prev);
+	if (!sched_cpu_allowed(prev->sched, cpu) || cpumask_test(&sched_idle_mask, to))
+		return to;
+	return atomic_load(&sched_queues[to].waiting) < rq->waiting ? to : cpu;
+}
+
 void sched_switched(struct vcpu *prev, struct vcpu *next)
 {
 	unsigned int cpu = cpu_id();
 	struct run_queue *rq = &sched_queues[cpu];
+	unsigned int to;
 
 	(void)next;
 	if (prev->is_idle) {
@@ -340,16 +355,13 @@ void sched_switched(struct vcpu *prev, struct vcpu *next)
 		return;
 	}
 	lock_acquire(&rq->lock);
-	if (vcpu_is_runnable(prev) && !sched_cpu_allowed(prev->sched, cpu)) {
-		unsigned int to = sched_cpu_pick(prev);
-
-		if (to != cpu) {
-			/* is_running stays set until it is under the other lock: see the head of this file */
-			sched_leave_locked(rq, prev, to);
-			lock_release(&rq->lock);
-			rq = &sched_queues[to];
-			lock_acquire(&rq->lock);
-		}
+	to = place_locked(rq, prev, cpu);
+	if (to != cpu) {
+		/* is_running stays set until it is under the other lock: see the head of this file */
+		sched_leave_locked(rq, prev, to);
+		lock_release(&rq->lock);
+		rq = &sched_queues[to];
+		lock_acquire(&rq->lock);
 	}
 	atomic_store(&prev->is_running, false);
 	if (vcpu_is_runnable(prev)) {

@@ -245,17 +245,13 @@ static bool has_online_cpu(const struct cpumask *mask)
 	return false;
 }
 
-/* Off a CPU that it may not use any more. Unlocks. */
+/* Off a CPU that it may not use any more; one that waits looks anew for the best place. Unlocks. */
 static void affinity_apply_unlock(struct run_queue *rq, struct vcpu *v, u64 flags)
 {
-	bool is_queued = v->sched->node.is_queued;
-
-	if (!sched_cpu_allowed(v->sched, v->cpu)) {
-		if (is_queued)
-			sched_dequeue_locked(rq, v);
-		else if (atomic_load(&v->is_running))
-			work_raise(v->cpu, WORK_SCHEDULE);
-	}
+	if (v->sched->node.is_queued)
+		sched_dequeue_locked(rq, v);
+	else if (atomic_load(&v->is_running) && !sched_cpu_allowed(v->sched, v->cpu))
+		work_raise(v->cpu, WORK_SCHEDULE);
 	sched_queue_unlock(rq, flags);
 	vcpu_wake(v);
 }

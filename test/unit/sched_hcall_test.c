@@ -155,6 +155,11 @@ static void yield_and_block(void **state)
 	assert_int_equal(sched_op(SCHEDOP_block, NULL), 0);
 	assert_true(v->is_running);
 	assert_int_equal(world_upcalls[0], 2);
+	/* An NMI that came just before the wait. */
+	v->pv->nmi_pending = 1;
+	assert_int_equal(sched_op(SCHEDOP_block, NULL), 0);
+	assert_true(v->is_running);
+	v->pv->nmi_pending = 0;
 	/* The upper half of the command is not looked at. */
 	assert_int_equal(sched_op(SCHEDOP_yield | 7ull << 32, NULL), 0);
 	assert_int_equal(sched_op(77, NULL), -ENOSYS);

@@ -2,7 +2,7 @@
 /* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
 /*
  * The scheduler over a fake clock: shares by weight, latency, rate limit, stealing, affinity, polling, runstates; and a
- * hundred thousand random operations, after each of which every vCPU is where it has to be.
+ * few hundred thousand random operations, after each of which every vCPU is where it has to be.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -239,6 +239,28 @@ static void idle_cpu_takes_work(void **state)
 		world_move(MS);
 	assert_true(a->is_running && b->is_running && a->cpu != b->cpu);
 	assert_int_equal(sched_affinity_set(a, &all), 0);
+}
+
+/* Nobody is ever idle here: queues of different length even out all the same. */
+static void hogs_spread(void **state)
+{
+	struct vcpu *v[4];
+	u64 before[4];
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++)
+		v[i] = hog((domid_t)(i + 1), 0);
+	hog(5, 1);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(sched_pin_override(v[i], -1), 0);
+	for (unsigned int i = 0; i < 100; i++)
+		world_move(MS);
+	for (unsigned int i = 0; i < 4; i++)
+		before[i] = ran(v[i]);
+	for (unsigned int i = 0; i < 1200; i++)
+		world_move(MS);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_true(ran(v[i]) - before[i] >= 350 * MS); /* of 480 */
 }
 
 static void affinity_moves_what_runs(void **state)
@@ -670,7 +692,7 @@ static void random_operations(void **state)
 	world_start(RANDOM_CPUS);
 	for (unsigned int i = 0; i < RANDOM_DOMAINS; i++)
 		domains[i] = world_domain((domid_t)(i + 1), RANDOM_VCPUS);
-	for (unsigned int i = 0; i < 100000; i++) {
+	for (unsigned int i = 0; i < 400000; i++) {
 		struct vcpu *v = domains[fake_random() % RANDOM_DOMAINS]
 					 ->vcpus[fake_random() % RANDOM_VCPUS];
 
@@ -719,6 +741,7 @@ int main(void)
 		T(rate_limit_holds),
 		T(yield_lets_the_other_go),
 		T(idle_cpu_takes_work),
+		T(hogs_spread),
 		T(affinity_moves_what_runs),
 		T(override_is_undone),
 		T(block_ends_with_an_event),
