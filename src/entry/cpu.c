@@ -149,11 +149,9 @@ static void registers_set(void)
 
 	hw_cr0_write(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
 	hw_cr4_write(cr4);
+	/* While no vCPU is loaded, every component: what pv's XRSTOR counts on. */
 	if (hw_features.xcr0 != 0)
 		hw_xcr0_write(hw_features.xcr0);
-	if ((cr4 & CR4_OSXSAVE) !=
-	    0) /* while no vCPU is loaded, every component: what pv's load counts on */
-		__asm__ volatile("xsetbv" : : "c"(0), "a"((u32)hw_features.xcr0), "d"(0));
 	hw_wrmsr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | (hw_has_nx ? EFER_NX : 0));
 	hw_wrmsr(MSR_PAT, PAT_FIXED);
 	hw_wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)MICA_CS << 32);

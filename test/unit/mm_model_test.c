@@ -129,7 +129,8 @@ static void replace_gone_pages(void)
 	for (int i = 0; i < PAGES; i++) {
 		if (!is_gone[i])
 			continue;
-		for (int j = 0; j < PAGES; j++) /* stale numbers in plain pages would name a frame not ours */
+		for (int j = 0; j < PAGES;
+		     j++) /* stale numbers in plain pages would name a frame not ours */
 			for (unsigned int k = 0; !is_gone[j] && k < ENTRIES; k++)
 				if (mfn_equal(pte_mfn(table_of(pages[j])[k]), pages[i]))
 					table_of(pages[j])[k] = 0;
