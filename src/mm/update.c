@@ -176,7 +176,7 @@ static inline void table_unhold(struct vcpu *v, struct frame *f)
 int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
 	      u64 value, bool preserve_ad)
 {
-	enum frame_type type;
+	enum frame_type type = FRAME_NONE;
 	struct frame *f;
 	u64 *entry;
 	int rc = table_hold(v, table_owner, pte, &f, &type, &entry);
@@ -208,7 +208,7 @@ int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)
 		.is_conditional = true,
 		.expected = *expected,
 	};
-	enum frame_type type;
+	enum frame_type type = FRAME_NONE;
 	struct frame *f;
 	int rc = table_hold(v, v->domain, pte, &f, &type, &c.entry);
 
