@@ -152,8 +152,10 @@ static inline int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, 
 	mfn_t mfn = maddr_to_mfn(pte);
 	int rc;
 
-	if (unlikely(maddr_num(pte) & 7) || unlikely(!hw_frame_is_ram(mfn)))
-		return err(EINVAL);
+	if (unlikely(maddr_num(pte) & 7) || unlikely(!hw_frame_is_ram(mfn))) {
+		(void)err(EINVAL);
+		return -EINVAL; /* as err() says, which the analyzer does not know */
+	}
 	if (unlikely(!mfn_is_none(v->mm->unsettled))) {
 		rc = pt_settle(v);
 		if (rc)
