@@ -58,12 +58,14 @@ void frame_put(mfn_t mfn)
 }
 
 /* The end of a demotion or of a failed promotion: entries are given back. refs: references to give back too. */
-static int undo_type(struct frame *f, enum frame_type type, u64 typed, u64 refs)
+static int undo_type(struct frame *f, enum frame_type type, u64 typed, u64 refs, bool failed)
 {
 	int rc = table_drain(f, type);
 
 	if (rc) {
 		/* Half-done: the table keeps one of the references for itself. */
+		if (failed)
+			f->done |= DONE_FAILED;
 		release(f, FRAME_BUSY + typed + refs - 1);
 		return rc;
 	}
@@ -90,7 +92,7 @@ static int promote(struct frame *f, struct domain *d, enum frame_type type, bool
 		hw_flush_frame_cache(frame_mfn(f));
 		atomic_fetch_and(&f->word, ~FRAME_NONCOH);
 	}
-	rc = table_fill(f, d, type);
+	rc = f->done & DONE_FAILED ? err(EINVAL) : table_fill(f, d, type);
 	if (!rc) {
 		f->done = 0;
 		atomic_sub(&f->word, FRAME_BUSY - FRAME_VALID + self);
@@ -98,8 +100,8 @@ static int promote(struct frame *f, struct domain *d, enum frame_type type, bool
 	}
 	if (rc == -ERESTART && f->done)
 		release(f, FRAME_BUSY + FRAME_TYPED_ONE + self);
-	else
-		(void)undo_type(f, type, FRAME_TYPED_ONE, 1 + self);
+	else if (undo_type(f, type, FRAME_TYPED_ONE, 1 + self, true) == -ERESTART)
+		rc = -ERESTART; /* the caller comes again for the error, and finishes this first */
 	return rc;
 }
 
@@ -161,7 +163,7 @@ int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 			continue;
 		if (atomic_load(&f->owner) != d->id || atomic_load(&d->is_dying)) {
 			if (new &FRAME_BUSY)
-				(void)undo_type(f, type, FRAME_TYPED_ONE, resumed ? 2 : 1);
+				(void)undo_type(f, type, FRAME_TYPED_ONE, resumed ? 2 : 1, false);
 			else
 				(void)frame_type_put_preemptible(mfn);
 			return err(EINVAL);
@@ -233,7 +235,7 @@ int frame_type_put_preemptible(mfn_t mfn)
 				    (old - FRAME_TYPED_ONE - FRAME_VALID) | FRAME_BUSY))
 			continue;
 		f->done = TABLE_ENTRIES;
-		return undo_type(f, type, 0, 1);
+		return undo_type(f, type, 0, 1, false);
 	}
 }
 
@@ -259,7 +261,7 @@ int settle(struct frame *f, bool nested)
 			continue;
 		}
 		if (atomic_cmpxchg(&f->word, &old, old | FRAME_BUSY))
-			return undo_type(f, type, 0, 1);
+			return undo_type(f, type, 0, 1, false);
 	}
 }
 

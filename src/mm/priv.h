@@ -8,8 +8,9 @@
 #define TABLE_ENTRIES 512u
 
 /* frame.done while a table is half-done: entries judged so far; the last of them was given back but not settled. */
-#define DONE_MASK 0x3ffu
-#define DONE_HALF 0x8000u
+#define DONE_MASK   0x3ffu
+#define DONE_HALF   0x8000u
+#define DONE_FAILED 0x4000u /* refused: who wants it next as the same type drains it first */
 
 static inline unsigned int type_level(enum frame_type type)
 {
