@@ -62,7 +62,7 @@ unsigned int domain_audit(void)
 	if (audit_begin() != 0) {
 		quiet(dom0, false);
 		log_warning("audit: no memory for it");
-		return 0;
+		return 1; /* nothing was looked at: not a clean bill */
 	}
 	domain_add(dom0);
 	findings = audit_finish() + evtchn_audit(dom0);
