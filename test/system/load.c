@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Load for Domain 0, as a static Linux program (also built for i386): load SECONDS.
+ * Load for Domain 0, as a static Linux program (also built for i386): load SECONDS [KIND-TO-LEAVE-OUT].
  * Every kind of work checks itself, and the first thing found wrong ends the program with one line "LOAD-BAD ...".
  * At the end it prints "LOAD-OK" and how often each kind came round.
  *
@@ -64,6 +64,7 @@ static const char *const kind_name[KINDS] = {"fork",  "protect", "remap",   "chu
 					     "float", "segment", "signal"};
 static atomic_ulong rounds[KINDS];
 static atomic_bool stop;
+static int left_out = -1; /* a kind that is not done; segment is the one that can be named */
 static const char *self;
 
 static _Noreturn void bad(const char *format, ...)
@@ -479,6 +480,8 @@ static void *segments(void *arg)
 				 .seg_32bit = 1,
 				 .useable = 1};
 
+	if (left_out == SEGMENTS)
+		return arg;
 	if (word == MAP_FAILED)
 		bad("mmap: %s", strerror(errno));
 	while (!stop) {
@@ -541,7 +544,7 @@ int main(int argc, char **argv)
 	unsigned int seconds;
 	uint64_t end;
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
 	if (!strcmp(argv[1], "exit"))
 		return 42;
@@ -549,6 +552,8 @@ int main(int argc, char **argv)
 	seconds = (unsigned int)atoi(argv[1]);
 	prepare();
 	end = now_ns() + seconds * 1000000000ull;
+	if (argc > 2 && !strcmp(argv[2], kind_name[SEGMENTS]))
+		left_out = SEGMENTS;
 	for (size_t i = 0; i < THREADS; i++)
 		if (pthread_create(&thread[i], NULL, work[i], (void *)(uintptr_t)i))
 			bad("pthread_create");
@@ -560,7 +565,7 @@ int main(int argc, char **argv)
 	printf("LOAD-OK %zu bits:", 8 * sizeof(void *));
 	for (int k = 0; k < KINDS; k++) {
 		printf(" %s %lu", kind_name[k], rounds[k]);
-		if (!rounds[k])
+		if (!rounds[k] && k != left_out)
 			bad("nothing done of %s", kind_name[k]);
 	}
 	printf("\n");
