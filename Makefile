@@ -263,4 +263,4 @@ bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain
 
 .PHONY: help
 help:			## this list
-	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	$(Q)sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile test/guest/guest.mk | expand -t 22

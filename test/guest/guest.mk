@@ -21,3 +21,7 @@ $(GUEST_OBJ)/%.o: test/guest/% test/guest/guest.mk | build/include/xen $$(@D)/
 	$(Q)$(CC) $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
 
 .PRECIOUS: $(GUEST_OBJ)/%.o
+
+.PHONY: check-teeth
+check-teeth: build/mica test-guests	## take checks out of Mica, one at a time: do the tests notice?
+	$(Q)$(PY) tools/teeth.py $(if $(T),"$(T)")

@@ -129,7 +129,8 @@ static void devices(void)
 	struct physdev_unmap_pirq unmap = {.domid = DOMID_SELF, .pirq = 0x7fffffff};
 	struct physdev_setup_gsi gsi = {.gsi = 9999};
 	struct physdev_apic apic = {.apic_physbase = 0x1000, .reg = 0};
-	struct physdev_set_iobitmap bitmap = {.nr_ports = 70000};
+	struct physdev_set_iobitmap bitmap = {.nr_ports = 70000,
+					      .bitmap = {(u8 *)start_info->mfn_list}};
 	struct physdev_pirq_eoi_gmfn gmfn = {.gmfn = 0xffffffff};
 	struct physdev_pci_device dev = {.seg = 0xffff, .bus = 255, .devfn = 255};
 
