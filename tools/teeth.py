@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TREE = ROOT / 'build/teeth'
 LIST = ROOT / 'test/teeth/checks.txt'
 SMP = {'smp': 2}
-LIMIT = 60
+LIMIT = 25
 
 
 def rows():
@@ -81,39 +81,47 @@ def make(*targets):
 
 
 def guest(name):
-    """True if the guest succeeds on the hypervisor in the tree."""
+    """None if the guest succeeds on the hypervisor in the tree, or what went wrong."""
     machine = run.Boot(hv='mica', kernel=ROOT / f'build/guest/test/{name}.elf', initrd='none', mem='256M',
                        hvargs='dom0_mem=64M dom0_max_vcpus=4 noreboot', smp=SMP.get(name, 1))
     found = machine.wait_for(r'^Test result: (SUCCESS|FAILURE.*)\n|^\(XEN\).*(?:panic|PANIC|crashed).*\n', LIMIT)
     machine.stop()
-    return found is not None and found[1] == 'SUCCESS'
+    if found is None:
+        return f'no result (machine: {machine.ended})'
+    if found[1] == 'SUCCESS':
+        return None
+    failed = re.search(r'^not ok \d+ - (.*)$', machine.log, re.M)
+    return failed[1] if failed else found[0].strip()
 
 
 def host(name):
+    """None if the host test passes."""
     built = make(f'build/test/unit/{name}')
     if built.returncode:
         sys.exit(f'teeth.py: unit/{name} does not build:\n{built.stderr}')
     try:
-        return subprocess.run([TREE / f'build/test/unit/{name}'], capture_output=True, timeout=300,
-                              check=False).returncode == 0
+        done = subprocess.run([TREE / f'build/test/unit/{name}'], capture_output=True, timeout=300,
+                              check=False)
     except subprocess.TimeoutExpired:
-        return False
+        return 'no end'
+    return f'status {done.returncode}' if done.returncode else None
 
 
-def passes(test):
+def wrong(test):
     return host(test[5:]) if test.startswith('unit/') else guest(test)
 
 
 def noticed(row):
-    """The test that noticed; None if nobody did."""
+    """The test that noticed, and how; None if nobody did."""
     put(TREE / row['file'], applied(row).encode())
     try:
         built = make('build/mica')
         if built.returncode:
             sys.exit(f'teeth.py: "{row["name"]}" does not build:\n{built.stdout}{built.stderr}')
         for test in row['tests']:
-            if not passes(test):
-                return test
+            why = wrong(test)
+            if why:
+                return f'{test}: {why}'
         return None
     finally:
         put(TREE / row['file'], (ROOT / row['file']).read_bytes())
@@ -124,8 +132,9 @@ def sound(chosen):
     if make('build/mica').returncode:
         sys.exit('teeth.py: the tree does not build as it is')
     for test in sorted({test for row in chosen for test in row['tests']}):
-        if not passes(test):
-            sys.exit(f'teeth.py: {test} fails with every check in place')
+        why = wrong(test)
+        if why:
+            sys.exit(f'teeth.py: {test} fails with every check in place: {why}')
 
 
 def main():

@@ -227,6 +227,9 @@ static void bad_frames(void)
 	       "iret: VM is taken away");
 	equals(bad_frame(good, cs, ss, 0, 0x1a0202, "iret: VIF VIP ID"), VECTOR_SYSCALL,
 	       "iret: VIF and VIP are taken away");
+	user_init(&u, user_in);
+	u.rflags = 0x3202;
+	equals(user_run(&u), 13, "iret: IOPL 3 gives user mode no ports (202)");
 	check(run(user_in) == 13, "after all, user mode may not do I/O");
 }
 
