@@ -9,10 +9,6 @@
 #include "core/cpu.h"
 #include "core/err.h"
 
-#ifndef MICA_DEBUG
-#define MICA_DEBUG 0
-#endif
-
 static u64 ranks_held[CPU_MAX]; /* a bit for each rank; this CPU's alone */
 
 static void rank_enter(const struct lock *lock)
