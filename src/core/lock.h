@@ -21,6 +21,7 @@ enum lock_rank {
 	LOCK_RANK_PAGETABLE,	/* a domain's L4 changes with their twins */
 	LOCK_RANK_GRANT,	/* a grant table */
 	LOCK_RANK_MAPTRACK,	/* a domain's grant handles */
+	LOCK_RANK_LDT,		/* which pages of a vCPU's LDT are mapped */
 	LOCK_RANK_EVTCHN_A,	/* ends of interdomain channels, all domains */
 	LOCK_RANK_EVTCHN_B,	/* a domain's ports; one domain at a time */
 	LOCK_RANK_PIRQ,		/* a domain's physical interrupts */

@@ -18,8 +18,9 @@ static void pv_add(const struct vcpu *v)
 
 	for (u32 i = 0; i < gdt_pages; i++)
 		audit_add(mfn_make(v->pv->gdt_mfns[i]), true);
-	for (u32 i = 0; i < v->pv->ldt_pages; i++)
-		audit_add(mfn_make(v->pv->ldt_mfns[i]), true);
+	for (u32 i = 0; i < PV_LDT_PAGES_MAX; i++)
+		if (v->pv->ldt_mfns[i] != 0)
+			audit_add(mfn_make(v->pv->ldt_mfns[i]), true);
 	if (!mfn_is_none(v->info_mfn))
 		audit_add(v->info_mfn, true);
 }

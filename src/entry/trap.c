@@ -29,6 +29,10 @@
 #define EXCEPTION_COUNT 32
 #define INT80		0x80
 
+#define PF_PRESENT BIT(0)
+#define PF_WRITE   BIT(1)
+#define PF_USER	   BIT(2)
+
 void entry_trap_guest(void);
 void entry_trap_own(struct regs *regs);
 u64 entry_trap_ist(struct regs *regs);
@@ -87,8 +91,19 @@ static void general_protection(struct vcpu *v, struct regs *regs)
 	pv_trap_inject(v, EXCEPTION_GP, regs->error_code);
 }
 
+/* The CPU reads descriptors as a supervisor, whoever loads the selector. */
+static bool is_descriptor_read(u32 error_code)
+{
+	return (error_code & (PF_PRESENT | PF_WRITE | PF_USER)) == 0;
+}
+
 static void page_fault(struct vcpu *v, struct regs *regs, u64 cr2)
 {
+	if (is_descriptor_read(regs->error_code)) {
+		if (pv_ldt_fault(v, cr2))
+			return;
+		cr2 = pv_ldt_guest_va(v, cr2);
+	}
 	if (pv_page_fault_fix(v, cr2, regs->error_code))
 		return;
 	pv_page_fault_inject(v, cr2, regs->error_code);
@@ -141,8 +156,11 @@ void entry_trap_guest(void)
 		pv_syscall_deliver(v, true);
 		break;
 	case VECTOR_IRET_FAULT:
+		/* CR2 may be an old one: then a page is mapped for nothing, and the next fault finds it there. */
+		cr2 = hw_cr2_read();
 		hw_irq_enable();
-		pv_failsafe_deliver(v);
+		if (!pv_ldt_fault(v, cr2))
+			pv_failsafe_deliver(v);
 		break;
 	case INT80:
 		hw_irq_enable();
@@ -186,6 +204,10 @@ void entry_trap_own(struct regs *regs)
 		(void)lock_ranks_swap(ranks);
 		return;
 	}
+	/* A selector of the guest that is loaded at a switch. */
+	if (regs->vector == EXCEPTION_PF && is_descriptor_read(regs->error_code) &&
+	    current_vcpu()->pv != NULL && pv_ldt_fault(current_vcpu(), hw_cr2_read()))
+		return;
 	if (!extable_fix(regs))
 		debug_fatal_trap(regs);
 }

@@ -10,6 +10,7 @@
 #include "hw/flush.h"
 #include "hw/mem.h"
 #include "mm/mm.h"
+#include "pv/pv.h"
 
 #define REQUESTS_COPIED 16u /* at a time */
 
@@ -57,6 +58,18 @@ static int machphys_update(struct domain *d, mfn_t mfn, u64 pfn)
 	return 0;
 }
 
+/* A page that is wanted writable again may still be in some vCPU's LDT: it is taken from there. */
+static int update(struct vcpu *v, struct domain *tables, struct domain *pages, maddr_t pte,
+		  u64 value, bool preserve_ad)
+{
+	int rc = pt_update(v, tables, pages, pte, value, preserve_ad);
+
+	if (unlikely(rc == -EINVAL) && (value & PTE_PRESENT) != 0 &&
+	    pv_ldt_revoke(pages, pte_mfn(value)))
+		rc = pt_update(v, tables, pages, pte, value, preserve_ad);
+	return rc;
+}
+
 static int request_do(struct vcpu *v, const struct owners *owners, const struct mmu_update *request)
 {
 	unsigned int cmd = request->ptr & 3;
@@ -66,8 +79,8 @@ static int request_do(struct vcpu *v, const struct owners *owners, const struct 
 	case MMU_NORMAL_PT_UPDATE:
 	case MMU_PT_UPDATE_PRESERVE_AD:
 	case MMU_PT_UPDATE_NO_TRANSLATE:
-		return pt_update(v, owners->tables, owners->pages, maddr, request->val,
-				 cmd == MMU_PT_UPDATE_PRESERVE_AD);
+		return update(v, owners->tables, owners->pages, maddr, request->val,
+			      cmd == MMU_PT_UPDATE_PRESERVE_AD);
 	default: /* MMU_MACHPHYS_UPDATE */
 		return machphys_update(owners->pages, maddr_to_mfn(maddr), request->val);
 	}
@@ -157,7 +170,7 @@ static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
 		return err(EINVAL);
 	rc = walk_l1_entry(v, va, &entry);
 	if (!rc)
-		rc = pt_update(v, v->domain, page_owner, entry, args->a[1], false);
+		rc = update(v, v->domain, page_owner, entry, args->a[1], false);
 	return rc ? rc : flush_after(v, va, flags);
 }
 

@@ -2,9 +2,12 @@
 /*
  * Descriptor tables. A guest's GDT and LDT pages are its own frames, typed as descriptor pages (every descriptor judged, so
  * that none gives ring 0), mapped read-only in the vCPU's window of the per-domain area, where the CPU reads them. Reached
- * from hcall/; calls mm. No lock: the vCPU is the one that runs, or does not run.
+ * from hcall/ and from page faults; calls mm. The GDT belongs to the vCPU that runs. The LDT has a lock: its pages are
+ * judged when the CPU first reads them (a fault in the window), and any vCPU that wants such a page writable again takes
+ * it from whoever still has it (pv_ldt_revoke): Linux frees a table while another vCPU, stopped between two processes,
+ * still names it.
  */
-#include "core/log.h"
+#include "core/lock.h"
 #include "hw/asm.h"
 #include "hw/flush.h"
 #include "hw/mem.h"
@@ -20,6 +23,11 @@
 static u64 window_entry(u64 mfn)
 {
 	return mfn << PAGE_SHIFT | (MAP_RODATA & ~MAP_GLOBAL);
+}
+
+static u64 ldt_window(const struct vcpu *v)
+{
+	return LAYOUT_PERDOMAIN + (u64)v->id * PERDOMAIN_VCPU_STRIDE + PERDOMAIN_LDT;
 }
 
 static void window_flush(const struct vcpu *v, unsigned int page)
@@ -67,23 +75,40 @@ undo:
 	return rc;
 }
 
+/* Held pages of the LDT, given back. The flush comes first: a CPU that runs v may walk the window at any time. */
+static void ldt_drop(struct vcpu *v, u32 page)
+{
+	u64 mfn = v->pv->ldt_mfns[page];
+
+	if (mfn == 0)
+		return;
+	v->pv->ldt_mfns[page] = 0;
+	v->pv->window[WINDOW_LDT + page] = 0;
+	if (atomic_load(&v->is_running))
+		flush_domain_va(v->domain, ldt_window(v) + (u64)page * PAGE_SIZE);
+	frame_type_put(mfn_make(mfn));
+}
+
+static void ldt_change(struct vcpu *v, u64 va, u32 entries)
+{
+	lock_acquire(&v->pv->ldt_lock);
+	for (u32 i = 0; i < PV_LDT_PAGES_MAX; i++)
+		ldt_drop(v, i);
+	v->pv->ldt_entries = entries;
+	v->pv->ldt_va = va;
+	lock_release(&v->pv->ldt_lock);
+}
+
 void pv_ldt_put(struct vcpu *v)
 {
-	for (u32 i = 0; i < v->pv->ldt_pages; i++) {
-		v->pv->window[WINDOW_LDT + i] = 0;
-		window_flush(v, (unsigned int)WINDOW_LDT + i);
-		frame_type_put(mfn_make(v->pv->ldt_mfns[i]));
-	}
-	v->pv->ldt_pages = 0;
-	v->pv->ldt_entries = 0;
-	v->pv->ldt_va = 0;
+	ldt_change(v, 0, 0);
 }
 
 /* The LDT's descriptor lies in this CPU's own page of the GDT. */
 void pv_ldt_load(struct vcpu *v)
 {
 	u64 *at = &hw_this_cpu()->gdt[(MICA_LDT >> 3) - FIRST_RESERVED_GDT_ENTRY];
-	u64 base = LAYOUT_PERDOMAIN + (u64)v->id * PERDOMAIN_VCPU_STRIDE + PERDOMAIN_LDT;
+	u64 base = ldt_window(v);
 	u64 limit = (u64)v->pv->ldt_entries * 8 - 1;
 
 	if (v->pv->ldt_entries == 0) {
@@ -96,45 +121,67 @@ void pv_ldt_load(struct vcpu *v)
 	hw_lldt(MICA_LDT);
 }
 
-static int ldt_page_get(struct vcpu *v, u64 va, u64 *mfn)
-{
-	struct walk walk;
-
-	if (walk_guest(v, va, &walk) != 0)
-		return err(EINVAL);
-	*mfn = mfn_num(pte_mfn(walk.entry[1]));
-	return frame_type_get(mfn_make(*mfn), v->domain, FRAME_DESC);
-}
-
 int pv_ldt_set(struct vcpu *v, u64 va, u32 entries)
 {
-	u32 pages = ROUND_UP(entries, DESCRIPTORS_IN_PAGE) / DESCRIPTORS_IN_PAGE, i;
-	u64 mfns[PV_LDT_PAGES_MAX] = {0};
-	int rc = 0;
-
-	if (entries > PV_LDT_ENTRIES_MAX || (va & (PAGE_SIZE - 1)) != 0)
+	if (entries > PV_LDT_ENTRIES_MAX || (va & (PAGE_SIZE - 1)) != 0 || !pv_is_canonical(va) ||
+	    (va < LAYOUT_END && va + entries * 8ull > LAYOUT_START))
 		return err(EINVAL);
-	for (i = 0; i < pages; i++) {
-		rc = ldt_page_get(v, va + i * PAGE_SIZE, &mfns[i]);
-		if (rc != 0)
-			goto undo;
-	}
-	pv_ldt_put(v);
-	for (i = 0; i < pages; i++) {
-		v->pv->ldt_mfns[i] = mfns[i];
-		v->pv->window[WINDOW_LDT + i] = window_entry(mfns[i]);
-		window_flush(v, (unsigned int)WINDOW_LDT + i);
-	}
-	v->pv->ldt_pages = pages;
-	v->pv->ldt_entries = entries;
-	v->pv->ldt_va = va;
+	ldt_change(v, va, entries);
 	if (atomic_load(&v->is_running))
 		pv_ldt_load(v);
 	return 0;
-undo:
-	while (i-- > 0)
-		frame_type_put(mfn_make(mfns[i]));
-	return rc;
+}
+
+/* The lock is held over the judging too, so that pv_ldt_revoke() sees either no page or all of it. */
+bool pv_ldt_fault(struct vcpu *v, u64 cr2)
+{
+	u64 offset = cr2 - ldt_window(v);
+	struct walk walk;
+	bool is_mapped = false;
+	u64 mfn;
+	u32 page;
+
+	if (offset / 8 >= v->pv->ldt_entries)
+		return false;
+	page = (u32)idx_nospec(offset >> PAGE_SHIFT, PV_LDT_PAGES_MAX);
+	if (walk_guest(v, v->pv->ldt_va + (offset & PAGE_MASK), &walk) != 0)
+		return false;
+	mfn = mfn_num(pte_mfn(walk.entry[1]));
+	lock_acquire(&v->pv->ldt_lock);
+	if (v->pv->ldt_mfns[page] == 0 &&
+	    frame_type_get(mfn_make(mfn), v->domain, FRAME_DESC) == 0) {
+		v->pv->ldt_mfns[page] = mfn;
+		v->pv->window[WINDOW_LDT + page] = window_entry(mfn);
+		is_mapped = true;
+	}
+	lock_release(&v->pv->ldt_lock);
+	return is_mapped;
+}
+
+u64 pv_ldt_guest_va(const struct vcpu *v, u64 cr2)
+{
+	u64 offset = cr2 - ldt_window(v);
+
+	return offset / 8 < v->pv->ldt_entries ? v->pv->ldt_va + offset : cr2;
+}
+
+bool pv_ldt_revoke(struct domain *d, mfn_t mfn)
+{
+	bool is_dropped = false;
+	struct vcpu *v;
+
+	for_each_vcpu(d, v) {
+		if (v->pv == NULL)
+			continue;
+		lock_acquire(&v->pv->ldt_lock);
+		for (u32 i = 0; i < PV_LDT_PAGES_MAX; i++)
+			if (v->pv->ldt_mfns[i] != 0 && v->pv->ldt_mfns[i] == mfn_num(mfn)) {
+				ldt_drop(v, i);
+				is_dropped = true;
+			}
+		lock_release(&v->pv->ldt_lock);
+	}
+	return is_dropped;
 }
 
 /* HYPERVISOR_update_descriptor: one descriptor anywhere in the guest's memory, in a descriptor page or in a plain one. */

@@ -63,10 +63,10 @@ struct pv_vcpu {
 
 	u32 gdt_entries;		/* [v] */
 	u64 gdt_mfns[PV_GDT_PAGES_MAX]; /* [v] frames held as descriptor pages */
+	struct lock ldt_lock;		/* LOCK_RANK_LDT */
 	u64 ldt_va;			/* [v] */
 	u32 ldt_entries;		/* [v] */
-	u32 ldt_pages;			/* [v] frames held */
-	u64 ldt_mfns[PV_LDT_PAGES_MAX]; /* [v] */
+	u64 ldt_mfns[PV_LDT_PAGES_MAX]; /* [l] frames held; 0: not (yet) */
 	u64 *window;			/* [c] L1 of its per-domain window (64 entries) */
 };
 
@@ -117,6 +117,12 @@ void pv_gdt_put(struct vcpu *v);
 int pv_ldt_set(struct vcpu *v, u64 va, u32 entries);
 void pv_ldt_put(struct vcpu *v);
 void pv_ldt_load(struct vcpu *v);
+/* A descriptor of v's LDT could not be read at cr2: true when its page has now been judged and mapped; try again. */
+bool pv_ldt_fault(struct vcpu *v, u64 cr2);
+/* The guest's own address of what the CPU wanted to read at cr2 in v's LDT; cr2 if that is not there. */
+u64 pv_ldt_guest_va(const struct vcpu *v, u64 cr2);
+/* Takes a page out of every LDT of d that shows it: true if there was one. It may fault in again. */
+bool pv_ldt_revoke(struct domain *d, mfn_t mfn);
 int pv_descriptor_update(struct vcpu *v, u64 maddr, u64 descriptor);
 
 int pv_set_iopl(struct vcpu *v, u32 iopl);

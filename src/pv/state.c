@@ -119,6 +119,7 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->regs = &pv->page->regs;
 	pv->mode = PV_KERNEL;
 	pv->xcr0 = 1;
+	lock_init(&pv->ldt_lock, LOCK_RANK_LDT);
 	/* It is on, and Linux does without XSAVE unless CPUID says so before it has written CR4 itself. */
 	pv->cr4 = hw_features.xcr0 != 0 ? CR4_OSXSAVE : 0;
 	pv->dr[6] = 0xffff0ff0;
@@ -450,7 +451,9 @@ int pv_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *ctx)
 		if (rc != 0)
 			return rc;
 	}
-	rc = context_roots(v, ctx);
+	rc = pv_ldt_set(v, ctx->ldt_base, (u32)MIN(ctx->ldt_ents, 0xffffffffull));
+	if (rc == 0)
+		rc = context_roots(v, ctx);
 	if (rc != 0)
 		return rc;
 	for (u32 i = 0; i < 4; i++)

@@ -10,8 +10,8 @@ def script(text):
     return 'mica.sh=' + base64.b64encode(text.encode()).decode()
 
 
-LOAD = '''/load64 {seconds} {without} & a=$!
-/load32 {seconds} {without} & b=$!
+LOAD = '''/load64 {seconds} & a=$!
+/load32 {seconds} & b=$!
 {more}
 wait $a && wait $b && echo both done
 cat /proc/interrupts | grep -i -E 'timer|resched|call' | head -5
@@ -39,12 +39,9 @@ def audited(machine):
     assert (findings, warnings) == ('0', '0')
 
 
-# Local descriptor tables only on one CPU: on several, Linux stops now and then in set_aliased_prot() (BUG: a page of a table
-# that it frees is not made writable). Another vCPU has the table set still, and Mica, which judges a table when it is
-# set and not when it is used, holds its pages for as long as that is so. An open bug, not a test's mistake.
 def loaded(boot, initrd, seconds, more='', **given):
     machine = boot(initrd=initrd, append=script(LOAD.format(
-        seconds=seconds, more=more, without='segment' if given.get('smp', 1) > 1 else '')), **given)
+        seconds=seconds, more=more)), **given)
     machine.expect('^LOAD-END', seconds * 2 + 120)
     if machine.settings['HV'] == 'mica':
         audited(machine)

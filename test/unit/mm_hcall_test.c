@@ -35,6 +35,19 @@ int pv_ldt_set(struct vcpu *who, u64 va, u32 entries)
 	return entries > 8192 ? -EINVAL : 0;
 }
 
+/* The page that a vCPU's LDT holds as a descriptor page, taken away on demand. */
+static mfn_t in_ldt = {~0ull};
+
+bool pv_ldt_revoke(struct domain *owner, mfn_t mfn)
+{
+	(void)owner;
+	if (!mfn_equal(mfn, in_ldt))
+		return false;
+	frame_type_put(mfn);
+	in_ldt = MFN_NONE;
+	return true;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -212,6 +225,23 @@ static long mmuext(struct vcpu *who, unsigned int cmd, u64 arg1, u64 arg2, u32 f
 
 	assert_int_equal(done, rc ? 0 : 1);
 	return rc;
+}
+
+/* Linux makes a page of its LDT writable while another vCPU still names it. */
+static void page_of_an_ldt(void **state)
+{
+	mfn_t l1 = world_page(d), page = world_page(d), other = world_page(d);
+	struct mmu_update request = {slot(l1, 0), pte_make(page, P | RW)};
+
+	(void)state;
+	assert_int_equal(pt_pin(d, l1, 1), 0);
+	assert_int_equal(frame_type_get(page, d, FRAME_DESC), 0);
+	in_ldt = other;
+	assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_SELF), -EINVAL);
+	in_ldt = page;
+	assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_SELF), 0);
+	assert_true(mfn_is_none(in_ldt));
+	assert_int_equal(frame_word_type(frame_of(page)->word), FRAME_WRITABLE);
 }
 
 static void extended_operations(void **state)
@@ -477,6 +507,7 @@ int main(void)
 		CASE(va_mapping),	   CASE(extended_operations),
 		CASE(reservations),	   CASE(exchanges),
 		CASE(exchanges_that_fail), CASE(maps),
+		CASE(page_of_an_ldt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
