@@ -25,9 +25,7 @@ static u32 reporting; /* [a] */
 
 NORETURN void debug_cpu_stop(void)
 {
-	hw_irq_disable();
-	for (;;)
-		__asm__ volatile("hlt");
+	hw_halt();
 }
 
 static void others_stop(void)

@@ -17,12 +17,6 @@ static void reschedule(void)
 		switch_to(prev, next);
 }
 
-/* Interrupts off. HLT takes effect with STI's shadow: an interrupt that comes now ends it. */
-static void idle(void)
-{
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
-}
-
 void run_exit(void)
 {
 	for (;;) {
@@ -44,7 +38,7 @@ void run_exit(void)
 			continue;
 		v = current_vcpu();
 		if (v->is_idle) {
-			idle();
+			hw_idle();
 			continue;
 		}
 		if (!pv_events_wanted(v))

@@ -79,7 +79,7 @@ static void ts_set(struct vcpu *v, bool is_set)
 	if (is_set)
 		hw_cr0_write(hw_cr0_read() | CR0_TS);
 	else
-		__asm__ volatile("clts");
+		hw_clts();
 }
 
 static int root_write(struct emul_state *state, u64 value)

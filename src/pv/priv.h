@@ -9,12 +9,6 @@
 /* Writes CR3 with v's root for the mode it is in. */
 void pv_cr3_load(struct vcpu *v);
 
-/* Selectors as they are in the CPU now. */
-u16 pv_selector_ds(void);
-u16 pv_selector_es(void);
-u16 pv_selector_fs(void);
-u16 pv_selector_gs(void);
-
 /* The emulator's registers from the vCPU's, and back. */
 void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs);
 void pv_emul_end(struct vcpu *v, const struct emul_regs *regs);

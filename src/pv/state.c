@@ -161,37 +161,14 @@ void pv_roots_changed(struct vcpu *v)
 
 /* ---------------------------------------------------------------- segments */
 
-#define SELECTOR(name)                                                                      \
-	u16 pv_selector_##name(void)                                                        \
-	{                                                                                   \
-		u16 selector;                                                               \
-		__asm__ volatile("mov %%" #name ", %0" : "=r"(selector));                   \
-		return selector;                                                            \
-	}                                                                                   \
-	/* False: the selector is not loadable now; the null selector is loaded instead. */ \
-	static bool selector_load_##name(u16 selector)                                      \
-	{                                                                                   \
-		bool is_ok = true;                                                          \
-		__asm__ volatile("1: mov %1, %%" #name                                      \
-				 "; jmp 3f; 2: movb $0, %0; mov %2, %%" #name               \
-				 "; 3:" HW_EXTABLE("1b", "2b")                              \
-				 : "+m"(is_ok)                                              \
-				 : "r"((u32)selector), "r"(0));                             \
-		return is_ok;                                                               \
-	}
-SELECTOR(ds)
-SELECTOR(es)
-SELECTOR(fs)
-SELECTOR(gs)
-
 static void segments_save(struct pv_vcpu *pv)
 {
 	u64 inner = hw_rdmsr(MSR_GS_BASE), outer = hw_rdmsr(MSR_KERNEL_GS_BASE);
 
-	pv->ds = pv_selector_ds();
-	pv->es = pv_selector_es();
-	pv->fs = pv_selector_fs();
-	pv->gs = pv_selector_gs();
+	pv->ds = hw_ds_read();
+	pv->es = hw_es_read();
+	pv->fs = hw_fs_read();
+	pv->gs = hw_gs_read();
 	pv->fs_base = hw_rdmsr(MSR_FS_BASE);
 	pv->gs_base_kernel = pv->mode == PV_KERNEL ? inner : outer;
 	pv->gs_base_user = pv->mode == PV_KERNEL ? outer : inner;
@@ -200,11 +177,11 @@ static void segments_save(struct pv_vcpu *pv)
 static void segments_load(struct vcpu *v)
 {
 	struct pv_vcpu *pv = v->pv;
-	bool is_ok = selector_load_ds(pv->ds);
+	bool is_ok = hw_ds_load(pv->ds);
 
-	is_ok &= selector_load_es(pv->es);
-	is_ok &= selector_load_fs(pv->fs);
-	is_ok &= selector_load_gs(pv->gs);
+	is_ok &= hw_es_load(pv->es);
+	is_ok &= hw_fs_load(pv->fs);
+	is_ok &= hw_gs_load(pv->gs);
 	hw_wrmsr(MSR_FS_BASE, pv->fs_base);
 	hw_wrmsr(MSR_GS_BASE, pv->mode == PV_KERNEL ? pv->gs_base_kernel : pv->gs_base_user);
 	hw_wrmsr(MSR_KERNEL_GS_BASE, pv->mode == PV_KERNEL ? pv->gs_base_user : pv->gs_base_kernel);
@@ -241,7 +218,7 @@ int pv_segment_base_set(struct vcpu *v, u32 which, u64 base)
 			return err(EINVAL);
 		hw_irq_disable();
 		hw_swapgs();
-		if (!selector_load_gs((u16)base))
+		if (!hw_gs_load((u16)base))
 			log_guest(v, LOG_DEBUG, "user gs %lx is not valid: null", base);
 		hw_swapgs();
 		hw_irq_enable();
@@ -255,39 +232,18 @@ int pv_segment_base_set(struct vcpu *v, u32 which, u64 base)
 
 static void fpu_save(struct pv_vcpu *pv)
 {
-	u64 all = hw_features.xcr0;
-
 	if (pv->cr0_ts)
-		__asm__ volatile("clts");
-	if (all == 0) {
-		__asm__ volatile("fxsaveq (%0)" : : "r"(pv->fpu) : "memory");
-		return;
-	}
-	if (pv->xcr0 != all)
-		hw_xcr0_write(all);
-	if (hw_features.has_xsaveopt)
-		__asm__ volatile("xsaveopt64 (%0)"
-				 :
-				 : "r"(pv->fpu), "a"((u32)all), "d"(0)
-				 : "memory");
-	else
-		__asm__ volatile("xsave64 (%0)" : : "r"(pv->fpu), "a"((u32)all), "d"(0) : "memory");
+		hw_clts();
+	if (pv->xcr0 != hw_features.xcr0 && hw_features.xcr0 != 0)
+		hw_xcr0_write(hw_features.xcr0);
+	hw_fpu_save(pv->fpu, hw_features.xcr0, hw_features.has_xsaveopt);
 }
 
 static void fpu_load(struct pv_vcpu *pv)
 {
-	u64 all = hw_features.xcr0;
-
-	if (all == 0) {
-		__asm__ volatile("fxrstorq (%0)" : : "r"(pv->fpu) : "memory");
-	} else {
-		__asm__ volatile("xrstor64 (%0)"
-				 :
-				 : "r"(pv->fpu), "a"((u32)all), "d"(0)
-				 : "memory");
-		if (pv->xcr0 != all)
-			hw_xcr0_write(pv->xcr0);
-	}
+	hw_fpu_load(pv->fpu, hw_features.xcr0);
+	if (pv->xcr0 != hw_features.xcr0 && hw_features.xcr0 != 0)
+		hw_xcr0_write(pv->xcr0);
 	if (pv->cr0_ts)
 		hw_cr0_write(hw_cr0_read() | CR0_TS);
 }

@@ -141,7 +141,7 @@ void pv_device_not_available(struct vcpu *v)
 {
 	if (v->pv->cr0_ts) {
 		v->pv->cr0_ts = false;
-		__asm__ volatile("clts");
+		hw_clts();
 	}
 	pv_trap_inject(v, VECTOR_NM, 0);
 }
@@ -192,10 +192,10 @@ void pv_failsafe_deliver(struct vcpu *v)
 			     v->pv->regs->cs, v->pv->regs->rip);
 		return;
 	}
-	push(&segments, pv_selector_ds());
-	push(&segments, pv_selector_es());
-	push(&segments, pv_selector_fs());
-	push(&segments, pv_selector_gs());
+	push(&segments, hw_ds_read());
+	push(&segments, hw_es_read());
+	push(&segments, hw_fs_read());
+	push(&segments, hw_gs_read());
 	bounce(v, v->pv->failsafe.rip, v->pv->failsafe.masks_events, &segments);
 }
 

@@ -208,12 +208,6 @@ void hw_acpi_sleep(u16 value_a, u16 value_b, bool is_extended)
 
 /* ---------------------------------------------------------------- the end */
 
-static NORETURN void halt_for_ever(void)
-{
-	for (;;)
-		__asm__ volatile("cli; hlt");
-}
-
 static void reset_by_acpi(void)
 {
 	const struct acpi_register *reg = &hw_acpi.reset;
@@ -254,7 +248,7 @@ NORETURN void hw_machine_reboot(void)
 	hw_out8(0xcf9, 0x06);
 	delay_ms(100);
 	__asm__ volatile("lidt %0; ud2" : : "m"(no_idt));
-	halt_for_ever();
+	hw_halt();
 }
 
 /* Bochs: stops when this is written to its port. */
@@ -276,5 +270,5 @@ NORETURN void hw_machine_poweroff(void)
 			      false);
 	poweroff_bochs();
 	log_warning("The machine does not switch off: halted.");
-	halt_for_ever();
+	hw_halt();
 }

@@ -6,52 +6,8 @@
 #ifndef HW_ASM_H
 #define HW_ASM_H
 
+#include "hw/cr.h"
 #include "lib/types.h"
-
-#define CR0_PE	       BIT(0)
-#define CR0_MP	       BIT(1)
-#define CR0_EM	       BIT(2)
-#define CR0_TS	       BIT(3)
-#define CR0_ET	       BIT(4)
-#define CR0_NE	       BIT(5)
-#define CR0_WP	       BIT(16)
-#define CR0_AM	       BIT(18)
-#define CR0_PG	       BIT(31)
-#define CR4_VME	       BIT(0)
-#define CR4_PVI	       BIT(1)
-#define CR4_TSD	       BIT(2)
-#define CR4_DE	       BIT(3)
-#define CR4_PSE	       BIT(4)
-#define CR4_PAE	       BIT(5)
-#define CR4_MCE	       BIT(6)
-#define CR4_PGE	       BIT(7)
-#define CR4_PCE	       BIT(8)
-#define CR4_OSFXSR     BIT(9)
-#define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP       BIT(11)
-#define CR4_FSGSBASE   BIT(16)
-#define CR4_OSXSAVE    BIT(18)
-#define CR4_SMEP       BIT(20)
-#define CR4_SMAP       BIT(21)
-
-#define MSR_APIC_BASE	   0x1bu
-#define MSR_PAT		   0x277u
-#define MSR_EFER	   0xc0000080u
-#define MSR_STAR	   0xc0000081u
-#define MSR_LSTAR	   0xc0000082u
-#define MSR_CSTAR	   0xc0000083u
-#define MSR_SFMASK	   0xc0000084u
-#define MSR_FS_BASE	   0xc0000100u
-#define MSR_GS_BASE	   0xc0000101u
-#define MSR_KERNEL_GS_BASE 0xc0000102u
-#define MSR_SYSENTER_CS	   0x174u
-#define EFER_SCE	   BIT(0)
-#define EFER_LME	   BIT(8)
-#define EFER_LMA	   BIT(10)
-#define EFER_NX		   BIT(11)
-
-/* ABI (xen/arch-x86/xen.h): what the fixed PAT holds. */
-#define PAT_FIXED 0x0000050100070406ull
 
 struct cpuid_regs {
 	u32 a, b, c, d;
@@ -168,6 +124,61 @@ static inline void hw_xcr0_write(u64 value)
 static inline void hw_swapgs(void)
 {
 	__asm__ volatile("swapgs" : : : "memory");
+}
+
+static inline void hw_clts(void)
+{
+	__asm__ volatile("clts");
+}
+
+#define HW_SELECTOR(name)                                                                   \
+	static inline u16 hw_##name##_read(void)                                            \
+	{                                                                                   \
+		u16 selector;                                                               \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(selector));                   \
+		return selector;                                                            \
+	}                                                                                   \
+	/* False: the selector is not loadable now; the null selector is loaded instead. */ \
+	static inline bool hw_##name##_load(u16 selector)                                   \
+	{                                                                                   \
+		bool is_ok = true;                                                          \
+		__asm__ volatile("1: mov %1, %%" #name                                      \
+				 "; jmp 3f; 2: movb $0, %0; mov %2, %%" #name               \
+				 "; 3:" HW_EXTABLE("1b", "2b")                              \
+				 : "+m"(is_ok)                                              \
+				 : "r"((u32)selector), "r"(0));                             \
+		return is_ok;                                                               \
+	}
+HW_SELECTOR(ds)
+HW_SELECTOR(es)
+HW_SELECTOR(fs)
+HW_SELECTOR(gs)
+
+/* FPU state in a 64-byte aligned area: these components of XSAVE, or 0: FXSAVE. */
+static inline void hw_fpu_save(void *area, u64 components, bool has_xsaveopt)
+{
+	if (components == 0)
+		__asm__ volatile("fxsaveq (%0)" : : "r"(area) : "memory");
+	else if (has_xsaveopt)
+		__asm__ volatile("xsaveopt64 (%0)"
+				 :
+				 : "r"(area), "a"((u32)components), "d"(0)
+				 : "memory");
+	else
+		__asm__ volatile("xsave64 (%0)"
+				 :
+				 : "r"(area), "a"((u32)components), "d"(0)
+				 : "memory");
+}
+static inline void hw_fpu_load(const void *area, u64 components)
+{
+	if (components == 0)
+		__asm__ volatile("fxrstorq (%0)" : : "r"(area) : "memory");
+	else
+		__asm__ volatile("xrstor64 (%0)"
+				 :
+				 : "r"(area), "a"((u32)components), "d"(0)
+				 : "memory");
 }
 
 #endif

@@ -78,6 +78,17 @@ static inline void hw_relax(void)
 	hw_flush_poll();
 }
 
+/* Interrupts off: rests until the next one, which STI's shadow keeps from coming before HLT. */
+static inline void hw_idle(void)
+{
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+NORETURN static inline void hw_halt(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
 enum ipi {
 	IPI_WORK,  /* look at your work bits and pending events */
 	IPI_FLUSH, /* look at your flush mailbox */
