@@ -18,16 +18,30 @@ static struct lock table_lock = LOCK_INIT(LOCK_RANK_DOMLIST);
 static struct domain *table[DOMID_COUNT]; /* [l] */
 static u32 table_end;			  /* [l] one more than the highest id ever used */
 
+/* One that nobody refers to any more is about to be freed: it does not come back to life. */
+static bool get_alive(struct domain *d)
+{
+	u32 refs;
+
+	if (d == NULL)
+		return false;
+	refs = atomic_load(&d->refs);
+	while (refs != 0)
+		if (atomic_cmpxchg(&d->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
 struct domain *domain_get_by_id(domid_t id)
 {
-	struct domain *d = NULL;
+	struct domain *d;
 
 	if (id >= DOMID_COUNT)
 		return NULL;
 	lock_acquire(&table_lock);
 	d = table[idx_nospec(id, DOMID_COUNT)];
-	if (d != NULL)
-		domain_get(d);
+	if (!get_alive(d))
+		d = NULL;
 	lock_release(&table_lock);
 	return d;
 }
@@ -38,9 +52,22 @@ struct domain *domain_get_next(domid_t id)
 
 	lock_acquire(&table_lock);
 	for (u32 i = id; i < table_end && d == NULL; i++)
-		d = table[i];
+		if (get_alive(table[i]))
+			d = table[i];
+	lock_release(&table_lock);
+	return d;
+}
+
+struct domain *domain_take_dead(void)
+{
+	struct domain *d = NULL;
+
+	lock_acquire(&table_lock);
+	for (u32 i = 0; i < table_end && d == NULL; i++)
+		if (table[i] != NULL && atomic_load(&table[i]->refs) == 0 && !table[i]->is_reaped)
+			d = table[i];
 	if (d != NULL)
-		domain_get(d);
+		d->is_reaped = true;
 	lock_release(&table_lock);
 	return d;
 }
@@ -82,7 +109,6 @@ void domain_list_remove(struct domain *d)
 
 void domain_crash(struct domain *d, const char *format, ...)
 {
-	struct vcpu *v;
 	va_list args;
 
 	if (atomic_exchange(&d->is_crashed, true))
@@ -92,8 +118,5 @@ void domain_crash(struct domain *d, const char *format, ...)
 	va_end(args);
 	trace(TRACE_CRASH, d->id, 0, d->crash_reason);
 	log_error("d%u crashed: %s", d->id, d->crash_reason);
-	for_each_vcpu(d, v)
-		work_raise(atomic_load(&v->cpu), WORK_CRASH);
-	/* Whoever called this for a domain that does not run here: the end is seen to by the exit loop of this CPU. */
 	work_raise(cpu_id(), WORK_CRASH);
 }

@@ -58,13 +58,21 @@ struct domain {
 	bool is_privileged; /* [c] Domain 0 */
 	bool is_hardware;   /* [c] has the machine's devices */
 	bool is_dying;	    /* [a] domain_kill has begun: takes no new references of frames */
+	bool is_dead;	    /* [a] domain_kill has ended: only references of others keep it */
+	bool is_in_kill;    /* [a] one call at a time */
+	bool is_reaped;	    /* [l] list lock: somebody frees it */
 	bool is_crashed;    /* [a] */
 	bool is_shut_down;  /* [a] */
 	u8 shutdown_code;   /* [l] SHUTDOWN_* */
 	bool is_code_set; /* [l] SCHEDOP_shutdown_code came first: later reasons do not change it */
 	u32 refs;	  /* [a] */
-	struct lock lock; /* LOCK_RANK_DOMAIN */
-	char crash_reason[128]; /* first reason; [l] */
+	u32 tool_pauses;  /* [l] pauses that tools have asked for */
+	u32 suspend_port; /* [a] its port on which a suspend is told; 0: by VIRQ_DOM_EXC as other ends */
+	s64 time_offset_s;	    /* [a] of its wall clock */
+	u32 ssid;		    /* [c] a label that tools keep with it */
+	xen_domain_handle_t handle; /* [l] its UUID, for tools */
+	struct lock lock;	    /* LOCK_RANK_DOMAIN */
+	char crash_reason[128];	    /* first reason; [l] */
 
 	u32 vcpu_max;			      /* [c] */
 	struct vcpu *vcpus[DOMAIN_VCPUS_MAX]; /* [c] after creation; NULL beyond vcpu_max */
@@ -99,6 +107,8 @@ int domain_list_add(struct domain *d); /* -EEXIST, -EINVAL */
 void domain_list_remove(struct domain *d);
 /* Next domain with an id >= id, referenced; NULL at the end. */
 struct domain *domain_get_next(domid_t id);
+/* One that nobody refers to any more, once (is_reaped): the caller's to free, and still on the list. NULL: none. */
+struct domain *domain_take_dead(void);
 
 /* The end of this guest: the first reason is kept and printed, its vCPUs stop. The caller returns at once. */
 void domain_crash(struct domain *d, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making a domain: every step by name, in order, with its undo. Reached from boot/ and hcall/; calls all modules that keep
- * state for a domain. No lock: nobody else knows the domain yet.
+ * A domain made and taken apart: every step by name, in order, its undo in the same file. Reached from boot/, hcall/ and the exit
+ * loop (reap); calls all modules that keep state for a domain.
+ *
+ *	made	paused by the tool that made it, vCPUs down		domain_create()
+ *	lives	on the list of domains
+ *	dying	no vCPU runs; gives back all that it holds of others	domain_kill(), restartable
+ *	dead	kept by whoever still maps a page of it
+ *	gone	last reference: freed, off the list			domain_reap()
  */
 #include "core/log.h"
 #include "domain/domain.h"
+#include "domain/watchdog.h"
 #include "evtchn/evtchn.h"
 #include "gnttab/gnttab.h"
+#include "hw/asm.h"
+#include "hw/clock.h"
 #include "hw/mem.h"
 #include "irq/irq.h"
 #include "lib/rangeset.h"
+#include "lib/string.h"
 #include "mm/mm.h"
+#include "policy/policy.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
 #include "time/time.h"
+
+#define RIGHTS_RANGES 64
 
 static struct vcpu *idle_vcpus[CPU_MAX];
 
@@ -46,18 +59,11 @@ struct vcpu *domain_idle_vcpu(unsigned int cpu)
 	return v;
 }
 
+/* ---------------------------------------------------------------- parts */
+
 static void timer_fire(struct vcpu *v)
 {
 	(void)evtchn_virq_raise_vcpu(v, VIRQ_TIMER);
-}
-
-static void vcpu_destroy(struct vcpu *v)
-{
-	time_vcpu_destroy(v);
-	sched_vcpu_destroy(v);
-	pv_vcpu_destroy(v);
-	v->domain->vcpus[v->id] = NULL;
-	heap_free(v);
 }
 
 static int vcpu_create(struct domain *d, u32 id)
@@ -86,20 +92,17 @@ static int vcpu_create(struct domain *d, u32 id)
 
 static int rights_init(struct domain *d)
 {
-	static const size_t ranges = 64;
-	struct rangeset *set = heap_alloc(3 * sizeof(*set));
-	struct range *storage = heap_alloc(3 * ranges * sizeof(*storage));
+	struct rangeset **const rights[] = {&d->iomem_allowed, &d->ioport_allowed, &d->irq_allowed};
 
-	if (set == NULL || storage == NULL) {
-		heap_free(set);
-		heap_free(storage);
-		return err(ENOMEM);
+	for (size_t i = 0; i < ARRAY_SIZE(rights); i++) {
+		struct rangeset *set = heap_alloc(sizeof(*set) +
+						  RIGHTS_RANGES * sizeof(struct range));
+
+		if (set == NULL)
+			return err(ENOMEM);
+		rangeset_init(set, (struct range *)(set + 1), RIGHTS_RANGES);
+		*rights[i] = set;
 	}
-	for (size_t i = 0; i < 3; i++)
-		rangeset_init(&set[i], storage + i * ranges, (unsigned int)ranges);
-	d->iomem_allowed = &set[0];
-	d->ioport_allowed = &set[1];
-	d->irq_allowed = &set[2];
 	return 0;
 }
 
@@ -112,26 +115,75 @@ static int shared_init(struct domain *d)
 	return 0;
 }
 
-static int modules_init(struct domain *d, u64 pages_max)
+static void cpuid_read(u32 leaf, u32 sub, struct cpuid_leaf *out)
 {
-	int rc = mm_domain_init(d, pages_max);
+	struct cpuid_regs r = hw_cpuid(leaf, sub);
+
+	*out = (struct cpuid_leaf){r.a, r.b, r.c, r.d};
+}
+
+static int policy_init(struct domain *d)
+{
+	static struct policy_host host;
+
+	d->policy = heap_alloc(sizeof(*d->policy));
+	if (d->policy == NULL)
+		return err(ENOMEM);
+	if (host.leaf_count == 0) /* Domain 0, at boot */
+		policy_host_init(&host, cpuid_read);
+	policy_pv_default(d->policy, &host, d->is_hardware);
+	d->policy->machine_bits = (u8)(64 - __builtin_clzll(hw_frame_max << PAGE_SHIFT));
+	d->policy->tsc_khz = (u32)hw_tsc_khz;
+	return 0;
+}
+
+static int modules_init(struct domain *d, const struct domain_config *config)
+{
+	int rc = mm_domain_init(d, config->pages_max);
 
 	if (rc == 0)
 		rc = shared_init(d);
 	if (rc == 0)
 		rc = rights_init(d);
 	if (rc == 0)
+		rc = policy_init(d);
+	if (rc == 0)
 		rc = pv_domain_init(d);
 	if (rc == 0)
 		rc = irq_domain_init(d);
 	if (rc == 0)
-		rc = evtchn_domain_init(d, ~0u);
+		rc = evtchn_domain_init(d, config->evtchn_port_max);
 	if (rc == 0)
 		rc = gnttab_domain_init(d);
 	return rc;
 }
 
-struct domain *domain_create(domid_t id, u32 vcpu_count, u64 pages_max, bool is_privileged, int *rc)
+/* Undoes as much as was done. No vCPU runs, nobody has a reference. */
+static void domain_free(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v) {
+		time_vcpu_destroy(v);
+		sched_vcpu_destroy(v);
+		pv_vcpu_destroy(v);
+	}
+	domain_watchdog_destroy(d);
+	gnttab_domain_destroy(d);
+	evtchn_domain_destroy(d);
+	irq_domain_destroy(d);
+	pv_domain_destroy(d);
+	heap_free(d->policy);
+	heap_free(d->iomem_allowed);
+	heap_free(d->ioport_allowed);
+	heap_free(d->irq_allowed);
+	mm_domain_fini(d);
+	for_each_vcpu(d, v)
+		heap_free(v);
+	heap_free(d);
+}
+
+struct domain *domain_create(domid_t id, const struct domain_config *config, int *rc)
 {
 	struct domain *d = heap_alloc(sizeof(*d));
 
@@ -140,19 +192,82 @@ struct domain *domain_create(domid_t id, u32 vcpu_count, u64 pages_max, bool is_
 		return NULL;
 	d->id = id;
 	d->refs = 1;
-	d->is_privileged = is_privileged;
-	d->is_hardware = is_privileged;
+	d->is_privileged = d->is_hardware = config->is_privileged;
+	d->ssid = config->ssid;
+	memcpy(d->handle, config->handle, sizeof(d->handle));
 	lock_init(&d->lock, LOCK_RANK_DOMAIN);
-	d->vcpu_max = MIN(vcpu_count, (u32)DOMAIN_VCPUS_MAX);
-	*rc = modules_init(d, pages_max);
+	d->vcpu_max = MIN(config->vcpu_count, (u32)DOMAIN_VCPUS_MAX);
+	*rc = modules_init(d, config);
 	for (u32 i = 0; i < d->vcpu_max && *rc == 0; i++)
 		*rc = vcpu_create(d, i);
-	if (*rc == 0) {
-		time_wallclock_publish(d);
-		return d;
+	if (*rc != 0) {
+		domain_free(d);
+		return NULL;
 	}
-	for (u32 i = 0; i < d->vcpu_max; i++)
-		if (d->vcpus[i] != NULL)
-			vcpu_destroy(d->vcpus[i]);
-	return NULL;
+	time_wallclock_publish(d);
+	return d;
+}
+
+/* ---------------------------------------------------------------- the end */
+
+/* What refers to frames, in the vCPUs; each step may come again. */
+static void vcpus_release(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v) {
+		sched_runstate_register(v, gva_make(0));
+		time_vcpu_area_register(v, gva_make(0));
+		pv_gdt_put(v);
+		pv_ldt_put(v);
+	}
+}
+
+static int kill_steps(struct domain *d)
+{
+	int rc;
+
+	if (!atomic_exchange(&d->is_dying, true))
+		domain_pause(d);
+	rc = evtchn_domain_kill(d);
+	if (rc != 0)
+		return rc;
+	domain_watchdog_destroy(d);
+	irq_domain_destroy(d);
+	vcpus_release(d);
+	return mm_domain_release(d);
+}
+
+int domain_kill(struct domain *d)
+{
+	int rc;
+
+	if (atomic_load(&d->is_dead))
+		return 0;
+	if (atomic_exchange(&d->is_in_kill, true))
+		return -ERESTART;
+	rc = kill_steps(d);
+	if (rc == 0 && !atomic_exchange(&d->is_dead, true)) {
+		evtchn_virq_raise_global(VIRQ_DOM_EXC);
+		domain_put(d); /* the one it was created with */
+	}
+	atomic_store(&d->is_in_kill, false);
+	return rc;
+}
+
+void domain_reap(void)
+{
+	struct domain *d;
+
+	while ((d = domain_take_dead()) != NULL) {
+		domain_get(d);
+		if (mm_domain_unshare_all(d)) {
+			d->is_reaped = false; /* comes again with the last of those pages */
+			domain_put(d);
+			continue;
+		}
+		domain_list_remove(d);
+		domain_free(d);
+		evtchn_virq_raise_global(VIRQ_DOM_EXC);
+	}
 }

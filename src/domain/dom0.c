@@ -17,8 +17,8 @@
  */
 #include "core/log.h"
 #include "domain/domain.h"
+#include "gnttab/gnttab.h"
 #include "hw/asm.h"
-#include "hw/clock.h"
 #include "hw/layout.h"
 #include "hw/mem.h"
 #include "hw/paging.h"
@@ -27,19 +27,16 @@
 #include "lib/rangeset.h"
 #include "lib/string.h"
 #include "mm/mm.h"
-#include "policy/policy.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
 #include "time/time.h"
 #include <xen/elfnote.h>
 
-#define PTE_TABLE	     (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
-#define PTE_DATA	     (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY)
-#define PTE_READONLY	     (PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY)
-#define REGION_ALIGN	     (4ull << 20)
-#define REGION_PADDING	     (512ull << 10)
-#define HYPERCALL_STUB_BYTES 32
-#define HYPERCALL_IRET	     23
+#define PTE_TABLE      (PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
+#define PTE_DATA       (PTE_PRESENT | PTE_RW | PTE_ACCESSED | PTE_DIRTY)
+#define PTE_READONLY   (PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY)
+#define REGION_ALIGN   (4ull << 20)
+#define REGION_PADDING (512ull << 10)
 
 struct build {
 	const struct dom0_plan *plan;
@@ -269,32 +266,15 @@ static void kernel_load(struct build *b)
 	}
 }
 
-/* push rcx; push r11; mov eax, number; syscall; pop r11; pop rcx; ret. iret's leaves with rax on the stack and never returns. */
 static void hypercall_page_fill(struct build *b)
 {
-	static const u8 call[] = {0x51, 0x41, 0x53, 0xb8, 0,	0,    0,
-				  0,	0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3};
-	static const u8 iret[] = {0x51, 0x41, 0x53, 0x50, 0xb8, HYPERCALL_IRET,
-				  0,	0,    0,    0x0f, 0x05};
 	u64 va = b->plan->kernel->notes.hypercall_page;
-	u8 *page;
 
 	if (!xen_notes_has(&b->plan->kernel->notes, XEN_ELFNOTE_HYPERCALL_PAGE))
 		return; /* it makes its calls by itself */
 	if (va < b->base || va >= b->kernel_end || (va & (PAGE_SIZE - 1)) != 0)
 		panic("Domain 0: hypercall page %lx is not in the kernel", va);
-	page = pfn_map(b, region_pfn(b, va));
-	memset(page, 0xcc, PAGE_SIZE);
-	for (unsigned int i = 0; i < PAGE_SIZE / HYPERCALL_STUB_BYTES; i++) {
-		u8 *stub = page + i * HYPERCALL_STUB_BYTES;
-
-		if (i == HYPERCALL_IRET) {
-			memcpy(stub, iret, sizeof(iret));
-			continue;
-		}
-		memcpy(stub, call, sizeof(call));
-		stub[4] = (u8)i;
-	}
+	pv_hypercall_page_fill(pfn_map(b, region_pfn(b, va)));
 }
 
 /* ---------------------------------------------------------------- start-of-day page tables */
@@ -403,27 +383,6 @@ static void rights_give(struct domain *d)
 		panic("Domain 0: its rights cannot be set (%d)", rc);
 }
 
-static void cpuid_read(u32 leaf, u32 sub, struct cpuid_leaf *out)
-{
-	struct cpuid_regs r = hw_cpuid(leaf, sub);
-
-	*out = (struct cpuid_leaf){r.a, r.b, r.c, r.d};
-}
-
-static void policy_give(struct domain *d)
-{
-	static struct policy_host host;
-	struct policy *policy = heap_alloc(sizeof(*policy));
-
-	if (policy == NULL)
-		panic("Domain 0: no memory for its CPU policy");
-	policy_host_init(&host, cpuid_read);
-	policy_pv_default(policy, &host, true);
-	policy->machine_bits = (u8)(64 - __builtin_clzll(hw_frame_max << PAGE_SHIFT));
-	policy->tsc_khz = (u32)hw_tsc_khz;
-	d->policy = policy;
-}
-
 static void vcpu_start(struct build *b)
 {
 	struct vcpu *v = b->d->vcpus[0];
@@ -442,7 +401,7 @@ static void vcpu_start(struct build *b)
 	ctx.kernel_sp = b->stack_va + PAGE_SIZE;
 	ctx.kernel_ss = FLAT_KERNEL_SS;
 	ctx.ctrlreg[3] = mfn_num(pfn_to_mfn(b, region_pfn(b, b->tables_va))) << PAGE_SHIFT;
-	rc = pv_vcpu_initialise(v, &ctx);
+	rc = pv_context_set(v, &ctx);
 	if (rc != 0)
 		panic("Domain 0: its first vCPU is refused (%d)", rc);
 	v->is_initialised = true;
@@ -456,12 +415,20 @@ static struct build building;
 
 void domain_dom0_prepare(const struct dom0_plan *plan)
 {
+	const struct domain_config config = {
+		.vcpu_count = plan->vcpu_count,
+		.pages_max = plan->bytes_max >> PAGE_SHIFT,
+		.evtchn_port_max = ~0u,
+		.grant_frames_max = GNTTAB_FRAMES_DEFAULT,
+		.maptrack_frames_max = GNTTAB_MAPTRACK_DEFAULT,
+		.is_privileged = true,
+	};
 	struct build *b = &building;
 	int rc;
 
 	b->plan = plan;
 	b->pages = plan->bytes >> PAGE_SHIFT;
-	b->d = domain_create(0, plan->vcpu_count, plan->bytes_max >> PAGE_SHIFT, true, &rc);
+	b->d = domain_create(0, &config, &rc);
 	if (b->d == NULL)
 		panic("Domain 0 cannot be created (%d)", rc);
 	layout(b);
@@ -480,7 +447,6 @@ void domain_dom0_build(void)
 	tables_make(b);
 	tables_pin(b);
 	rights_give(b->d);
-	policy_give(b->d);
 	log_info("Domain 0: %lu MiB, %u vCPUs, kernel %lx..%lx, entry %lx", b->pages >> 8,
 		 b->d->vcpu_max, b->base, b->kernel_end, b->plan->kernel->notes.entry);
 	rc = domain_list_add(b->d);

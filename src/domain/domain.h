@@ -13,17 +13,30 @@
 void domain_idle_init(void);
 struct vcpu *domain_idle_vcpu(unsigned int cpu);
 
+struct domain_config {
+	u32 vcpu_count;
+	u64 pages_max;
+	u32 evtchn_port_max;
+	u32 grant_frames_max, maptrack_frames_max;
+	u32 ssid;
+	bool is_privileged;
+	xen_domain_handle_t handle;
+};
+
 /*
- * A PV domain with vcpu_count vCPUs, all down, and no memory but the shared info page. NULL with *rc: -EEXIST, -EINVAL,
- * -ENOMEM. Not on the list of domains yet.
+ * A PV domain, its vCPUs all down, and no memory but the shared info page. NULL with *rc: -EEXIST, -EINVAL, -ENOMEM. Not on
+ * the list of domains yet; one reference is the caller's, for as long as the domain lives.
  */
-struct domain *domain_create(domid_t id, u32 vcpu_count, u64 pages_max, bool is_privileged,
-			     int *rc);
+struct domain *domain_create(domid_t id, const struct domain_config *config, int *rc);
+/* The end of d, which is not the caller's domain. -ERESTART: call again. 0: all that it held has been given back. */
+int domain_kill(struct domain *d);
 
 /* SCHEDOP_shutdown and the like: SHUTDOWN_*. For Domain 0 the machine follows. */
 void domain_shutdown(struct domain *d, u8 reason);
+/* Lets a domain that was shut down go on (SHUTDOWN_suspend). Nothing happens to others. */
+void domain_resume(struct domain *d);
 /* Work of the exit loop: domains that crashed; domains without references; an NMI. */
-void domain_crash_finish(struct domain *d);
+void domain_crash_finish(void);
 void domain_reap(void);
 void domain_nmi_raise(void);
 

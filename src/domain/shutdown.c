@@ -5,6 +5,7 @@
  */
 #include "core/log.h"
 #include "domain/domain.h"
+#include "evtchn/evtchn.h"
 #include "hw/acpi.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
@@ -27,42 +28,62 @@ NORETURN static void machine_end(u8 reason)
 	}
 }
 
+/* Whoever keeps the domain is told: the tools by VIRQ, or (a suspend) whoever asked for an event of its own. */
+static void end_tell(struct domain *d, u8 reason)
+{
+	u32 port = atomic_load(&d->suspend_port);
+
+	if (reason != SHUTDOWN_suspend || port == 0 || evtchn_send(d, port) != 0)
+		evtchn_virq_raise_global(VIRQ_DOM_EXC);
+}
+
 void domain_shutdown(struct domain *d, u8 reason)
 {
-	struct vcpu *v;
+	bool is_first;
 
 	lock_acquire(&d->lock);
-	if (!d->is_shut_down && !d->is_code_set)
+	is_first = !d->is_shut_down;
+	if (is_first && !d->is_code_set)
 		d->shutdown_code = reason;
 	reason = d->shutdown_code;
 	d->is_shut_down = true;
 	lock_release(&d->lock);
 	if (d == dom0)
 		machine_end(reason);
-	for_each_vcpu(d, v)
-		vcpu_pause_nosync(v);
+	if (!is_first)
+		return;
+	domain_pause_nosync(d);
+	end_tell(d, reason);
 }
 
-void domain_crash_finish(struct domain *d)
+void domain_resume(struct domain *d)
 {
-	if (dom0 != NULL && atomic_load(&dom0->is_crashed) && !dom0->is_shut_down)
-		domain_shutdown(dom0, SHUTDOWN_crash);
-	if (d != idle_domain && atomic_load(&d->is_crashed) && !d->is_shut_down)
-		domain_shutdown(d, SHUTDOWN_crash);
+	bool was_down;
+
+	lock_acquire(&d->lock);
+	was_down = d->is_shut_down && !atomic_load(&d->is_crashed);
+	if (was_down) {
+		d->is_shut_down = d->is_code_set = false;
+		d->shutdown_code = 0xff;
+	}
+	lock_release(&d->lock);
+	if (was_down)
+		domain_unpause(d);
 }
 
-void domain_reap(void)
+void domain_crash_finish(void)
 {
-	/* Domain 0 alone is made at present, and it ends with the machine. */
+	struct domain *d;
+
+	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+		if (atomic_load(&d->is_crashed) && !d->is_shut_down)
+			domain_shutdown(d, SHUTDOWN_crash);
+		domain_put(d);
+	}
 }
 
 void domain_nmi_raise(void)
 {
-	struct vcpu *v;
-
-	if (dom0 == NULL)
-		return;
-	v = dom0->vcpus[0];
-	(void)atomic_exchange(&v->pv->nmi_pending, 1);
-	vcpu_kick(v);
+	if (dom0 != NULL)
+		pv_nmi_send(dom0->vcpus[0]);
 }

@@ -24,7 +24,7 @@ static void do_console(void)
 
 static void do_crash(void)
 {
-	domain_crash_finish(current_vcpu()->domain);
+	domain_crash_finish();
 }
 
 static void (*const handlers[WORK_COUNT])(void) = {

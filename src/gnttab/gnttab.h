@@ -9,8 +9,9 @@
 #include "core/domain.h"
 #include "lib/types.h"
 
-#define GNTTAB_VERSION	      1
-#define GNTTAB_FRAMES_DEFAULT 64 /* as on Xen */
+#define GNTTAB_VERSION		1
+#define GNTTAB_FRAMES_DEFAULT	64 /* as on Xen */
+#define GNTTAB_MAPTRACK_DEFAULT 1024
 
 /* Allocates d->gnttab with its first frame; d->mm is there. -ENOMEM. */
 int gnttab_domain_init(struct domain *d);

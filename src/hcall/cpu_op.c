@@ -189,14 +189,10 @@ int do_set_segment_base(struct vcpu *v, struct hcall_args *args)
 
 int do_vm_assist(struct vcpu *v, struct hcall_args *args)
 {
-	const u64 known = BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |
-			  BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |
-			  BIT(VMASST_TYPE_architectural_iopl) |
-			  BIT(VMASST_TYPE_runstate_update_flag) | BIT(VMASST_TYPE_m2p_strict);
 	u64 type = args->a[1];
 
 	args->result = 0;
-	if (type > 63 || (known & BIT(type)) == 0)
+	if (type > 63 || (VM_ASSIST_KNOWN & BIT(type)) == 0)
 		return err(EINVAL);
 	switch (args->a[0]) {
 	case VMASST_CMD_enable:

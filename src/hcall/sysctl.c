@@ -6,7 +6,7 @@
 #include "core/domain.h"
 #include "core/log.h"
 #include "hcall/hcall.h"
-#include "hcall/tool_info.h"
+#include "hcall/tool.h"
 #include "hw/clock.h"
 #include "hw/mem.h"
 #include "lib/string.h"

@@ -25,7 +25,7 @@ static int initialise_copied(struct vcpu *target, gva_t arg)
 	if (hw_copy_from_guest(ctx, arg, sizeof(*ctx)) != 0)
 		rc = err(EFAULT);
 	else
-		rc = pv_vcpu_initialise(target, ctx);
+		rc = pv_context_set(target, ctx);
 	heap_free(ctx);
 	if (rc == 0) {
 		time_vcpu_update(target);
@@ -161,13 +161,6 @@ static int info_register(struct vcpu *v, struct vcpu *target, gva_t arg)
 	return rc;
 }
 
-static int nmi_send(struct vcpu *target)
-{
-	(void)atomic_exchange(&target->pv->nmi_pending, 1u);
-	vcpu_kick(target);
-	return 0;
-}
-
 static int physid_get(struct vcpu *target, gva_t arg)
 {
 	struct vcpu_get_physid physid;
@@ -230,7 +223,8 @@ int do_vcpu_op(struct vcpu *v, struct hcall_args *args)
 	case VCPUOP_register_vcpu_info:
 		return info_register(v, target, arg);
 	case VCPUOP_send_nmi:
-		return nmi_send(target);
+		pv_nmi_send(target);
+		return 0;
 	case VCPUOP_get_physid:
 		return physid_get(target, arg);
 	default:

@@ -395,10 +395,38 @@ int mm_domain_release(struct domain *d)
 	return rc;
 }
 
+/*
+ * Mica's pages lent to d become pages like any others, without an owner's reference: those that another domain still maps
+ * stay, and d with them.
+ */
+bool mm_domain_unshare_all(struct domain *d)
+{
+	struct mm_domain *mm = d->mm;
+	bool were_any = mm->shared_head != FRAME_LINK_NONE;
+
+	while (mm->shared_head != FRAME_LINK_NONE) {
+		struct frame *f = frame_of(mfn_make(mm->shared_head));
+
+		lock_acquire(&mm->lock);
+		list_remove(mm, f);
+		list_push(&mm->dying_head, f);
+		mm->pages_shared--;
+		if (!mm->pages_current++)
+			domain_get(d);
+		lock_release(&mm->lock);
+		atomic_fetch_and(&f->word, ~(FRAME_SHARED | FRAME_LIVE));
+		frame_put(frame_mfn(f));
+		frame_type_put(frame_mfn(f));
+	}
+	return were_any;
+}
+
 void mm_domain_fini(struct domain *d)
 {
 	struct vcpu *v;
 
+	if (!d->mm)
+		return;
 	ASSERT(!d->mm->pages_current);
 	while (d->mm->shared_head != FRAME_LINK_NONE)
 		shared_free(d, frame_of(mfn_make(d->mm->shared_head)));

@@ -141,7 +141,12 @@ struct mm_vcpu {
 int mm_domain_init(struct domain *d, u64 pages_max);
 /* Allocates v->mm. */
 int mm_vcpu_init(struct vcpu *v);
-/* After the last frame has gone (d's last reference): frees shared pages, d->mm and the vcpus' mm. */
+/*
+ * d's last reference has gone, and the caller has one of his own: gives up the pages that Mica lent to it. False: there were
+ * none (any more). Those that others map keep d alive until they let go.
+ */
+bool mm_domain_unshare_all(struct domain *d);
+/* After that: frees d->mm and the vcpus' mm (and shared pages, of a domain that was never seen). */
 void mm_domain_fini(struct domain *d);
 
 /*

@@ -17,7 +17,12 @@ int pv_emul_fetch(const struct vcpu *v, struct emul_insn *insn);
 /* What the emulated instruction ended with: its own exception, or a #DB because TF was set. */
 void pv_emul_fault(struct vcpu *v, const struct emul_fault *fault);
 void pv_emul_single_step(struct vcpu *v);
-bool pv_is_canonical(u64 va);
+static inline bool pv_is_canonical(u64 va)
+{
+	return (u64)((s64)(va << 16) >> 16) == va;
+}
+/* A save area of one page, as after FNINIT and with SSE's reset value. */
+void pv_fpu_init(void *area);
 
 /* io.c */
 int pv_io_in(struct vcpu *v, u16 port, u64 *value, unsigned int bytes);

@@ -19,6 +19,13 @@ enum pv_mode { PV_USER, PV_KERNEL }; /* whose page tables and GS base are loaded
 #define PV_LDT_PAGES_MAX   16
 #define PV_IOBITMAP_PORTS  65536
 
+/* What a guest may switch on (vm_assist); most of it is a way of saying that it knows. */
+#define VM_ASSIST_KNOWN                                                                \
+	(BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |        \
+	 BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |    \
+	 BIT(VMASST_TYPE_architectural_iopl) | BIT(VMASST_TYPE_runstate_update_flag) | \
+	 BIT(VMASST_TYPE_m2p_strict))
+
 /* Where the guest wants to be called, and with events masked or not. */
 struct pv_callback {
 	u64 rip;
@@ -79,10 +86,27 @@ struct pv_domain {
 
 int pv_domain_init(struct domain *d);
 void pv_domain_destroy(struct domain *d);
+/* Fills a page with calls as the public xen.h says: stub n at n * 32. */
+void pv_hypercall_page_fill(void *page);
 int pv_vcpu_init(struct vcpu *v);
 void pv_vcpu_destroy(struct vcpu *v);
-/* A whole context as VCPUOP_initialise and the builder give it: -EINVAL, -ENOMEM, or what types and references say. */
-int pv_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *ctx);
+/*
+ * A whole context (context.c), of a vCPU that does not run: as VCPUOP_initialise, tools and the builder give it, and as tools read
+ * it. -EINVAL, or what types and references say; then some of it may have been taken.
+ */
+int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *ctx);
+void pv_context_get(struct vcpu *v, struct vcpu_guest_context *ctx);
+/*
+ * Extended state as tools save it: struct pv_xstate, then the standard XSAVE area of what the CPU has, pv_xstate_bytes() in
+ * all. set: -EINVAL: not that form, or components that this CPU has not.
+ */
+struct pv_xstate {
+	u64 xcr0, xcr0_accum;
+	u8 area[];
+};
+size_t pv_xstate_bytes(void);
+void pv_xstate_get(const struct vcpu *v, struct pv_xstate *state);
+int pv_xstate_set(struct vcpu *v, const struct pv_xstate *state, size_t bytes);
 
 /* Traps (traps.c). The vCPU is the one that runs; its registers are in v->pv->regs. */
 void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code);
@@ -90,6 +114,7 @@ void pv_page_fault_inject(struct vcpu *v, u64 cr2, u32 error_code);
 /* Way out: bounces events, NMI or nothing; true when registers changed. */
 void pv_events_deliver(struct vcpu *v);
 bool pv_events_wanted(const struct vcpu *v);
+void pv_nmi_send(struct vcpu *v); /* any vCPU, from anywhere but an NMI */
 void pv_syscall_deliver(struct vcpu *v, bool compat);
 void pv_failsafe_deliver(struct vcpu *v);
 int pv_iret(struct vcpu *v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What of a PV vCPU lives in the CPU while it runs: roots, descriptor tables, segments and their bases, debug registers,
- * FPU; loaded and saved at a switch. And the making and unmaking of it. Reached from entry/switch.c, domain/ and hcall/.
+ * FPU; loaded and saved at a switch. And the making and unmaking of it (context.c fills it). Reached from entry/switch.c, domain/ and hcall/.
  * No lock: a vCPU's state is changed on the CPU that runs it, or while it does not run.
  */
 #include "core/log.h"
@@ -93,15 +93,6 @@ static int window_init(struct vcpu *v)
 	return 0;
 }
 
-static void fpu_init(void *area)
-{
-	u32 mxcsr = 0x1f80;
-	u16 fcw = 0x37f;
-
-	memcpy(area, &fcw, sizeof(fcw));
-	memcpy((u8 *)area + 24, &mxcsr, sizeof(mxcsr));
-}
-
 int pv_vcpu_init(struct vcpu *v)
 {
 	struct pv_vcpu *pv = heap_alloc(sizeof(*pv));
@@ -124,7 +115,7 @@ int pv_vcpu_init(struct vcpu *v)
 	pv->cr4 = hw_features.xcr0 != 0 ? CR4_OSXSAVE : 0;
 	pv->dr[6] = 0xffff0ff0;
 	pv->dr[7] = 0x400;
-	fpu_init(pv->fpu);
+	pv_fpu_init(pv->fpu);
 	return window_init(v);
 }
 
@@ -189,19 +180,9 @@ static void segments_load(struct vcpu *v)
 		log_guest(v, LOG_DEBUG, "a segment selector is no longer valid: null");
 }
 
-static bool is_canonical(u64 va)
-{
-	return (u64)((s64)(va << 16) >> 16) == va;
-}
-
-bool pv_is_canonical(u64 va)
-{
-	return is_canonical(va);
-}
-
 int pv_segment_base_set(struct vcpu *v, u32 which, u64 base)
 {
-	if (which != SEGBASE_GS_USER_SEL && !is_canonical(base))
+	if (which != SEGBASE_GS_USER_SEL && !pv_is_canonical(base))
 		return err(EINVAL);
 	switch (which) {
 	case SEGBASE_FS:
@@ -268,7 +249,7 @@ int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value)
 
 	switch (reg) {
 	case 0 ... 3:
-		if (!is_canonical(value) || is_mica)
+		if (!pv_is_canonical(value) || is_mica)
 			return err(EPERM);
 		break;
 	case 6:
@@ -322,104 +303,4 @@ void pv_state_load(struct vcpu *v)
 	segments_load(v);
 	fpu_load(v->pv);
 	debug_load(v->pv);
-}
-
-/* ---------------------------------------------------------------- a whole context */
-
-static void context_registers(struct vcpu *v, const struct vcpu_guest_context *ctx)
-{
-	struct regs *regs = v->pv->regs;
-
-	memcpy(regs, &ctx->user_regs, offsetof(struct regs, error_code));
-	regs->rip = ctx->user_regs.rip;
-	regs->rsp = ctx->user_regs.rsp;
-	regs->cs = ctx->user_regs.cs | 3u;
-	regs->ss = ctx->user_regs.ss | 3u;
-	regs->rflags = (ctx->user_regs.rflags & 0x244dd5) | RFLAGS_IF | 2;
-	v->pv->ds = ctx->user_regs.ds;
-	v->pv->es = ctx->user_regs.es;
-	v->pv->fs = ctx->user_regs.fs;
-	v->pv->gs = ctx->user_regs.gs;
-	v->pv->fs_base = ctx->fs_base;
-	v->pv->gs_base_kernel = ctx->gs_base_kernel;
-	v->pv->gs_base_user = ctx->gs_base_user;
-	v->pv->iopl = (u32)(ctx->user_regs.rflags >> 12) & 3;
-}
-
-static int context_check(const struct vcpu_guest_context *ctx)
-{
-	if (!is_canonical(ctx->fs_base) || !is_canonical(ctx->gs_base_kernel) ||
-	    !is_canonical(ctx->gs_base_user))
-		return err(EINVAL);
-	if ((ctx->flags & VGCF_in_kernel) == 0 || ctx->gdt_ents > FIRST_RESERVED_GDT_ENTRY)
-		return err(EINVAL);
-	if (!is_canonical(ctx->event_callback_eip) || !is_canonical(ctx->failsafe_callback_eip) ||
-	    !is_canonical(ctx->syscall_callback_eip))
-		return err(EINVAL);
-	return 0;
-}
-
-static void context_callbacks(struct vcpu *v, const struct vcpu_guest_context *ctx)
-{
-	struct pv_vcpu *pv = v->pv;
-
-	for (unsigned int i = 0; i < 256; i++)
-		if (is_canonical(ctx->trap_ctxt[i].address))
-			pv->traps[i] = ctx->trap_ctxt[i];
-	pv->event = (struct pv_callback){ctx->event_callback_eip, true};
-	pv->failsafe = (struct pv_callback){ctx->failsafe_callback_eip,
-					    (ctx->flags & VGCF_failsafe_disables_events) != 0};
-	pv->syscall = (struct pv_callback){ctx->syscall_callback_eip,
-					   (ctx->flags & VGCF_syscall_disables_events) != 0};
-	pv->kernel_sp = ctx->kernel_sp;
-	pv->kernel_ss = ctx->kernel_ss;
-}
-
-static int context_roots(struct vcpu *v, const struct vcpu_guest_context *ctx)
-{
-	mfn_t old;
-	int rc = pt_root_switch(v, mfn_make(ctx->ctrlreg[3] >> PAGE_SHIFT), false, &old);
-
-	if (rc != 0)
-		return rc;
-	pt_root_put(v, old);
-	if ((ctx->ctrlreg[1] & 1) == 0)
-		return 0;
-	rc = pt_root_switch(v, mfn_make(ctx->ctrlreg[1] >> PAGE_SHIFT), true, &old);
-	if (rc == 0)
-		pt_root_put(v, old);
-	return rc;
-}
-
-int pv_vcpu_initialise(struct vcpu *v, const struct vcpu_guest_context *ctx)
-{
-	u64 frames[PV_GDT_PAGES_MAX];
-	int rc = context_check(ctx);
-
-	if (rc != 0)
-		return rc;
-	context_registers(v, ctx);
-	context_callbacks(v, ctx);
-	for (unsigned int i = 0; i < PV_GDT_PAGES_MAX; i++)
-		frames[i] = ctx->gdt_frames[i];
-	if (ctx->gdt_ents != 0) {
-		rc = pv_gdt_set(v, frames, (u32)ctx->gdt_ents);
-		if (rc != 0)
-			return rc;
-	}
-	rc = pv_ldt_set(v, ctx->ldt_base, (u32)MIN(ctx->ldt_ents, 0xffffffffull));
-	if (rc == 0)
-		rc = context_roots(v, ctx);
-	if (rc != 0)
-		return rc;
-	for (u32 i = 0; i < 4; i++)
-		v->pv->dr[i] = 0;
-	memcpy(v->pv->fpu, &ctx->fpu_ctxt, sizeof(ctx->fpu_ctxt));
-	if ((ctx->flags & VGCF_I387_VALID) == 0) {
-		memset(v->pv->fpu, 0, PAGE_SIZE);
-		fpu_init(v->pv->fpu);
-	} else {
-		((u64 *)v->pv->fpu)[64] = 3; /* XSTATE_BV: x87 and SSE are there */
-	}
-	return 0;
 }

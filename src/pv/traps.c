@@ -13,6 +13,7 @@
 #include "hw/mem.h"
 #include "mm/mm.h"
 #include "pv/priv.h"
+#include "sched/sched.h"
 
 #define FRAME_WORDS_MAX	 12
 #define RFLAGS_GUEST_MAY 0x254dd5u /* what iret may load: arithmetic, TF DF NT RF AC ID */
@@ -153,6 +154,12 @@ bool pv_events_wanted(const struct vcpu *v)
 		return true;
 	return atomic_load(&v->info->evtchn_upcall_pending) != 0 &&
 	       atomic_load(&v->info->evtchn_upcall_mask) == 0;
+}
+
+void pv_nmi_send(struct vcpu *v)
+{
+	(void)atomic_exchange(&v->pv->nmi_pending, 1u);
+	vcpu_kick(v);
 }
 
 void pv_events_deliver(struct vcpu *v)

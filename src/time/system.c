@@ -102,17 +102,18 @@ int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns)
 void time_wallclock_publish(struct domain *d)
 {
 	struct shared_info *shared = d->shared;
-	u64 flags;
+	u64 flags, sec;
 	u32 version;
 
 	if (shared == NULL)
 		return;
 	flags = lock_acquire_irq(&wallclock_lock);
+	sec = wallclock_sec + (u64)d->time_offset_s;
 	version = (atomic_load(&shared->wc_version) + 1) | 1;
 	atomic_exchange(&shared->wc_version,
 			version); /* odd before the rest: pairs with the guest's read loop */
-	atomic_store(&shared->wc_sec, (u32)wallclock_sec);
-	atomic_store(&shared->wc_sec_hi, (u32)(wallclock_sec >> 32));
+	atomic_store(&shared->wc_sec, (u32)sec);
+	atomic_store(&shared->wc_sec_hi, (u32)(sec >> 32));
 	atomic_store(&shared->wc_nsec, wallclock_nsec);
 	atomic_store(&shared->wc_version, version + 1);
 	lock_release_irq(&wallclock_lock, flags);

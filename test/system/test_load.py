@@ -31,9 +31,9 @@ def audited(machine):
     machine.send('\x01' * 3)
     machine.expect('keys go to Mica', 30)
     machine.send('a')
-    findings = machine.expect(r'^\(XEN\) audit: (\d+) findings', 60)[1]
+    findings = machine.expect(r'\(XEN\) audit: (\d+) findings', 60)[1]
     machine.send('w')
-    warnings = machine.expect(r'^\(XEN\) warnings: (\d+)', 30)[1]
+    warnings = machine.expect(r'\(XEN\) warnings: (\d+)', 30)[1]
     machine.send('\x01' * 3)
     machine.expect('keys go to Domain 0', 30)
     assert (findings, warnings) == ('0', '0')

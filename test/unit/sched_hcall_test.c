@@ -62,7 +62,7 @@ void domain_shutdown(struct domain *which, u8 reason)
 	ended_count++;
 }
 
-int pv_vcpu_initialise(struct vcpu *which, const struct vcpu_guest_context *ctx)
+int pv_context_set(struct vcpu *which, const struct vcpu_guest_context *ctx)
 {
 	assert_true(which->is_in_initialise);
 	assert_int_equal(ctx->user_regs.rip, 0x1234);

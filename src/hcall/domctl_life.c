@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tool calls about a domain's life, its rights and what it is called. Reached from domctl.c and sysctl.c; calls domain/. Locks: the
+ * domain's for what tools change; ids are given out by whoever gets onto the list first.
+ */
+#include "domain/domain.h"
+#include "evtchn/evtchn.h"
+#include "gnttab/gnttab.h"
+#include "hcall/tool.h"
+#include "hw/mem.h"
+#include "lib/rangeset.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "sched/sched.h"
+#include "time/time.h"
+
+#define GRANT_FRAMES_MAX    1024
+#define MAPTRACK_FRAMES_MAX 4096
+
+/* ---------------------------------------------------------------- made and unmade */
+
+static int config_read(const struct xen_domctl_createdomain *from, struct domain_config *config)
+{
+	u32 version = XEN_DOMCTL_GRANT_version(from->grant_opts);
+
+	if ((from->flags & ~(u32)XEN_DOMCTL_CDF_xs_domain) != 0 || from->iommu_opts != 0 ||
+	    from->max_vcpus == 0 || from->max_vcpus > DOMAIN_VCPUS_MAX || from->vmtrace_size != 0 ||
+	    (from->grant_opts & ~(u32)XEN_DOMCTL_GRANT_version_mask) != 0 || version == 0 ||
+	    from->max_grant_frames > GRANT_FRAMES_MAX ||
+	    from->max_maptrack_frames > MAPTRACK_FRAMES_MAX || from->arch.emulation_flags != 0 ||
+	    (from->arch.misc_flags & ~XEN_X86_MSR_RELAXED) != 0)
+		return err(EINVAL);
+	if (version != GNTTAB_VERSION)
+		return err(EOPNOTSUPP);
+	*config = (struct domain_config){
+		.vcpu_count = from->max_vcpus,
+		.evtchn_port_max = from->max_evtchn_port,
+		.grant_frames_max = from->max_grant_frames < 0 ? GNTTAB_FRAMES_DEFAULT
+							       : (u32)from->max_grant_frames,
+		.maptrack_frames_max = from->max_maptrack_frames < 0
+					       ? GNTTAB_MAPTRACK_DEFAULT
+					       : (u32)from->max_maptrack_frames,
+		.ssid = from->ssidref,
+	};
+	memcpy(config->handle, from->handle, sizeof(config->handle));
+	return 0;
+}
+
+/* A number that is free now, after the one given last: old ones do not come back soon. */
+static domid_t id_choose(void)
+{
+	static u32 last; /* [a] */
+
+	for (u32 tries = 0; tries < DOMID_COUNT; tries++) {
+		domid_t id = (domid_t)(atomic_add(&last, 1u) % DOMID_COUNT);
+		struct domain *d = id != 0 ? domain_get_by_id(id) : NULL;
+
+		if (d == NULL && id != 0)
+			return id;
+		if (d != NULL)
+			domain_put(d);
+	}
+	return DOMID_INVALID;
+}
+
+int domctl_createdomain(struct xen_domctl *op)
+{
+	bool is_given = op->domain != 0 && op->domain < DOMID_COUNT;
+	struct domain_config config;
+	struct domain *d;
+	int rc = config_read(&op->u.createdomain, &config);
+
+	if (rc != 0)
+		return rc;
+	do {
+		domid_t id = is_given ? op->domain : id_choose();
+
+		d = domain_create(id, &config, &rc);
+		if (d == NULL)
+			continue;
+		d->tool_pauses = 1;
+		domain_pause_nosync(d);
+		rc = domain_list_add(d);
+		BUG_ON(rc != 0); /* mm has the same ids, and said that this one was free */
+		op->domain = id;
+	} while (rc == -EEXIST && !is_given);
+	return rc;
+}
+
+int domctl_destroydomain(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)op;
+	return d == v->domain ? err(EINVAL) : domain_kill(d);
+}
+
+/* Pauses by tools are counted apart, so that no tool can undo another's kind. */
+int domctl_pausedomain(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)op;
+	if (d == v->domain)
+		return err(EINVAL);
+	lock_acquire(&d->lock);
+	d->tool_pauses++;
+	lock_release(&d->lock);
+	domain_pause(d);
+	return 0;
+}
+
+int domctl_unpausedomain(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	bool was_paused;
+
+	(void)v;
+	(void)op;
+	lock_acquire(&d->lock);
+	was_paused = d->tool_pauses != 0;
+	d->tool_pauses -= was_paused;
+	lock_release(&d->lock);
+	if (!was_paused)
+		return err(EINVAL);
+	domain_unpause(d);
+	return 0;
+}
+
+int domctl_resumedomain(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)op;
+	if (d == v->domain)
+		return err(EINVAL);
+	domain_resume(d);
+	return 0;
+}
+
+/* vCPUs are made with their domain; this call only says how many again. */
+int domctl_max_vcpus(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	return d == v->domain || op->u.max_vcpus.max != d->vcpu_max ? err(EINVAL) : 0;
+}
+
+/* ---------------------------------------------------------------- what it is */
+
+static void vcpus_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+	bool all_blocked = true, any_running = false;
+	struct vcpu *v;
+
+	info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
+	for_each_vcpu(d, v) {
+		struct vcpu_runstate_info runstate = {0};
+
+		sched_runstate_get(v, &runstate);
+		info->cpu_time += runstate.time[RUNSTATE_running];
+		info->max_vcpu_id = v->id;
+		if (atomic_load(&v->is_down))
+			continue;
+		info->nr_online_vcpus++;
+		all_blocked = all_blocked && runstate.state == RUNSTATE_blocked;
+		any_running = any_running || atomic_load(&v->is_running);
+	}
+	info->flags |= (all_blocked ? XEN_DOMINF_blocked : 0) |
+		       (any_running ? XEN_DOMINF_running : 0);
+}
+
+void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	vcpus_info(d, info);
+	info->domain = d->id;
+	info->flags |= (atomic_load(&d->is_dead) ? XEN_DOMINF_dying : 0) |
+		       (atomic_load(&d->is_shut_down) ? XEN_DOMINF_shutdown : 0) |
+		       (d->tool_pauses != 0 ? XEN_DOMINF_paused : 0) |
+		       (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
+	info->tot_pages = d->mm->pages_current;
+	info->max_pages = d->mm->pages_max;
+	info->outstanding_pages = d->mm->pages_claimed;
+	info->shared_info_frame = mfn_num(d->shared_mfn);
+	info->ssidref = d->ssid;
+	memcpy(info->handle, d->handle, sizeof(info->handle));
+	info->gpaddr_bits = 64;
+}
+
+int domctl_getdomaininfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	tool_domain_info(d, &op->u.getdomaininfo);
+	op->domain = d->id;
+	return 0;
+}
+
+int domctl_setdomainhandle(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	lock_acquire(&d->lock);
+	memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
+	lock_release(&d->lock);
+	return 0;
+}
+
+int domctl_set_address_size(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	(void)d;
+	return op->u.address_size.size == 64 ? 0 : err(EINVAL);
+}
+
+int domctl_get_address_size(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	(void)d;
+	op->u.address_size.size = 64;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- whom it tells, what it may */
+
+int domctl_subscribe(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	atomic_store(&d->suspend_port, op->u.subscribe.port);
+	return 0;
+}
+
+int domctl_set_virq_handler(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	return evtchn_virq_handler_set(d, op->u.set_virq_handler.virq);
+}
+
+static int range_permit(struct domain *d, struct rangeset *set, u64 first, u64 count, bool allow)
+{
+	int rc;
+
+	if (count == 0 || first + count - 1 < first)
+		return err(EINVAL);
+	lock_acquire(&d->lock);
+	rc = allow ? rangeset_add(set, first, first + count - 1)
+		   : rangeset_remove(set, first, first + count - 1);
+	lock_release(&d->lock);
+	return rc;
+}
+
+/* Nobody gives what he has not. */
+static bool may_give(const struct rangeset *has, u64 first, u64 count, bool allow)
+{
+	return !allow || (count != 0 && rangeset_contains(has, first, first + count - 1));
+}
+
+int domctl_irq_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	const struct xen_domctl_irq_permission *p = &op->u.irq_permission;
+
+	if (!may_give(v->domain->irq_allowed, p->pirq, 1, p->allow_access))
+		return err(EPERM);
+	return range_permit(d, d->irq_allowed, p->pirq, 1, p->allow_access);
+}
+
+int domctl_iomem_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
+
+	if (!may_give(v->domain->iomem_allowed, p->first_mfn, p->nr_mfns, p->allow_access))
+		return err(EPERM);
+	return range_permit(d, d->iomem_allowed, p->first_mfn, p->nr_mfns, p->allow_access);
+}
+
+int domctl_ioport_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
+
+	if (p->first_port + (u64)p->nr_ports > 65536)
+		return err(EINVAL);
+	if (!may_give(v->domain->ioport_allowed, p->first_port, p->nr_ports, p->allow_access))
+		return err(EPERM);
+	return range_permit(d, d->ioport_allowed, p->first_port, p->nr_ports, p->allow_access);
+}
+
+int domctl_settimeoffset(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	d->time_offset_s = op->u.settimeoffset.time_offset_seconds;
+	time_wallclock_publish(d);
+	return 0;
+}
+
+/* Asked for, and nothing to do here. */
+int domctl_nothing(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	(void)v;
+	(void)d;
+	(void)op;
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tool calls about one domain (domctl): a row of domctl.c's table each, grouped by files. Included by domctl*.c and sysctl.c.
+ */
+#ifndef HCALL_TOOL_H
+#define HCALL_TOOL_H
+
+#include "core/domain.h"
+
+/*
+ * v: the caller, of a privileged domain; d: the domain named, referenced; *op: copied in, and copied back when the result is 0 (or
+ * -ENOBUFS: what did not fit). Also -ERESTART: the whole call comes again, with *op as the guest has it.
+ */
+typedef int (*domctl_fn)(struct vcpu *v, struct domain *d, struct xen_domctl *op);
+#define DOMCTL_FN(name) int domctl_##name(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+
+/* domctl_life.c */
+int domctl_createdomain(struct xen_domctl *op);
+DOMCTL_FN(destroydomain);
+DOMCTL_FN(pausedomain);
+DOMCTL_FN(unpausedomain);
+DOMCTL_FN(resumedomain);
+DOMCTL_FN(getdomaininfo);
+DOMCTL_FN(max_vcpus);
+DOMCTL_FN(setdomainhandle);
+DOMCTL_FN(subscribe);
+DOMCTL_FN(set_virq_handler);
+DOMCTL_FN(irq_permission);
+DOMCTL_FN(iomem_permission);
+DOMCTL_FN(ioport_permission);
+DOMCTL_FN(settimeoffset);
+DOMCTL_FN(set_address_size);
+DOMCTL_FN(get_address_size);
+DOMCTL_FN(nothing);
+/* domctl_vcpu.c */
+DOMCTL_FN(getvcpuinfo);
+DOMCTL_FN(getvcpucontext);
+DOMCTL_FN(setvcpucontext);
+DOMCTL_FN(get_ext_vcpucontext);
+DOMCTL_FN(set_ext_vcpucontext);
+DOMCTL_FN(getvcpuextstate);
+DOMCTL_FN(setvcpuextstate);
+DOMCTL_FN(sendtrigger);
+/* domctl_memory.c */
+DOMCTL_FN(max_mem);
+DOMCTL_FN(hypercall_init);
+DOMCTL_FN(getpageframeinfo3);
+
+/* XEN_DOMCTL_getdomaininfo's answer; a snapshot, each field by itself. */
+void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
+
+#endif
