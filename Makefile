@@ -128,6 +128,7 @@ guest:			## kernels and a small initramfs, from Debian packages: build/guest
 
 disk: guest		## Domain 0's disk image, from Debian packages: build/dom0
 	$(Q)$(PY) tools/disk.py
+	$(Q)$(PY) tools/xl_initramfs.py
 
 run: deps		## boot Domain 0 in QEMU: SMP= MEM= CPU= ACCEL= HV=mica|xen MACHINE= DISK= NET=
 	$(Q)$(MAKE) --no-print-directory build/mica disk
