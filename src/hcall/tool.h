@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tool calls about one domain (domctl): a row of domctl.c's table each, grouped by files. Included by domctl*.c and sysctl.c.
+ * Tool calls about one domain (domctl) or the machine (sysctl): a row of domctl.c's or sysctl.c's table each, grouped by files.
  */
 #ifndef HCALL_TOOL_H
 #define HCALL_TOOL_H
@@ -45,6 +45,21 @@ DOMCTL_FN(sendtrigger);
 DOMCTL_FN(max_mem);
 DOMCTL_FN(hypercall_init);
 DOMCTL_FN(getpageframeinfo3);
+
+/* v: the caller; *op: copied in, and copied back when the result is 0. Also -ERESTART, as above. */
+typedef int (*sysctl_fn)(struct vcpu *v, struct xen_sysctl *op);
+#define SYSCTL_FN(name) int sysctl_##name(struct vcpu *v, struct xen_sysctl *op)
+
+/* sysctl_info.c */
+SYSCTL_FN(readconsole);
+SYSCTL_FN(physinfo);
+SYSCTL_FN(getdomaininfolist);
+SYSCTL_FN(availheap);
+SYSCTL_FN(cputopoinfo);
+SYSCTL_FN(numainfo);
+/* sysctl_sched.c */
+SYSCTL_FN(sched_id);
+SYSCTL_FN(cpupool_op);
 
 /* XEN_DOMCTL_getdomaininfo's answer; a snapshot, each field by itself. */
 void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
