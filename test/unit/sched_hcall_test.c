@@ -62,6 +62,12 @@ void domain_shutdown(struct domain *which, u8 reason)
 	ended_count++;
 }
 
+void pv_nmi_send(struct vcpu *which)
+{
+	which->pv->nmi_pending = 1;
+	vcpu_kick(which);
+}
+
 int pv_context_set(struct vcpu *which, const struct vcpu_guest_context *ctx)
 {
 	assert_true(which->is_in_initialise);
