@@ -154,7 +154,7 @@ SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=al
 SAN_cov  := --coverage -O0
 
 links = $(shell sed -n 's,^/\* *links: *\(.*\)\*/ *$$,\1,p' $(1))
-uses = $(shell sed -n 's,^/\* *uses: *\(.*\)\*/ *$$,\1,p' $(1))
+uses = $(wildcard $(shell sed -n 's,^/\* *uses: *\(.*\)\*/ *$$,\1,p' $(1)))
 objs = $(patsubst %.c,build/test/obj/$(1)/%.o,$(2) $(call uses,$(2)))
 tests = $(patsubst test/$(1)/%_$(2).c,%,$(wildcard test/$(1)/*_$(2).c))
 

@@ -452,114 +452,10 @@ void fake_mmio_write(volatile void *ptr, unsigned int bytes, u64 value)
 	}
 }
 
-/* ---------------------------------------------------------------- heap, frames, timers */
-
-int fake_heap_blocks;
-
-void *heap_alloc(size_t bytes)
-{
-	if (fake_alloc_fails())
-		return NULL;
-	fake_heap_blocks++;
-	return calloc(1, bytes);
-}
-
-void heap_free(void *ptr)
-{
-	fake_heap_blocks -= ptr != NULL;
-	free(ptr);
-}
-
-struct rangeset mm_iomem_readonly;
-int fake_frames_held;
-
-int frame_type_get(mfn_t mfn, struct domain *d, enum frame_type type)
-{
-	(void)d;
-	CHECK(type == FRAME_WRITABLE);
-	if (mfn_num(mfn) >= hw_frame_max)
-		return -EINVAL;
-	fake_frames_held++;
-	return 0;
-}
-
-void frame_type_put(mfn_t mfn)
-{
-	CHECK(mfn_num(mfn) < hw_frame_max);
-	fake_frames_held--;
-}
-
-#define TIMERS_MAX 16
-static u64 now_ns;
-static struct timer *timers[TIMERS_MAX];
-static u64 due_ns[TIMERS_MAX];
-
-u64 time_now_ns(void)
-{
-	return now_ns;
-}
-
-void timer_init(struct timer *t, void (*fn)(void *ctx), void *ctx, unsigned int cpu)
-{
-	*t = (struct timer){.fn = fn, .ctx = ctx, .cpu = cpu};
-}
-
-void timer_cancel(struct timer *t)
-{
-	for (unsigned int i = 0; i < TIMERS_MAX; i++)
-		if (timers[i] == t)
-			timers[i] = NULL;
-}
-
-void timer_set(struct timer *t, u64 expires_ns)
-{
-	timer_cancel(t);
-	for (unsigned int i = 0; i < TIMERS_MAX; i++)
-		if (!timers[i]) {
-			timers[i] = t;
-			due_ns[i] = expires_ns;
-			return;
-		}
-	CHECK(!"timers");
-}
-
-void fake_time_move(u64 ns)
-{
-	now_ns += ns;
-	fake_tsc += ns * hw_tsc_khz / 1000000;
-	for (unsigned int i = 0; i < TIMERS_MAX; i++) {
-		struct timer *t = timers[i];
-
-		if (!t || due_ns[i] > now_ns)
-			continue;
-		timers[i] = NULL;
-		t->fn(t->ctx);
-	}
-}
-
 /* ---------------------------------------------------------------- set-up */
 
-static struct range io_ranges[64];
-static struct rangeset io_set;
-
-struct domain *fake_hardware_domain(void)
+void fake_devices_reset(unsigned int cpus)
 {
-	struct domain *d = fake_domain_new(0, 2);
-
-	d->is_privileged = d->is_hardware = true;
-	rangeset_init(&io_set, io_ranges, ARRAY_SIZE(io_ranges));
-	CHECK(rangeset_add(&io_set, 0, 0xfffffffffull) == 0);
-	CHECK(irq_iomem_deny(&io_set) == 0);
-	d->iomem_allowed = &io_set;
-	CHECK(irq_domain_init(d) == 0);
-	return d;
-}
-
-void fake_devices_init(unsigned int cpus)
-{
-	static bool is_done;
-
-	fake_memory_init(256);
 	memset(irr, 0, sizeof(irr));
 	memset(isr, 0, sizeof(isr));
 	memset(lines, 0, sizeof(lines));
@@ -571,29 +467,25 @@ void fake_devices_init(unsigned int cpus)
 		else
 			cpumask_clear(&cpu_online_mask, i);
 	}
-	fake_cpu = 0;
-	fake_alloc_fail_after = -1;
-	memset(timers, 0, sizeof(timers));
-	fake_tsc = 1000000000;
-	if (is_done)
-		return;
-	is_done = true;
 	hw_acpi.lapic_address = 0xfee00000;
 	hw_acpi.ioapic_count = 1;
 	hw_acpi.ioapics[0] = (struct acpi_ioapic){.address = FAKE_IOAPIC_ADDRESS, .id = 7};
 	hw_acpi.override_count = 2;
 	hw_acpi.overrides[0] = (struct acpi_override){.isa_irq = 0, .gsi = 2};
 	hw_acpi.overrides[1] = (struct acpi_override){.isa_irq = 9, .gsi = 9, .is_level = true};
+}
+
+void fake_irq_start(void)
+{
 	for (u32 gsi = 0; gsi < FAKE_GSIS; gsi++)
 		entries[gsi] = 0x30 + gsi; /* unmasked, as bad firmware leaves them */
 	CHECK(irq_init() == 0);
 	CHECK(pic_writes >= 10);
 	for (unsigned int i = 0; i < CPUS_MAX; i++)
 		CHECK(vector_prepare(i) == 0);
-	fake_heap_blocks = 0; /* what irq/ keeps for good */
 }
 
-void fake_devices_fini(void)
+void fake_devices_forget(void)
 {
 	while (devices) {
 		struct fake_device *dev = devices;
@@ -601,5 +493,4 @@ void fake_devices_fini(void)
 		devices = dev->next;
 		free(dev);
 	}
-	fake_memory_fini();
 }

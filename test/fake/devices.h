@@ -26,7 +26,12 @@ struct fake_device {
 	struct fake_device *next;
 };
 
-/* Forgets everything, CPUs 0 .. cpus - 1 online with APIC ids 2 * n, hw_acpi filled, irq_init() called. */
+/* The parts, for worlds of their own: no interrupt waits, CPUs 0 .. cpus - 1 online, hw_acpi filled; irq_init(), once; frees devices. */
+void fake_devices_reset(unsigned int cpus);
+void fake_irq_start(void);
+void fake_devices_forget(void);
+
+/* irq_world.c: forgets everything, CPUs 0 .. cpus - 1 online with APIC ids 2 * n, hw_acpi filled, irq_init() called. */
 void fake_devices_init(unsigned int cpus);
 void fake_devices_fini(void);
 struct domain *fake_hardware_domain(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/irq/irq.c src/irq/guest.c src/irq/vector.c src/irq/msi.c src/irq/pci.c test/fake/hw_x86.c src/lib/rangeset.c test/fake/machine.c test/fake/core.c test/fake/devices.c */
+/* uses: src/irq/irq.c src/irq/guest.c src/irq/vector.c src/irq/msi.c src/irq/pci.c test/fake/hw_x86.c src/lib/rangeset.c test/fake/machine.c test/fake/core.c test/fake/devices.c test/fake/irq_world.c */
 /*
  * Interrupt lines of the IO-APIC: level and edge, EOI, moving between CPUs, storms, who may bind what. The fake IO-APIC
  * stops the test when half an entry is live, when a vector changes while an EOI for it is due, or when a handler returns

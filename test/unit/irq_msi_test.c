@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/irq/irq.c src/irq/guest.c src/irq/vector.c src/irq/msi.c src/irq/pci.c test/fake/hw_x86.c src/lib/rangeset.c test/fake/machine.c test/fake/core.c test/fake/devices.c */
+/* uses: src/irq/irq.c src/irq/guest.c src/irq/vector.c src/irq/msi.c src/irq/pci.c test/fake/hw_x86.c src/lib/rangeset.c test/fake/machine.c test/fake/core.c test/fake/devices.c test/fake/irq_world.c */
 /*
  * MSI and MSI-X: what Mica writes into devices, what Domain 0 may not write, where an MSI-X table may lie (SECURITY-CASES 33,
  * 36, 337, 360: tables in BARs, pirqs leaked or freed twice), and that nothing is lost when memory or vectors run out.
