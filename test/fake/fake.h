@@ -23,6 +23,12 @@ extern bool fake_copy_any;
 /* The copy after this many good ones fails; -1: never. */
 extern int fake_copy_fail_after;
 
+/* Guest addresses that are none of the host's: where such a byte lies, or NULL. Sets what a CPU sets in tables. */
+extern void *(*fake_copy_translate)(u64 va, bool is_write);
+
+/* What went to the console since the last call with NULL; was `text` among it? */
+bool fake_console_said(const char *text);
+
 /* hw_preempt_wanted() answers yes each n-th time; 0: never. */
 extern unsigned int fake_preempt_every;
 /* heap_alloc() and frame_alloc() fail the n-th time from now (counting down to 0); -1: never. */

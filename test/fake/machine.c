@@ -29,6 +29,7 @@ u8 *fake_is_hole;
 u8 fake_arena[FAKE_ARENA_SIZE];
 bool fake_copy_any = true;
 int fake_copy_fail_after = -1;
+void *(*fake_copy_translate)(u64 va, bool is_write);
 unsigned int fake_preempt_every;
 static unsigned int preempt_asked;
 int fake_alloc_fail_after = -1;
@@ -91,10 +92,39 @@ static bool copy_allowed(u64 va, size_t bytes)
 	       va - (u64)fake_arena <= FAKE_ARENA_SIZE - bytes;
 }
 
+/* Page by page, as a CPU would; false: a fault on the way. */
+static bool copy_translated(u64 va, u8 *host, size_t bytes, bool is_write)
+{
+	while (bytes) {
+		size_t part = PAGE_SIZE - (va & (PAGE_SIZE - 1));
+		u8 *guest = fake_copy_translate(va, is_write);
+
+		if (!guest)
+			return false;
+		part = part < bytes ? part : bytes;
+		memcpy(is_write ? guest : host, is_write ? host : guest, part);
+		va += part;
+		host += part;
+		bytes -= part;
+	}
+	return true;
+}
+
+static bool is_translated(u64 va)
+{
+	if (!fake_copy_translate || (va >= LAYOUT_START && va < LAYOUT_END))
+		return false;
+	return va >= LAYOUT_END || fake_copy_translate(va, false);
+}
+
 int hw_copy_from_guest(void *to, gva_t from, size_t bytes)
 {
 	if (!bytes)
 		return 0;
+	if (is_translated(gva_num(from)))
+		return fake_copy_fail_after && copy_translated(gva_num(from), to, bytes, false)
+			       ? 0
+			       : -EFAULT;
 	if (!copy_allowed(gva_num(from), bytes))
 		return -EFAULT;
 	memcpy(to, (const void *)gva_num(from), bytes);
@@ -105,6 +135,12 @@ int hw_copy_to_guest(gva_t to, const void *from, size_t bytes)
 {
 	if (!bytes)
 		return 0;
+	if (is_translated(gva_num(to)))
+		return fake_copy_fail_after &&
+				       copy_translated(gva_num(to), (u8 *)(unsigned long)from,
+						       bytes, true)
+			       ? 0
+			       : -EFAULT;
 	if (!copy_allowed(gva_num(to), bytes))
 		return -EFAULT;
 	memcpy((void *)gva_num(to), from, bytes);
@@ -116,8 +152,25 @@ void hw_timer_arm_tsc(u64 tsc)
 	__atomic_store_n(&fake_timer_tsc, tsc, __ATOMIC_RELAXED);
 }
 
+static char console[1 << 18];
+static size_t console_len;
+
+bool fake_console_said(const char *text)
+{
+	if (text)
+		return strstr(console, text);
+	console_len = 0;
+	console[0] = '\0';
+	return false;
+}
+
 void hw_console_write(const char *text, size_t len)
 {
+	if (console_len + len + 1 > sizeof(console))
+		console_len = 0;
+	memcpy(console + console_len, text, len);
+	console_len += len;
+	console[console_len] = '\0';
 	if (fake_console_on)
 		fwrite(text, 1, len, stderr);
 }

@@ -8,6 +8,8 @@
 
 #include "lib/types.h"
 
+#define CPU_BLOCK_SIZE 0x10000ul
+
 struct vcpu;
 
 struct cpu {
@@ -65,6 +67,10 @@ static inline bool hw_irq_is_enabled(void)
 
 void hw_flush_poll(void);
 void hw_relax(void);
+
+/* A CPU without work: back to the test (test/fake/whole.c). */
+void hw_idle(void);
+__attribute__((noreturn)) void hw_halt(void);
 
 enum ipi { IPI_WORK, IPI_FLUSH, IPI_STOP, IPI_COUNT };
 void hw_ipi_send(unsigned int cpu, enum ipi ipi);
