@@ -3,6 +3,7 @@
  * memory_op: which frames a domain has. Reached from the hypercall table; calls mm. No lock.
  */
 #include "core/err.h"
+#include "gnttab/gnttab.h"
 #include "hcall/hcall.h"
 #include "hcall/mm_args.h"
 #include "hw/mem.h"
@@ -32,6 +33,54 @@ static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args
 		args->result = max_pfn ? max_pfn - 1 : 0;
 	domain_put(d);
 	return 0;
+}
+
+/* The frames of a grant table, which grows as far as they are asked for. */
+static int grant_frames_tell(struct domain *d, const struct xen_mem_acquire_resource *arg)
+{
+	int rc = arg->frame + arg->nr_frames > ~0u
+			 ? err(EINVAL)
+			 : gnttab_grow(d, (u32)(arg->frame + arg->nr_frames));
+
+	for (u32 i = 0; rc == 0 && i < arg->nr_frames; i++) {
+		xen_pfn_t mfn = mfn_num(gnttab_frame(d, (u32)arg->frame + i));
+
+		rc = hw_copy_to_guest(gva_make((u64)(arg->frame_list.p + i)), &mfn, sizeof(mfn));
+	}
+	return rc;
+}
+
+/* What tools map of a domain that is not in its own memory. */
+static int resource_acquire(struct vcpu *v, gva_t at)
+{
+	struct xen_mem_acquire_resource arg;
+	u32 frames;
+	struct domain *d;
+	int rc = hw_copy_from_guest(&arg, at, sizeof(arg));
+
+	if (rc)
+		return rc;
+	if (arg.pad)
+		return err(EINVAL);
+	if (arg.domid == DOMID_SELF || arg.domid == v->domain->id)
+		return err(EPERM);
+	rc = mm_args_domain(v, arg.domid, &d);
+	if (rc)
+		return rc;
+	if (arg.type != XENMEM_resource_grant_table) {
+		rc = err(EOPNOTSUPP);
+	} else if (arg.id != XENMEM_resource_grant_table_id_shared) {
+		rc = err(EINVAL);
+	} else if (arg.frame_list.p) {
+		rc = grant_frames_tell(d, &arg);
+	} else if (arg.nr_frames) {
+		rc = err(EINVAL);
+	} else {
+		gnttab_size_get(d, &frames, &arg.nr_frames);
+		rc = hw_copy_to_guest(at, &arg, sizeof(arg));
+	}
+	domain_put(d);
+	return rc;
 }
 
 int do_memory_op(struct vcpu *v, struct hcall_args *args)
@@ -73,8 +122,10 @@ int do_memory_op(struct vcpu *v, struct hcall_args *args)
 	case XENMEM_reserved_device_memory_map:
 	case XENMEM_get_vnumainfo:
 	case XENMEM_claim_pages:
-	case XENMEM_acquire_resource:
 		return err(EOPNOTSUPP);
+	case XENMEM_acquire_resource:
+		args->result = 0;
+		return resource_acquire(v, gva_make(args->a[1]));
 	default:
 		return err(ENOSYS);
 	}
