@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "domain/domain.h"
 #include "evtchn/evtchn.h"
+#include "gnttab/gnttab.h"
 #include "irq/irq.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
@@ -34,6 +35,7 @@ static void domain_add(const struct domain *d)
 		pv_add(v);
 	for (u32 i = 0; !mfn_is_none(mfn = evtchn_frame_held(d, i)); i++)
 		audit_add(mfn, true);
+	gnttab_audit_add(d);
 	mfn = irq_eoi_frame(d);
 	if (!mfn_is_none(mfn))
 		audit_add(mfn, true);

@@ -154,7 +154,7 @@ static int modules_init(struct domain *d, const struct domain_config *config)
 	if (rc == 0)
 		rc = evtchn_domain_init(d, config->evtchn_port_max);
 	if (rc == 0)
-		rc = gnttab_domain_init(d);
+		rc = gnttab_domain_init(d, config->grant_frames_max, config->maptrack_frames_max);
 	return rc;
 }
 
@@ -235,7 +235,8 @@ static int kill_steps(struct domain *d)
 	domain_watchdog_destroy(d);
 	irq_domain_destroy(d);
 	vcpus_release(d);
-	return mm_domain_release(d);
+	rc = gnttab_domain_release(d);
+	return rc != 0 ? rc : mm_domain_release(d);
 }
 
 int domain_kill(struct domain *d)

@@ -59,6 +59,8 @@ static inline struct frame *frame_of(mfn_t mfn)
 {
 	return hw_frame_table() + mfn_num(mfn);
 }
+/* Of a frame that the caller holds a reference of (or NULL: nobody, or Mica). */
+struct domain *frame_owner(mfn_t mfn);
 static inline mfn_t frame_mfn(const struct frame *f)
 {
 	return mfn_make((u64)(f - hw_frame_table()));
@@ -212,11 +214,14 @@ int frame_settle(mfn_t mfn, struct domain *d);
 #define PTE_PSE		 BIT(7) /* L2 and above */
 #define PTE_PAT		 BIT(7) /* L1 */
 #define PTE_GLOBAL	 BIT(8)
-#define PTE_AVAIL	 (7ull << 9)
+#define PTE_AVAIL_SHIFT	 9
+#define PTE_AVAIL	 (7ull << PTE_AVAIL_SHIFT)
 #define PTE_AVAIL_HIGH	 (0x7ffull << 52)
 #define PTE_GUEST_KERNEL BIT(52) /* software bit: the guest gave it without USER */
-#define PTE_NX		 BIT(63)
-#define PTE_ADDR	 0x000ffffffffff000ull
+#define PTE_GRANTED \
+	BIT(53) /* software bit: made by pt_grant_map() and not changed by the guest since */
+#define PTE_NX	 BIT(63)
+#define PTE_ADDR 0x000ffffffffff000ull
 
 static inline mfn_t pte_mfn(u64 pte)
 {
@@ -247,6 +252,21 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 /* The same, but only if the entry is *expected (as the guest reads it); *expected becomes what was found. */
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
 extern struct domain *mm_io_domain; /* page_owner for DOMID_IO: device memory only */
+
+/*
+ * Grants. get: a reference on a frame of owner, also of its type if it is to be written, maybe for another domain. -EINVAL
+ * (also: Mica's page), -EBUSY, -ERESTART. put gives it back.
+ */
+int pt_grant_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_foreign);
+void pt_grant_put(mfn_t mfn, bool is_writable);
+/* The L1 entry of v's domain at pte becomes value, which brings its reference; what was there is put. -EINVAL, -ERESTART. */
+int pt_grant_map(struct vcpu *v, maddr_t pte, u64 value);
+/*
+ * The entry, which must name value's frame with value's PRESENT and RW, becomes 0 and its reference is put; or it becomes what
+ * the L1 entry at `from` (0: none) says, which becomes 0. *is_used is set if a TLB may hold one of them: the guest's A bits
+ * tell only of an entry that the guest has not changed. -EINVAL, -ERESTART.
+ */
+int pt_grant_unmap(struct vcpu *v, maddr_t pte, u64 value, maddr_t from, bool *is_used);
 
 /*
  * New kernel (user = false) or user root; mfn MFN_NONE is allowed for user. The old one is in *old, still held: load the

@@ -133,7 +133,7 @@ static inline struct leaf_rules leaf_rules(const struct domain *d)
 {
 	return (struct leaf_rules){
 		.looked_at = PTE_PRESENT | (PTE_ADDR & ~mm_pte_address_mask) |
-			     (opt_nx ? 0 : PTE_NX) | CACHE_BITS,
+			     (opt_nx ? 0 : PTE_NX) | CACHE_BITS | PTE_GRANTED,
 		.global = opt_user_global ? PTE_GLOBAL : 0,
 		.owner = d->id,
 	};

@@ -65,7 +65,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 		*entry = e | PTE_USER;
 		return 0;
 	}
-	*entry = leaf_adjusted(e, leaf_rules(d).global);
+	*entry = leaf_adjusted(e & ~PTE_GRANTED, leaf_rules(d).global);
 	if (hw_frame_is_ram(mfn)) {
 		if (unlikely(e & CACHE_BITS) && !mm_has_io_rights(d))
 			return err(EINVAL);

@@ -221,3 +221,104 @@ int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)
 	*expected = c.expected;
 	return rc;
 }
+
+/* ---------------------------------------------------------------- grants */
+
+struct domain *frame_owner(mfn_t mfn)
+{
+	return owner_domain(atomic_load(&frame_of(mfn)->owner));
+}
+
+int pt_grant_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_foreign)
+{
+	struct frame *f;
+	u64 word;
+	int rc = 0;
+
+	if (!hw_frame_is_ram(mfn))
+		return err(EINVAL);
+	mfn = mfn_nospec(mfn);
+	f = frame_of(mfn);
+	if (unlikely(!frame_get_quick(f, owner->id, is_writable)))
+		rc = is_writable ? type_get(mfn, owner, FRAME_WRITABLE, false)
+				 : frame_get(mfn, owner);
+	if (rc)
+		return rc;
+	word = atomic_load(&f->word);
+	if (unlikely(word & FRAME_SHARED)) { /* does not outlive its domain */
+		pt_grant_put(mfn, is_writable);
+		return err(EINVAL);
+	}
+	if (is_foreign && unlikely(!(word & FRAME_FOREIGN)))
+		atomic_fetch_or(&f->word, FRAME_FOREIGN);
+	return 0;
+}
+
+void pt_grant_put(mfn_t mfn, bool is_writable)
+{
+	(void)entry_put(1, pte_make(mfn, PTE_PRESENT | (is_writable ? PTE_RW : 0)));
+}
+
+/* As table_hold(), of an L1 of v's domain. */
+static int leaf_hold(struct vcpu *v, maddr_t pte, struct frame **f, u64 **entry)
+{
+	enum frame_type type = FRAME_NONE;
+	int rc = table_hold(v, v->domain, pte, f, &type, entry);
+
+	if (likely(!rc) && unlikely(type != FRAME_L1)) {
+		table_unhold(v, *f);
+		return err(EINVAL);
+	}
+	return rc;
+}
+
+int pt_grant_map(struct vcpu *v, maddr_t pte, u64 value)
+{
+	struct frame *f;
+	u64 *entry;
+	int rc = leaf_hold(v, pte, &f, &entry);
+
+	if (unlikely(rc))
+		return rc;
+	value = leaf_adjusted(value, leaf_rules(v->domain).global) | PTE_GRANTED;
+	(void)entry_put(1, atomic_exchange(entry, value));
+	table_unhold(v, f);
+	return 0;
+}
+
+static bool is_used_entry(u64 entry)
+{
+	return entry & PTE_PRESENT && (entry & (PTE_GRANTED | PTE_ACCESSED)) != PTE_GRANTED;
+}
+
+int pt_grant_unmap(struct vcpu *v, maddr_t pte, u64 value, maddr_t from, bool *is_used)
+{
+	const u64 same = PTE_ADDR | PTE_PRESENT | PTE_RW;
+	struct frame *f, *from_f = NULL;
+	u64 *entry, *from_entry = NULL, old, new = 0;
+	int rc = leaf_hold(v, pte, &f, &entry);
+
+	if (unlikely(rc))
+		return rc;
+	old = atomic_load(entry);
+	if (unlikely(maddr_num(from)) && !((old ^ value) & same))
+		rc = leaf_hold(v, from, &from_f, &from_entry);
+	if (!rc && from_entry)
+		new = atomic_exchange(from_entry, 0ull);
+	while (!rc) {
+		if (unlikely((old ^ value) & same))
+			rc = err(EINVAL);
+		else if (atomic_cmpxchg(entry, &old, new))
+			break;
+	}
+	if (likely(!rc)) {
+		*is_used = *is_used || is_used_entry(old) || is_used_entry(new);
+		(void)entry_put(1, old);
+	} else if (new) {
+		(void)entry_put(1, atomic_exchange(from_entry, new)); /* another CPU was faster */
+	}
+	if (from_f)
+		table_unhold(v, from_f);
+	table_unhold(v, f);
+	return rc;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GNTTABOP_copy: bytes between frames, each the caller's own or granted to it, through the direct map. Reached from
+ * hcall/grant_op.c; calls entry.c and mm. No lock: each end holds a reference, and its entry's pin.
+ *
+ * Neighbours often name the same frame: an end stays open until another one is named.
+ */
+#include "core/err.h"
+#include "gnttab/priv.h"
+#include "lib/string.h"
+
+struct end {
+	struct peer peer;
+	struct domain *granter; /* whose frame; NULL: the end is closed */
+	u64 which;		/* ref or mfn */
+	domid_t domid;
+	bool is_ref;
+	bool is_writable;
+	mfn_t mfn;
+};
+
+static void end_close(struct end *end)
+{
+	if (end->granter == NULL)
+		return;
+	pt_grant_put(end->mfn, end->is_writable);
+	if (end->is_ref)
+		entry_unpin(end->granter->gnttab, (u32)end->which, end->is_writable);
+	end->granter = NULL;
+}
+
+static s16 end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_ptr *ptr, bool is_ref,
+		    int *rc)
+{
+	u64 which = is_ref ? ptr->u.ref : ptr->u.gmfn;
+	struct domain *granter = v->domain;
+	s16 status = GNTST_okay;
+
+	if (end->granter != NULL && end->which == which && end->domid == ptr->domid &&
+	    end->is_ref == is_ref)
+		return GNTST_okay;
+	end_close(end);
+	if (ptr->domid != DOMID_SELF) {
+		granter = peer_find(&end->peer, ptr->domid);
+		if (granter == NULL)
+			return GNTST_bad_domain;
+		if (!is_ref)
+			return GNTST_permission_denied;
+	}
+	end->mfn = mfn_make(which);
+	if (is_ref)
+		status = entry_pin(granter->gnttab, (u32)which, v->domain->id, end->is_writable,
+				   &end->mfn);
+	if (status != GNTST_okay)
+		return status;
+	status = granted_get(end->mfn, granter, v->domain, end->is_writable, rc);
+	if (status != GNTST_okay) {
+		if (is_ref)
+			entry_unpin(granter->gnttab, (u32)which, end->is_writable);
+		return status;
+	}
+	end->granter = granter;
+	end->which = which;
+	end->domid = ptr->domid;
+	end->is_ref = is_ref;
+	return GNTST_okay;
+}
+
+int gnttab_copy(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+{
+	struct end from = {.is_writable = false}, to = {.is_writable = true};
+	int rc = 0;
+
+	for (*done = 0; *done < count; (*done)++) {
+		struct gnttab_copy *op = &ops->copy[*done];
+
+		op->status = end_open(v, &from, &op->source, op->flags & GNTCOPY_source_gref, &rc);
+		if (op->status == GNTST_okay)
+			op->status = end_open(v, &to, &op->dest, op->flags & GNTCOPY_dest_gref,
+					      &rc);
+		if (rc != 0)
+			break;
+		if (op->status != GNTST_okay)
+			continue;
+		if ((u32)op->source.offset + op->len > PAGE_SIZE ||
+		    (u32)op->dest.offset + op->len > PAGE_SIZE)
+			op->status = GNTST_bad_copy_arg;
+		else
+			memmove((u8 *)hw_frame_map(to.mfn) + op->dest.offset,
+				(const u8 *)hw_frame_map(from.mfn) + op->source.offset, op->len);
+	}
+	end_close(&from);
+	end_close(&to);
+	peer_put(&from.peer);
+	peer_put(&to.peer);
+	return rc;
+}

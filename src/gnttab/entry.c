@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entries of a grant table in use: how many users each has, and the flags that tell its owner. Reached from map.c and
+ * copy.c; calls nothing. Lock: a bit in the count of users, held for the few instructions in which count and flags change
+ * together. The owner changes his half of an entry at any time: it is read and changed as one word.
+ */
+#include "core/err.h"
+#include "gnttab/priv.h"
+#include "hw/cpu.h"
+
+/* Count of users: all in bits 0..14, writers among them in bits 15..29. */
+#define PIN_ONE	    1u
+#define PIN_WRITER  BIT(15)
+#define PIN_MAX	    (PIN_WRITER - 1)
+#define PIN_WRITERS (PIN_MAX * PIN_WRITER)
+#define PIN_LOCKED  BIT(31)
+#define TRIES_MAX   4 /* for an owner who never stops changing the entry */
+
+static u32 pins_lock(u32 *pins)
+{
+	u32 old = atomic_load(pins) & ~(u32)PIN_LOCKED;
+
+	while (!atomic_cmpxchg(pins, &old, old | (u32)PIN_LOCKED)) {
+		if (old & PIN_LOCKED)
+			hw_relax();
+		old &= ~(u32)PIN_LOCKED;
+	}
+	return old;
+}
+
+static bool entry_find(const struct gnttab *gt, u32 ref, u64 **entry, u32 **pins)
+{
+	u64 count = atomic_load(&gt->frames) * ENTRIES_PER_FRAME, idx = idx_nospec(ref, count);
+	const struct grant_page *page = &gt->pages[idx / ENTRIES_PER_FRAME];
+
+	*entry = &page->entries[idx % ENTRIES_PER_FRAME];
+	*pins = &page->pins[idx % ENTRIES_PER_FRAME];
+	return ref < count;
+}
+
+static s16 entry_use(u64 *entry, domid_t by, bool is_writable, mfn_t *mfn)
+{
+	u64 now = atomic_load(entry), use = GTF_reading | (is_writable ? GTF_writing : 0);
+
+	for (unsigned int i = 0; i < TRIES_MAX; i++) {
+		if ((now & (GTF_type_mask | GTF_sub_page)) != GTF_permit_access ||
+		    (domid_t)(now >> 16) != by || (is_writable && now & GTF_readonly))
+			return GNTST_general_error;
+		if (atomic_cmpxchg(entry, &now, now | use)) {
+			*mfn = mfn_make(now >> 32);
+			return GNTST_okay;
+		}
+	}
+	return GNTST_general_error;
+}
+
+s16 entry_pin(struct gnttab *gt, u32 ref, domid_t by, bool is_writable, mfn_t *mfn)
+{
+	s16 status = GNTST_general_error;
+	u64 *entry;
+	u32 *pins, now;
+
+	if (!entry_find(gt, ref, &entry, &pins))
+		return GNTST_bad_gntref;
+	now = pins_lock(pins);
+	if ((now & PIN_MAX) != PIN_MAX)
+		status = entry_use(entry, by, is_writable, mfn);
+	if (status == GNTST_okay)
+		now += PIN_ONE + (is_writable ? (u32)PIN_WRITER : 0);
+	atomic_store(pins, now);
+	return status;
+}
+
+void entry_unpin(struct gnttab *gt, u32 ref, bool is_writable)
+{
+	u64 *entry, over = 0;
+	u32 *pins, now;
+
+	if (!entry_find(gt, ref, &entry, &pins))
+		return;
+	now = pins_lock(pins) - PIN_ONE;
+	if (!(now & PIN_MAX))
+		over = GTF_reading;
+	if (is_writable) {
+		now -= (u32)PIN_WRITER;
+		over |= now & PIN_WRITERS ? 0 : GTF_writing;
+	}
+	if (over)
+		(void)atomic_fetch_and(entry, ~over);
+	atomic_store(pins, now);
+}
+
+s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b)
+{
+	u64 *entry_a, *entry_b, was_a;
+	u32 *pins_a, *pins_b, now_a, now_b;
+	s16 status = GNTST_okay;
+
+	if (ref_a > ref_b)
+		return gnttab_swap(d, ref_b, ref_a); /* locks in order */
+	if (!entry_find(d->gnttab, ref_a, &entry_a, &pins_a) ||
+	    !entry_find(d->gnttab, ref_b, &entry_b, &pins_b))
+		return GNTST_bad_gntref;
+	if (ref_a == ref_b)
+		return GNTST_okay;
+	now_a = pins_lock(pins_a);
+	now_b = pins_lock(pins_b);
+	if (now_a || now_b) {
+		status = GNTST_eagain;
+	} else {
+		was_a = atomic_load(entry_a);
+		atomic_store(entry_a, atomic_load(entry_b));
+		atomic_store(entry_b, was_a);
+	}
+	atomic_store(pins_a, now_a);
+	atomic_store(pins_b, now_b);
+	return status;
+}
