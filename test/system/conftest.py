@@ -182,15 +182,25 @@ def cpio(files):
     return archive.done()
 
 
+def compile_c(*words):
+    subprocess.run(['gcc', '-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', *words], check=True)
+
+
 @pytest.fixture(scope='session')
-def load_initrd(tmp_path_factory):
-    """The small initramfs with test/system/load.c in it, as /load64 and /load32."""
-    folder = tmp_path_factory.mktemp('load')
-    files = {}
-    for name, flags in (('load64', []), ('load32', ['-m32'])):
-        subprocess.run(['gcc', '-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-pthread',
-                        *flags, '-o', folder / name, ROOT / 'test/system/load.c'], check=True)
-        files[name] = (folder / name).read_bytes()
-    initrd = folder / 'initrd'
-    initrd.write_bytes((ROOT / 'build/guest/initramfs.cpio.gz').read_bytes() + gzip.compress(cpio(files), 1))
-    return initrd
+def initrd_with(tmp_path_factory):
+    """initrd_with(name='file.c flags', ...): the small initramfs with static programs of test/system in it."""
+    def make(**programs):
+        folder = tmp_path_factory.mktemp('initrd')
+        for name, words in programs.items():
+            source, *flags = words.split()
+            compile_c('-static', '-pthread', *flags, '-o', folder / name, ROOT / 'test/system' / source)
+        archive = cpio({name: (folder / name).read_bytes() for name in programs})
+        initrd = folder / 'initrd'
+        initrd.write_bytes((ROOT / 'build/guest/initramfs.cpio.gz').read_bytes() + gzip.compress(archive, 1))
+        return initrd
+    return make
+
+
+@pytest.fixture(scope='session')
+def load_initrd(initrd_with):
+    return initrd_with(load64='load.c', load32='load.c -m32')
