@@ -54,14 +54,14 @@ static int close_all(struct domain *d)
 	struct evtchn_domain *ed = d->evtchn;
 	u32 port = 0;
 
-	for (unsigned int i = 1;; i++) {
+	for (;;) {
 		lock_acquire(&ed->lock);
 		port = port_next_locked(ed, port + 1);
 		lock_release(&ed->lock);
 		if (port == PORT_MAX)
 			return 0;
 		(void)evtchn_port_close(d, port);
-		if (i % PORTS_PER_PREEMPT == 0 && hw_preempt_wanted())
+		if (hw_preempt_wanted())
 			return -ERESTART;
 	}
 }

@@ -47,12 +47,11 @@ struct evtchn_port {
 	u32 late;	     /* [a] FIFO: raised while it had no event word */
 };
 
-#define PORT_MAX	  EVTCHN_FIFO_NR_CHANNELS
-#define GROUP_PORTS	  128
-#define GROUP_MAX	  (PORT_MAX / GROUP_PORTS)
-#define FIFO_PAGE_WORDS	  (PAGE_SIZE / sizeof(event_word_t))
-#define FIFO_PAGE_MAX	  (PORT_MAX / FIFO_PAGE_WORDS)
-#define PORTS_PER_PREEMPT 16 /* closed between two looks at the clock */
+#define PORT_MAX	EVTCHN_FIFO_NR_CHANNELS
+#define GROUP_PORTS	128
+#define GROUP_MAX	(PORT_MAX / GROUP_PORTS)
+#define FIFO_PAGE_WORDS (PAGE_SIZE / sizeof(event_word_t))
+#define FIFO_PAGE_MAX	(PORT_MAX / FIFO_PAGE_WORDS)
 
 struct evtchn_group {
 	u64 used[GROUP_PORTS / 64]; /* [l] */

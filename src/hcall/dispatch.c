@@ -82,7 +82,7 @@ int do_multicall(struct vcpu *v, struct hcall_args *args)
 		gva_t at = gva_make(args->a[0]);
 		int rc;
 
-		if (hw_preempt_wanted())
+		if (args->a[1] % 4 == 0 && hw_preempt_wanted())
 			return -ERESTART;
 		if (hw_copy_from_guest(&entry, at, sizeof(entry)) != 0)
 			return err(EFAULT);

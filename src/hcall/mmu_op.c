@@ -94,7 +94,7 @@ static int requests_do(struct vcpu *v, const struct owners *owners, u64 from, u3
 		u32 idx = *done % REQUESTS_COPIED;
 		int rc = 0;
 
-		if (*done && hw_preempt_wanted())
+		if (*done && !idx && hw_preempt_wanted())
 			return -ERESTART;
 		if (!idx)
 			rc = hw_copy_from_guest(

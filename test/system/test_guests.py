@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT, ORACLE
 
 SMP = {'smp': 2}
+WORDS = 'dom0_mem=64M dom0_max_vcpus=4'
 NAMES = sorted(p.stem for p in (ROOT / 'test/guest').glob('*.c'))
 RESULT = r'^Test result: (SUCCESS|FAILURE.*)\n'
 KEPT = ORACLE / 'guests.json'
@@ -42,7 +43,7 @@ def checks(log):
 def test_guest(boot, hypervisor, name, request):
     image = ROOT / f'build/guest/test/{name}.elf'
     assert image.exists(), f'{image} is not built: make test-guests'
-    words = 'dom0_mem=64M dom0_max_vcpus=4'
+    words = WORDS
     if hypervisor == 'xen':
         words += ' no-bootscrub bootscrub=0 sync_console'
     machine = boot(kernel=image, initrd='none', mem='256M', hvargs=words, smp=SMP.get(name, 1))

@@ -26,7 +26,7 @@ struct cpu {
 	u64 *gdt;	      /* [c] page with the reserved descriptors */
 	mfn_t gdt_mfn;	      /* [c] */
 	void *self;	      /* [c] */
-	u64 deadline_ns;      /* [v] preemption deadline for a long hypercall */
+	u64 preempt_tsc;      /* [v] when hw_preempt_wanted() last said yes by the clock */
 };
 
 static inline struct cpu *hw_this_cpu(void)
@@ -97,7 +97,10 @@ enum ipi {
 };
 void hw_ipi_send(unsigned int cpu, enum ipi ipi);
 
-/* True when a long operation should save its progress and return -ERESTART: work or an event waits for this CPU. */
+/*
+ * True when a long operation should save its progress and return -ERESTART: work or an event waits for this CPU, or much
+ * time has gone by. To be asked each 300,000 instructions at least. May be true at the first question of an entry.
+ */
 bool hw_preempt_wanted(void);
 
 #endif
