@@ -41,34 +41,57 @@ static void domain_add(const struct domain *d)
 		audit_add(mfn, true);
 }
 
-static void quiet(struct domain *d, bool begin)
+static unsigned int references_add(struct domain *d)
+{
+	domain_add(d);
+	return 0;
+}
+
+/* But for the vCPU that runs here. */
+static unsigned int still(struct domain *d)
 {
 	struct vcpu *v;
 
-	for_each_vcpu(d, v) {
-		if (v == hw_this_cpu()->current)
-			continue;
-		if (begin)
+	for_each_vcpu(d, v)
+		if (v != hw_this_cpu()->current)
 			vcpu_pause(v);
-		else
+	return 0;
+}
+
+static unsigned int go_on(struct domain *d)
+{
+	struct vcpu *v;
+
+	for_each_vcpu(d, v)
+		if (v != hw_this_cpu()->current)
 			vcpu_unpause(v);
+	return 0;
+}
+
+static unsigned int each_domain(unsigned int (*fn)(struct domain *d))
+{
+	unsigned int sum = 0;
+	struct domain *d;
+
+	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+		sum += fn(d);
+		domain_put(d);
 	}
+	return sum;
 }
 
 unsigned int domain_audit(void)
 {
 	unsigned int findings;
 
-	if (dom0 == NULL)
-		return 0;
-	quiet(dom0, true);
-	if (audit_begin() != 0) {
-		quiet(dom0, false);
+	(void)each_domain(still);
+	if (audit_begin() == 0) {
+		(void)each_domain(references_add);
+		findings = audit_finish() + each_domain(evtchn_audit);
+	} else {
 		log_warning("audit: no memory for it");
-		return 1; /* nothing was looked at: not a clean bill */
+		findings = 1; /* nothing was looked at: not a clean bill */
 	}
-	domain_add(dom0);
-	findings = audit_finish() + evtchn_audit(dom0);
-	quiet(dom0, false);
+	(void)each_domain(go_on);
 	return findings;
 }

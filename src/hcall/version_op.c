@@ -88,11 +88,8 @@ int do_xen_version(struct vcpu *v, struct hcall_args *args)
 			return err(EINVAL);
 		args->result = PAGE_SIZE;
 		return 0;
-	case XENVER_guest_handle: {
-		const xen_domain_handle_t handle = {0};
-
-		return copy_out(va, handle, sizeof(handle));
-	}
+	case XENVER_guest_handle:
+		return copy_out(va, v->domain->handle, sizeof(v->domain->handle));
 	case XENVER_build_id:
 		return err(ENODATA);
 	default:
