@@ -157,7 +157,7 @@ links = $(shell sed -n 's,^/\* *links: *\(.*\)\*/ *$$,\1,p' $(1))
 # test/fake/whole.c brings all of Mica above src/hw, but for boot/ and what only a real CPU can do.
 WHOLE := $(filter-out src/entry/cpu.c src/entry/probe.c src/entry/offsets.c src/lib/string.c src/image/unpack%, \
 	 $(wildcard $(patsubst %,src/%/*.c,lib core policy emul image mm time irq sched evtchn gnttab pv domain debug \
-	 hcall entry))) $(patsubst %,test/fake/%.c,machine registers hw_x86 devices whole)
+	 hcall entry))) $(patsubst %,test/fake/%.c,machine registers hw_x86 devices whole toolstack)
 uses = $(patsubst test/fake/whole.c,$(WHOLE),$(shell sed -n 's,^/\* *uses: *\(.*\)\*/ *$$,\1,p' $(1)))
 objs = $(patsubst %.c,build/test/obj/$(1)/%.o,$(2) $(call uses,$(2)))
 tests = $(patsubst test/$(1)/%_$(2).c,%,$(wildcard test/$(1)/*_$(2).c))
@@ -262,11 +262,9 @@ check-oracle: disk	## run the cases on Debian's Xen and keep what it says in tes
 soak: build/mica disk	## load inside Domain 0, an hour
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
-.PHONY: bench-boot bench-ops
-bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one, PROFILE=1)
-	$(Q)$(PY) tools/bench.py boot
-bench-ops: build/mica guest	## the same for system calls, faults, forks ... (HV=, PROFILE=1 or a name)
-	$(Q)$(PY) tools/bench.py ops
+.PHONY: bench-boot
+bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one)
+	$(Q)$(PY) tools/bench_boot.py
 
 .PHONY: help
 help:			## this list
