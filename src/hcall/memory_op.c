@@ -83,6 +83,26 @@ static int resource_acquire(struct vcpu *v, gva_t at)
 	return rc;
 }
 
+static int claim(struct vcpu *v, gva_t at)
+{
+	struct xen_memory_reservation arg;
+	struct domain *d;
+	int rc = hw_copy_from_guest(&arg, at, sizeof(arg));
+
+	if (rc)
+		return rc;
+	if (!v->domain->is_privileged)
+		return err(EPERM);
+	if (arg.extent_start.p || arg.extent_order || arg.mem_flags)
+		return err(EINVAL);
+	rc = mm_args_domain(v, arg.domid, &d);
+	if (rc)
+		return rc;
+	rc = mm_domain_claim(d, arg.nr_extents);
+	domain_put(d);
+	return rc;
+}
+
 int do_memory_op(struct vcpu *v, struct hcall_args *args)
 {
 	unsigned int cmd = (unsigned int)args->a[0] & CMD_MASK;
@@ -122,7 +142,8 @@ int do_memory_op(struct vcpu *v, struct hcall_args *args)
 	case XENMEM_reserved_device_memory_map:
 	case XENMEM_get_vnumainfo:
 	case XENMEM_claim_pages:
-		return err(EOPNOTSUPP);
+		args->result = 0;
+		return claim(v, gva_make(args->a[1]));
 	case XENMEM_acquire_resource:
 		args->result = 0;
 		return resource_acquire(v, gva_make(args->a[1]));

@@ -161,6 +161,53 @@ static void m2p_set_run(mfn_t mfn, u32 frames, u64 pfn)
 		atomic_store(&m2p[i], pfn);
 }
 
+/* Pages that domains may still take, and nobody else: the sum of their pages_claimed. [a] changed under a pages lock */
+static u64 claimed_total;
+
+u64 mm_claimed_total(void)
+{
+	return atomic_load(&claimed_total);
+}
+
+static void claim_set_locked(struct mm_domain *mm, u64 pages)
+{
+	atomic_add(&claimed_total, pages - mm->pages_claimed);
+	mm->pages_claimed = pages;
+}
+
+int mm_domain_claim(struct domain *d, u64 pages)
+{
+	struct mm_domain *mm = d->mm;
+	int rc = 0;
+
+	lock_acquire(&mm->lock);
+	if (pages == 0) {
+		claim_set_locked(mm, 0);
+	} else if (mm->pages_claimed != 0 || pages <= mm->pages_current ||
+		   pages > mm->pages_max || atomic_load(&d->is_dying)) {
+		rc = err(EINVAL);
+	} else {
+		claim_set_locked(mm, pages - mm->pages_current);
+		if (atomic_load(&claimed_total) > frame_free_count()) {
+			claim_set_locked(mm, 0);
+			rc = err(ENOMEM);
+		}
+	}
+	lock_release(&mm->lock);
+	return rc;
+}
+
+/* Frames were allocated for d: are they its own claim, or nobody's? */
+static bool claim_use_locked(struct mm_domain *mm, u64 frames)
+{
+	u64 used = MIN(mm->pages_claimed, frames);
+
+	if (frame_free_count() < atomic_load(&claimed_total) - used)
+		return false;
+	claim_set_locked(mm, mm->pages_claimed - used);
+	return true;
+}
+
 int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn)
 {
 	struct mm_domain *mm = d->mm;
@@ -171,7 +218,8 @@ int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn
 	m2p_set_run(mfn, frames, pfn);
 	lock_acquire(&mm->lock);
 	if (atomic_load(&d->is_dying) ||
-	    mm->pages_max - MIN(mm->pages_current, mm->pages_max) < frames) {
+	    mm->pages_max - MIN(mm->pages_current, mm->pages_max) < frames ||
+	    (unlikely(atomic_load(&claimed_total) != 0) && !claim_use_locked(mm, frames))) {
 		lock_release(&mm->lock);
 		return d->is_dying ? err(EINVAL) : err(ENOMEM);
 	}
@@ -382,6 +430,7 @@ int mm_domain_release(struct domain *d)
 	int rc;
 
 	ASSERT(d->is_dying);
+	(void)mm_domain_claim(d, 0);
 	rc = release_roots(d);
 	while (!rc) {
 		struct frame *f = release_next(d);

@@ -158,6 +158,12 @@ void mm_domain_fini(struct domain *d);
 int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order);
 /* The same, and the M2P says pfn, pfn + 1, ... */
 int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn);
+/*
+ * XENMEM_claim_pages: so many pages in all (0: none any more) are kept for d. -EINVAL: has a claim, or that many already, or may
+ * not have them; -ENOMEM. And what all domains have claimed and not taken.
+ */
+int mm_domain_claim(struct domain *d, u64 pages);
+u64 mm_claimed_total(void);
 /* A cleared page of Mica that d may map, writable too, but never use as a table. Freed by mm_domain_fini(). MFN_NONE. */
 mfn_t mm_domain_share_page(struct domain *d);
 /* Takes a page of mm_domain_share_page() back early; -EBUSY while the guest refers to it (it stays shared). */
