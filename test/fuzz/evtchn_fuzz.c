@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/hcall/evtchn_op.c src/hcall/grant_op.c src/gnttab/table.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
+/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/hcall/evtchn_op.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
 /*
- * Sequences of event-channel and grant-table calls by two domains, with arguments and frame contents that make no sense.
+ * Sequences of event-channel calls by two domains, with arguments and frame contents that make no sense.
  * After each sequence: the audit finds nothing, all frames and allocations come back.
  *
  * Input: steps of one byte kind, then what the kind needs; numbers are small more often than not.
@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "evtchn_world.h"
-#include "gnttab/gnttab.h"
 #include "hcall/hcall.h"
 
 #define LENT 12 /* frames of Domain 0 that the input may name */
@@ -81,17 +80,6 @@ static void event_call(struct vcpu *v)
 		rc = do_event_channel_op(v, &args);
 }
 
-static void grant_call(struct vcpu *v)
-{
-	struct hcall_args args = {.a = {byte() % 14, (u64)fake_arena, byte() % 3}};
-
-	fill(fake_arena, 24);
-	if (args.a[0] == GNTTABOP_setup_table)
-		((struct gnttab_setup_table *)(void *)fake_arena)->frame_list.p =
-			(void *)(fake_arena + 64 * byte());
-	(void)do_grant_table_op(v, &args);
-}
-
 static void frame_write(void)
 {
 	u8 *page = hw_frame_map(lent[byte() % LENT]);
@@ -105,7 +93,7 @@ static void step(void)
 	struct domain *who = d[byte() & 1];
 	struct vcpu *v = who->vcpus[byte() & 1];
 
-	switch (byte() % 10) {
+	switch (byte() % 9) {
 	case 0:
 	case 1:
 	case 2:
@@ -127,9 +115,6 @@ static void step(void)
 		(void)evtchn_vcpu_info_place(v, mfn_make(gfn()), number());
 		break;
 	case 8:
-		grant_call(v);
-		break;
-	case 9:
 		fake_alloc_fail_after = byte() & 1 ? byte() & 7 : -1;
 		fake_copy_fail_after = byte() & 1 ? byte() & 7 : -1;
 		who->vcpus[byte() & 1]->pause_count = byte() & 1;
@@ -146,8 +131,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_preempt_every = byte() % 4;
 	for (unsigned int i = 0; i < 2; i++) {
 		d[i] = events_domain((domid_t)i, 2, i ? 200 : ~0u);
-		if (gnttab_domain_init(d[i]))
-			abort();
 	}
 	d[0]->is_privileged = d[0]->is_hardware = true;
 	dom0 = d[0];
@@ -159,7 +142,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (evtchn_audit(d[0]) + evtchn_audit(d[1]))
 		abort();
 	for (unsigned int i = 2; i-- > 0;) {
-		gnttab_domain_destroy(d[i]);
 		events_domain_end(d[i]);
 	}
 	dom0 = NULL;

@@ -12,6 +12,14 @@
 #include "mm_world.h"
 #include "pv/pv.h"
 
+/* Nobody has an LDT. */
+bool pv_ldt_revoke(struct domain *owner, mfn_t mfn)
+{
+	(void)owner;
+	(void)mfn;
+	return false;
+}
+
 #define PAGES 12
 
 static struct domain *d;

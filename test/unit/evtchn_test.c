@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/hcall/evtchn_op.c src/hcall/grant_op.c src/gnttab/table.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
+/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/hcall/evtchn_op.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
 /*
- * Event channels and the first grant table, call by call as guests make them: what each answers, which bits it sets, who is
+ * Event channels, call by call as guests make them: what each answers, which bits it sets, who is
  * woken; and the event rows of the security cases that one CPU can try.
  */
 #include <setjmp.h>
@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "evtchn_world.h"
-#include "gnttab/gnttab.h"
 #include "hcall/hcall.h"
 
 #define VCPUS 40 /* more than shared info has room for */
@@ -946,86 +945,6 @@ static void nothing_is_lost_without_memory(void **state)
 	evtchn_print(a);
 }
 
-/* ---------------------------------------------------------------- grant table */
-
-static long grant(struct domain *d, u32 cmd, void *arg, u32 count)
-{
-	struct hcall_args args = {.a = {cmd, (u64)arg, count}};
-
-	return do_grant_table_op(d->vcpus[0], &args);
-}
-
-static void grant_table(void **state)
-{
-	u64 list[65];
-	struct gnttab_query_size size = {.dom = DOMID_SELF};
-	struct gnttab_setup_table table = {.dom = DOMID_SELF, .nr_frames = 3, .frame_list.p = list};
-	struct gnttab_set_version set = {.version = 1};
-	struct gnttab_get_version get = {.dom = DOMID_SELF};
-	struct gnttab_get_status_frames status = {.dom = DOMID_SELF};
-
-	assert_int_equal(gnttab_domain_init(a), 0);
-	assert_int_equal(gnttab_domain_init(b), 0);
-	assert_int_equal(grant(a, GNTTABOP_query_size, &size, 1), 0);
-	assert_int_equal(size.status, GNTST_okay);
-	assert_int_equal(size.nr_frames, 1);
-	assert_int_equal(size.max_nr_frames, 64);
-	assert_int_equal(grant(a, GNTTABOP_query_size, &size, 2), -EINVAL);
-	assert_int_equal(grant(a, GNTTABOP_query_size, NULL, 1), -EFAULT);
-	size.dom = 0;
-	assert_int_equal(grant(b, GNTTABOP_query_size, &size, 1), 0);
-	assert_int_equal(size.status, GNTST_permission_denied);
-	size.dom = 99;
-	assert_int_equal(grant(a, GNTTABOP_query_size, &size, 1), 0);
-	assert_int_equal(size.status, GNTST_bad_domain);
-	size.dom = 7;
-	assert_int_equal(grant(a, GNTTABOP_query_size, &size, 1), 0);
-	assert_int_equal(size.status, GNTST_okay);
-
-	assert_int_equal(grant(a, GNTTABOP_setup_table, &table, 1), 0);
-	assert_int_equal(table.status, GNTST_okay);
-	for (u32 i = 0; i < 3; i++)
-		assert_int_equal(list[i], mfn_num(gnttab_frame(a, i)));
-	assert_true(mfn_is_none(gnttab_frame(a, 3)));
-	table.nr_frames = 65;
-	assert_int_equal(grant(a, GNTTABOP_setup_table, &table, 1), 0);
-	assert_int_equal(table.status, GNTST_general_error);
-	table.nr_frames = 64;
-	fake_alloc_fail_after = 10;
-	assert_int_equal(grant(a, GNTTABOP_setup_table, &table, 1), 0);
-	assert_int_equal(table.status, GNTST_general_error);
-	fake_alloc_fail_after = -1;
-	assert_int_equal(grant(a, GNTTABOP_setup_table, &table, 1), 0);
-	assert_int_equal(table.status, GNTST_okay);
-	table.frame_list.p = NULL;
-	assert_int_equal(grant(a, GNTTABOP_setup_table, &table, 1), 0);
-	assert_int_equal(table.status, GNTST_bad_virt_addr);
-	assert_int_equal(grant(a, GNTTABOP_setup_table, &table, 0), -EINVAL);
-	table.dom = 0;
-	assert_int_equal(grant(b, GNTTABOP_setup_table, &table, 1), 0);
-	assert_int_equal(table.status, GNTST_permission_denied);
-
-	assert_int_equal(grant(a, GNTTABOP_set_version, &set, 1), 0);
-	set.version = 2;
-	assert_int_equal(grant(a, GNTTABOP_set_version, &set, 1), -ENOSYS);
-	set.version = 3;
-	assert_int_equal(grant(a, GNTTABOP_set_version, &set, 1), -EINVAL);
-	assert_int_equal(set.version, 1);
-	assert_int_equal(grant(a, GNTTABOP_copy, &set, 0), 0);
-	assert_int_equal(grant(a, GNTTABOP_get_version, &get, 1), 0);
-	assert_int_equal(get.version, 1);
-	get.dom = 99;
-	assert_int_equal(grant(a, GNTTABOP_get_version, &get, 1), -ESRCH);
-	get.dom = 0;
-	assert_int_equal(grant(b, GNTTABOP_get_version, &get, 1), -EPERM);
-	assert_int_equal(grant(a, GNTTABOP_get_status_frames, &status, 1), 0);
-	assert_int_equal(status.status, GNTST_general_error);
-	assert_int_equal(grant(a, GNTTABOP_copy, &status, 1), -ENOSYS);
-	assert_int_equal(grant(a, GNTTABOP_query_size, &size, ~0u), -EINVAL);
-	gnttab_domain_destroy(a);
-	gnttab_domain_destroy(b);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1066,7 +985,6 @@ int main(void)
 		T(fifo_garbage_in_words),
 		T(a_dying_domain_opens_nothing),
 		T(nothing_is_lost_without_memory),
-		T(grant_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
