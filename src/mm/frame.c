@@ -13,6 +13,7 @@
  */
 #include "mm/priv.h"
 
+#include "core/cpu.h"
 #include "core/err.h"
 #include "hw/flush.h"
 
@@ -98,7 +99,7 @@ static int promote(struct frame *f, struct domain *d, enum frame_type type, bool
 		atomic_sub(&f->word, FRAME_BUSY - FRAME_VALID + self);
 		return 0;
 	}
-	if (rc == -ERESTART && f->done)
+	if (rc == -ERESTART && f->done && type != FRAME_L1) /* an L1 begins anew */
 		release(f, FRAME_BUSY + FRAME_TYPED_ONE + self);
 	else if (undo_type(f, type, FRAME_TYPED_ONE, 1 + self, true) == -ERESTART)
 		rc = -ERESTART; /* the caller comes again for the error, and finishes this first */
@@ -128,6 +129,28 @@ static u64 type_get_word(u64 old, enum frame_type type)
 	return 0;
 }
 
+/* Does an update on another CPU hold the type for a moment? (Updates by other domains are not looked for.) */
+static bool is_held_elsewhere(const struct frame *f, const struct domain *d)
+{
+	const struct vcpu *v;
+
+	for_each_vcpu(d, v)
+		if (v->mm && atomic_load(&v->mm->held) == f && atomic_load(&v->cpu) != cpu_id())
+			return true;
+	return false;
+}
+
+/* In use as something else: refused, but an update that will have gone in a moment is no reason. */
+static int conflict(const struct frame *f, const struct domain *d, u64 seen)
+{
+	bool is_passing = is_held_elsewhere(f, d); /* pairs with table_hold() */
+
+	if (!is_passing && atomic_load(&f->word) == seen)
+		return err(EINVAL);
+	hw_relax();
+	return -ERESTART;
+}
+
 int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 {
 	struct frame *f;
@@ -153,7 +176,7 @@ int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 		new = type_get_word(old, type);
 		if (!new) {
 			if (old & FRAME_TYPED_MASK)
-				return err(EINVAL);
+				return conflict(f, d, old);
 			rc = settle(f, nested);
 			if (rc)
 				return rc;
@@ -198,9 +221,9 @@ int type_get_current(mfn_t mfn, struct domain *d, enum frame_type *type)
 		*type = type_level(has) && (old & FRAME_VALID) ? has : FRAME_WRITABLE;
 		rc = type_get(mfn, d, *type, false);
 		/* Another CPU changed the type meanwhile: look again. */
-		if (rc == -EINVAL && frame_word_type(atomic_load(&f->word)) != has)
-			continue;
-		return rc;
+		if (rc != -EINVAL || atomic_load(&f->owner) != d->id ||
+		    !(atomic_load(&f->word) & FRAME_LIVE) || atomic_load(&d->is_dying))
+			return rc;
 	}
 }
 

@@ -132,6 +132,8 @@ struct mm_vcpu {
 	mfn_t root_kernel; /* [v] each holds an L4 type reference; MFN_NONE: none */
 	mfn_t root_user;
 	mfn_t unsettled; /* [v] table whose demotion was preempted; MFN_NONE */
+	const struct frame
+		*held; /* [a] whose type an update of an entry holds for a moment; NULL */
 	/* The last walk to an L1: good while root and generation are the same. A hint: pt_update() judges. */
 	u64 walk_tag; /* [v] va >> 21, plus 1; 0: none */
 	mfn_t walk_root;

@@ -164,15 +164,20 @@ static inline int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, 
 	mfn = mfn_nospec(mfn);
 	*f = frame_of(mfn);
 	*entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+	atomic_store(&v->mm->held, *f); /* before the type is; pairs with conflict() */
 	if (likely(type_hold_quick(*f, owner->id, type)))
 		return 0;
-	return type_get_current(mfn, owner, type);
+	rc = type_get_current(mfn, owner, type);
+	if (rc)
+		atomic_store(&v->mm->held, NULL);
+	return rc;
 }
 
 static inline void table_unhold(struct vcpu *v, struct frame *f)
 {
 	if (unlikely(!type_put_quick(f)) && frame_type_put_preemptible(frame_mfn(f)) == -ERESTART)
 		v->mm->unsettled = frame_mfn(f);
+	atomic_store(&v->mm->held, NULL);
 }
 
 int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,

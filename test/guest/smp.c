@@ -233,11 +233,8 @@ static void type_storm(void)
 		} else {
 			refusals++;
 		}
-		/* An update of the other vCPU's may hold the type for a moment yet: on Mica only, and not for long. */
-		for (u64 tries = 0; set_va(page, (mfn << 12) | PTE_RW, UVMF_INVLPG | UVMF_ALL);
-		     tries++)
-			if (tries > 1000000 || !on_mica())
-				fatal("writable %u", i);
+		if (set_va(page, (mfn << 12) | PTE_RW, UVMF_INVLPG | UVMF_ALL))
+			fatal("writable %u", i);
 	}
 	stop = 1;
 	check(wait_until(&alive[1], 2, 5000000000), "the other vCPU ended");

@@ -128,8 +128,10 @@ static int setup(void **state)
 	cpu_count = CPUS;
 	d = world_domain(1, CPUS, 1000);
 	other = world_domain(2, 1, 1000);
-	for (unsigned int i = 0; i < CPUS; i++)
+	for (unsigned int i = 0; i < CPUS; i++) {
+		d->vcpus[i]->cpu = i;
 		cpumask_set(&d->dirty_cpus, i);
+	}
 	for (unsigned int i = 0; i < PAGES; i++)
 		pages[i] = world_page(d);
 	map = world_page(d);

@@ -61,8 +61,10 @@ static void world(void)
 	tlb_reset();
 	d = world_domain(1, 3, 100);
 	other = world_domain(2, 1, 1000);
-	for (unsigned int cpu = 0; cpu < 3; cpu++)
+	for (unsigned int cpu = 0; cpu < 3; cpu++) {
+		d->vcpus[cpu]->cpu = cpu;
 		cpumask_set(&d->dirty_cpus, cpu);
+	}
 	cpu_online_mask.bits[0] = 7;
 	cpu_count = 3;
 	map = world_page(d);
@@ -302,6 +304,59 @@ static const struct scenario give = {
 	.check = end,
 };
 
+/* A page changes its type while an update of its entries, which holds the type, comes from another CPU: none is refused. */
+static void held_0(void)
+{
+	rc[0] = pin(a, 1) || unpin(a) || update(map, 0, pte_make(a, P | RW)) || update(map, 0, 0) ||
+		pin(a, 2) || unpin(a);
+}
+
+static void held_1(void)
+{
+	rc[1] = update(a, 3, 0) || update(a, 3, 0);
+}
+
+static void held_check(void)
+{
+	assert_int_equal(rc[0], 0);
+	assert_int_equal(rc[1], 0);
+	end();
+}
+
+static const struct scenario held = {
+	.name = "a change of type while an entry is updated",
+	.cpus = 2,
+	.preemptions = 2,
+	.random_runs = 3000,
+	.setup = world,
+	.body = {held_0, held_1},
+	.check = held_check,
+};
+
+/* Two tables, each update wants the other one writable: refused or not, neither waits for the other. */
+static void cross_setup(void)
+{
+	world();
+	if (pin(a, 1) || pin(b, 1))
+		abort();
+}
+
+static void cross_body(void)
+{
+	(void)unpin(fake_cpu ? b : a);
+	rc[fake_cpu] = update(fake_cpu ? b : a, 0, pte_make(fake_cpu ? a : b, P | RW));
+}
+
+static const struct scenario cross = {
+	.name = "two tables want each other writable",
+	.cpus = 2,
+	.preemptions = 2,
+	.random_runs = 1000,
+	.setup = cross_setup,
+	.body = {cross_body, cross_body},
+	.check = end,
+};
+
 static void run(const struct scenario *scenario)
 {
 	unsigned long runs = interleave(scenario);
@@ -341,6 +396,17 @@ static void test_give(void **state)
 	run(&give);
 }
 
+static void test_held(void **state)
+{
+	(void)state;
+	run(&held);
+}
+static void test_cross(void **state)
+{
+	(void)state;
+	run(&cross);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) /* one case by name */
@@ -349,6 +415,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_last_unmap), cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_half),	   cmocka_unit_test(test_circle),
 		cmocka_unit_test(test_entry),	   cmocka_unit_test(test_give),
+		cmocka_unit_test(test_held),	   cmocka_unit_test(test_cross),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
