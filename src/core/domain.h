@@ -63,7 +63,8 @@ struct domain {
 	bool is_reaped;	    /* [l] list lock: somebody frees it */
 	bool is_crashed;    /* [a] */
 	bool is_shut_down;  /* [a] */
-	u8 shutdown_code;   /* [l] SHUTDOWN_* */
+	bool has_run; /* [a] set under the lock: tools let it run once, its CPU policy is fixed */
+	u8 shutdown_code; /* [l] SHUTDOWN_* */
 	bool is_code_set; /* [l] SCHEDOP_shutdown_code came first: later reasons do not change it */
 	u32 refs;	  /* [a] */
 	u32 tool_pauses;  /* [l] pauses that tools have asked for */

@@ -124,16 +124,16 @@ static void cpuid_read(u32 leaf, u32 sub, struct cpuid_leaf *out)
 
 static int policy_init(struct domain *d)
 {
-	static struct policy_host host;
-
 	d->policy = heap_alloc(sizeof(*d->policy));
 	if (d->policy == NULL)
 		return err(ENOMEM);
-	if (host.leaf_count == 0) /* Domain 0, at boot */
-		policy_host_init(&host, cpuid_read);
-	policy_pv_default(d->policy, &host, d->is_hardware);
+	if (policy_cpu.leaf_count == 0) /* Domain 0, at boot */
+		policy_raw_init(&policy_cpu, cpuid_read);
+	policy_make(d->policy, &policy_cpu, d->is_hardware ? POLICY_MAX : POLICY_DEFAULT);
+	d->policy->is_dom0 = d->is_hardware;
 	d->policy->machine_bits = (u8)(64 - __builtin_clzll(hw_frame_max << PAGE_SHIFT));
-	d->policy->tsc_khz = (u32)hw_tsc_khz;
+	d->policy->incarnation = 1;
+	d->policy->tsc_khz = d->policy->guest_tsc_khz = (u32)hw_tsc_khz;
 	return 0;
 }
 

@@ -37,6 +37,12 @@ static const domctl_fn table[] = {
 	ROW(setvcpuextstate),
 	ROW(getvcpuextstate),
 	ROW(set_virq_handler),
+	ROW(get_cpu_policy),
+	ROW(set_cpu_policy),
+	ROW(gettscinfo),
+	ROW(settscinfo),
+	ROW(get_vcpu_msrs),
+	ROW(set_vcpu_msrs),
 	[XEN_DOMCTL_setdebugging] = domctl_nothing,
 };
 
@@ -78,8 +84,7 @@ int do_domctl(struct vcpu *v, struct hcall_args *args)
 	if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
 		return err(EACCES);
 	rc = act(v, &op);
-	if ((rc == 0 || rc == -ENOBUFS) &&
-	    hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+	if (rc != -ERESTART && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
 		rc = err(EFAULT);
 	return rc;
 }

@@ -115,6 +115,7 @@ int domctl_unpausedomain(struct vcpu *v, struct domain *d, struct xen_domctl *op
 	lock_acquire(&d->lock);
 	was_paused = d->tool_pauses != 0;
 	d->tool_pauses -= was_paused;
+	atomic_store(&d->has_run, d->has_run || d->tool_pauses == 0);
 	lock_release(&d->lock);
 	if (!was_paused)
 		return err(EINVAL);

@@ -10,12 +10,19 @@
 
 #define ROW(name) [XEN_SYSCTL_##name] = sysctl_##name
 
-/* clang-format off: a row a line */
 static const sysctl_fn table[] = {
-	ROW(readconsole), ROW(physinfo),    ROW(sched_id), ROW(getdomaininfolist),
-	ROW(availheap),	  ROW(cputopoinfo), ROW(numainfo), ROW(cpupool_op),
+	ROW(readconsole),
+	ROW(physinfo),
+	ROW(sched_id),
+	ROW(getdomaininfolist),
+	ROW(availheap),
+	ROW(cputopoinfo),
+	ROW(numainfo),
+	ROW(cpupool_op),
+	ROW(get_cpu_policy),
+	ROW(get_cpu_featureset),
+	ROW(get_cpu_levelling_caps),
 };
-/* clang-format on */
 
 int do_sysctl(struct vcpu *v, struct hcall_args *args)
 {
@@ -32,7 +39,7 @@ int do_sysctl(struct vcpu *v, struct hcall_args *args)
 		return err(EACCES);
 	fn = op.cmd < ARRAY_SIZE(table) ? table[idx_nospec(op.cmd, ARRAY_SIZE(table))] : NULL;
 	rc = fn != NULL ? fn(v, &op) : err(ENOSYS);
-	if (rc == 0 && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+	if (rc != -ERESTART && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
 		rc = err(EFAULT);
 	return rc;
 }

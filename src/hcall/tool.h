@@ -8,8 +8,8 @@
 #include "core/domain.h"
 
 /*
- * v: the caller, of a privileged domain; d: the domain named, referenced; *op: copied in, and copied back when the result is 0 (or
- * -ENOBUFS: what did not fit). Also -ERESTART: the whole call comes again, with *op as the guest has it.
+ * v: the caller, of a privileged domain; d: the domain named, referenced; *op: copied in, and copied back (so that
+ * errors can say where). Also -ERESTART: the whole call comes again, with *op as the guest has it.
  */
 typedef int (*domctl_fn)(struct vcpu *v, struct domain *d, struct xen_domctl *op);
 #define DOMCTL_FN(name) int domctl_##name(struct vcpu *v, struct domain *d, struct xen_domctl *op)
@@ -46,7 +46,15 @@ DOMCTL_FN(max_mem);
 DOMCTL_FN(hypercall_init);
 DOMCTL_FN(getpageframeinfo3);
 
-/* v: the caller; *op: copied in, and copied back when the result is 0. Also -ERESTART, as above. */
+/* domctl_policy.c */
+DOMCTL_FN(get_cpu_policy);
+DOMCTL_FN(set_cpu_policy);
+DOMCTL_FN(gettscinfo);
+DOMCTL_FN(settscinfo);
+DOMCTL_FN(get_vcpu_msrs);
+DOMCTL_FN(set_vcpu_msrs);
+
+/* v: the caller; *op: copied in and back. Also -ERESTART, as above. */
 typedef int (*sysctl_fn)(struct vcpu *v, struct xen_sysctl *op);
 #define SYSCTL_FN(name) int sysctl_##name(struct vcpu *v, struct xen_sysctl *op)
 
@@ -57,9 +65,18 @@ SYSCTL_FN(getdomaininfolist);
 SYSCTL_FN(availheap);
 SYSCTL_FN(cputopoinfo);
 SYSCTL_FN(numainfo);
+/* sysctl_policy.c */
+SYSCTL_FN(get_cpu_policy);
+SYSCTL_FN(get_cpu_featureset);
+SYSCTL_FN(get_cpu_levelling_caps);
 /* sysctl_sched.c */
 SYSCTL_FN(sched_id);
 SYSCTL_FN(cpupool_op);
+
+struct policy;
+/* A policy in the public form; a gva of 0: only how many there may be. -ENOBUFS: *count is too small. -EFAULT. */
+int tool_policy_get(const struct policy *policy, u32 *leaf_count, u64 leaf_gva, u32 *msr_count,
+		    u64 msr_gva);
 
 /* XEN_DOMCTL_getdomaininfo's answer; a snapshot, each field by itself. */
 void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);

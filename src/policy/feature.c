@@ -51,287 +51,125 @@ static const struct {
  *	RDPID: until TSC_AUX is switched with the vCPU; Linux takes its CPU number from there
  *	DBEXT: its address masks are not switched. TOPOEXT, XOP, FMA4, LWP: nothing needs them
  */
-#define F(name) XEN_X86_FEATURE_##name
-static const u16 pv_features[] = {
-	/* 1.edx */
-	F(FPU),
-	F(DE),
-	F(TSC),
-	F(MSR),
-	F(PAE),
-	F(MCE),
-	F(CX8),
-	F(APIC),
-	F(MCA),
-	F(CMOV),
-	F(PAT),
-	F(CLFLUSH),
-	F(ACPI),
-	F(MMX),
-	F(FXSR),
-	F(SSE),
-	F(SSE2),
-	F(SS),
-	F(HTT),
-	/* 1.ecx */
-	F(SSE3),
-	F(PCLMULQDQ),
-	F(SSSE3),
-	F(FMA),
-	F(CX16),
-	F(SSE4_1),
-	F(SSE4_2),
-	F(MOVBE),
-	F(POPCNT),
-	F(AESNI),
-	F(XSAVE),
-	F(AVX),
-	F(F16C),
-	F(RDRAND),
-	F(HYPERVISOR),
-	/* 80000001.edx and ecx; AMD's copies of 1.edx follow those */
-	F(SYSCALL),
-	F(NX),
-	F(MMXEXT),
-	F(FFXSR),
-	F(RDTSCP),
-	F(LM),
-	F(3DNOWEXT),
-	F(3DNOW),
-	F(LAHF_LM),
-	F(CMP_LEGACY),
-	F(ABM),
-	F(SSE4A),
-	F(MISALIGNSSE),
-	F(3DNOWPREFETCH),
-	F(TBM),
-	/* d.1.eax */
-	F(XSAVEOPT),
-	F(XSAVEC),
-	F(XGETBV1),
-	/* 7.0 */
-	F(FSGSBASE),
-	F(BMI1),
-	F(AVX2),
-	F(FDP_EXCP_ONLY),
-	F(BMI2),
-	F(ERMS),
-	F(NO_FPU_SEL),
-	F(AVX512F),
-	F(AVX512DQ),
-	F(RDSEED),
-	F(ADX),
-	F(AVX512_IFMA),
-	F(CLFLUSHOPT),
-	F(CLWB),
-	F(AVX512PF),
-	F(AVX512ER),
-	F(AVX512CD),
-	F(SHA),
-	F(AVX512BW),
-	F(AVX512VL),
-	F(PREFETCHWT1),
-	F(AVX512_VBMI),
-	F(AVX512_VBMI2),
-	F(GFNI),
-	F(VAES),
-	F(VPCLMULQDQ),
-	F(AVX512_VNNI),
-	F(AVX512_BITALG),
-	F(AVX512_VPOPCNTDQ),
-
-	F(CLDEMOTE),
-	F(AVX512_4VNNIW),
-	F(AVX512_4FMAPS),
-	F(FSRM),
-	F(MD_CLEAR),
-	F(SERIALIZE),
-	F(ARCH_CAPS),
-	/* 7.1, 7.2 */
-	F(AVX_VNNI),
-	F(AVX512_BF16),
-	F(FZRM),
-	F(FSRS),
-	F(FSRCS),
-	F(MCDT_NO),
-	/* 80000008.ebx, 80000021 */
-	F(CLZERO),
-	F(RSTR_FP_ERR_PTRS),
-	F(IBPB),
-	F(SSB_NO),
-	F(BTC_NO),
-	F(IBPB_RET),
-	F(LFENCE_DISPATCH),
-	F(VERW_CLEAR),
-	F(NSCB),
-	F(IBPB_BRTYPE),
-	F(SRSO_NO),
-	F(SRSO_US_NO),
-	F(TSA_SQ_NO),
-	F(TSA_L1_NO),
-	/* IA32_ARCH_CAPABILITIES: statements about the silicon only */
-	F(RDCL_NO),
-	F(EIBRS),
-	F(RSBA),
-	F(INTEL_SSB_NO),
-	F(MDS_NO),
-	F(IF_PSCHANGE_MC_NO),
-	F(TAA_NO),
-	F(SBDR_SSDP_NO),
-	F(FBSDP_NO),
-	F(PSDP_NO),
-	F(FB_CLEAR),
-	F(RRSBA),
-	F(BHI_NO),
-	F(PBRSB_NO),
-	F(GDS_NO),
-	F(RFDS_NO),
-	F(RFDS_CLEAR),
-	F(ITS_NO),
+#define M(word, name) (1u << (XEN_X86_FEATURE_##name - (word)*32))
+static const u32 pv_words[POLICY_FEATURE_WORDS] = {
+	[0] = M(0, FPU) | M(0, DE) | M(0, TSC) | M(0, MSR) | M(0, PAE) | M(0, MCE) | M(0, CX8) |
+	      M(0, APIC) | M(0, MCA) | M(0, CMOV) | M(0, PAT) | M(0, CLFLUSH) | M(0, ACPI) |
+	      M(0, MMX) | M(0, FXSR) | M(0, SSE) | M(0, SSE2) | M(0, SS) | M(0, HTT),
+	[1] = M(1, SSE3) | M(1, PCLMULQDQ) | M(1, SSSE3) | M(1, FMA) | M(1, CX16) | M(1, SSE4_1) |
+	      M(1, SSE4_2) | M(1, MOVBE) | M(1, POPCNT) | M(1, AESNI) | M(1, XSAVE) | M(1, AVX) |
+	      M(1, F16C) | M(1, RDRAND) | M(1, HYPERVISOR),
+	[2] = M(2, SYSCALL) | M(2, NX) | M(2, MMXEXT) | M(2, FFXSR) | M(2, RDTSCP) | M(2, LM) |
+	      M(2, 3DNOWEXT) | M(2, 3DNOW),
+	[3] = M(3, LAHF_LM) | M(3, CMP_LEGACY) | M(3, ABM) | M(3, SSE4A) | M(3, MISALIGNSSE) |
+	      M(3, 3DNOWPREFETCH) | M(3, TBM),
+	[4] = M(4, XSAVEOPT) | M(4, XSAVEC) | M(4, XGETBV1),
+	[5] = M(5, FSGSBASE) | M(5, BMI1) | M(5, AVX2) | M(5, FDP_EXCP_ONLY) | M(5, BMI2) |
+	      M(5, ERMS) | M(5, NO_FPU_SEL) | M(5, AVX512F) | M(5, AVX512DQ) | M(5, RDSEED) |
+	      M(5, ADX) | M(5, AVX512_IFMA) | M(5, CLFLUSHOPT) | M(5, CLWB) | M(5, AVX512PF) |
+	      M(5, AVX512ER) | M(5, AVX512CD) | M(5, SHA) | M(5, AVX512BW) | M(5, AVX512VL),
+	[6] = M(6, PREFETCHWT1) | M(6, AVX512_VBMI) | M(6, AVX512_VBMI2) | M(6, GFNI) | M(6, VAES) |
+	      M(6, VPCLMULQDQ) | M(6, AVX512_VNNI) | M(6, AVX512_BITALG) | M(6, AVX512_VPOPCNTDQ) |
+	      M(6, CLDEMOTE),
+	[8] = M(8, CLZERO) | M(8, RSTR_FP_ERR_PTRS) | M(8, IBPB) | M(8, SSB_NO) | M(8, BTC_NO) |
+	      M(8, IBPB_RET),
+	[9] = M(9, AVX512_4VNNIW) | M(9, AVX512_4FMAPS) | M(9, FSRM) | M(9, MD_CLEAR) |
+	      M(9, SERIALIZE) | M(9, ARCH_CAPS),
+	[10] = M(10, AVX_VNNI) | M(10, AVX512_BF16) | M(10, FZRM) | M(10, FSRS) | M(10, FSRCS),
+	[11] = M(11, LFENCE_DISPATCH) | M(11, VERW_CLEAR) | M(11, NSCB) | M(11, IBPB_BRTYPE) |
+	       M(11, SRSO_NO) | M(11, SRSO_US_NO),
+	[13] = M(13, MCDT_NO),
+	[16] = M(16, RDCL_NO) | M(16, EIBRS) | M(16, RSBA) | M(16, INTEL_SSB_NO) | M(16, MDS_NO) |
+	       M(16, IF_PSCHANGE_MC_NO) | M(16, TAA_NO) | M(16, SBDR_SSDP_NO) | M(16, FBSDP_NO) |
+	       M(16, PSDP_NO) | M(16, FB_CLEAR) | M(16, RRSBA) | M(16, BHI_NO) | M(16, PBRSB_NO) |
+	       M(16, GDS_NO) | M(16, RFDS_NO) | M(16, RFDS_CLEAR),
+	[17] = M(17, ITS_NO),
+	[18] = M(18, TSA_SQ_NO) | M(18, TSA_L1_NO),
 };
 
 /* Features that live in state which XCR0 switches on: its bits (SDM 1 13.1). */
 static const struct {
-	u64 xcr0;
-	u16 feature;
+	u32 xcr0, word, features;
 } state_features[] = {
-	{1, F(XSAVE)},
-	{1, F(XSAVEOPT)},
-	{1, F(XSAVEC)},
-	{1, F(XGETBV1)},
-	{4, F(AVX)},
-	{4, F(FMA)},
-	{4, F(F16C)},
-	{4, F(AVX2)},
-	{4, F(VAES)},
-	{4, F(VPCLMULQDQ)},
-	{4, F(AVX_VNNI)},
-	{0xe0, F(AVX512F)},
-	{0xe0, F(AVX512DQ)},
-	{0xe0, F(AVX512_IFMA)},
-	{0xe0, F(AVX512PF)},
-	{0xe0, F(AVX512ER)},
-	{0xe0, F(AVX512CD)},
-	{0xe0, F(AVX512BW)},
-	{0xe0, F(AVX512VL)},
-	{0xe0, F(AVX512_VBMI)},
-	{0xe0, F(AVX512_VBMI2)},
-	{0xe0, F(AVX512_VNNI)},
-	{0xe0, F(AVX512_BITALG)},
-	{0xe0, F(AVX512_VPOPCNTDQ)},
-	{0xe0, F(AVX512_4VNNIW)},
-	{0xe0, F(AVX512_4FMAPS)},
-	{0xe0, F(AVX512_BF16)},
+	{1, 1, M(1, XSAVE)},
+	{1, 4, M(4, XSAVEOPT) | M(4, XSAVEC) | M(4, XGETBV1)},
+	{4, 1, M(1, AVX) | M(1, FMA) | M(1, F16C)},
+	{4, 5, M(5, AVX2)},
+	{4, 6, M(6, VAES) | M(6, VPCLMULQDQ)},
+	{4, 10, M(10, AVX_VNNI)},
+	{0xe0, 5,
+	 M(5, AVX512F) | M(5, AVX512DQ) | M(5, AVX512_IFMA) | M(5, AVX512PF) | M(5, AVX512ER) |
+		 M(5, AVX512CD) | M(5, AVX512BW) | M(5, AVX512VL)},
+	{0xe0, 6,
+	 M(6, AVX512_VBMI) | M(6, AVX512_VBMI2) | M(6, AVX512_VNNI) | M(6, AVX512_BITALG) |
+		 M(6, AVX512_VPOPCNTDQ)},
+	{0xe0, 9, M(9, AVX512_4VNNIW) | M(9, AVX512_4FMAPS)},
+	{0xe0, 10, M(10, AVX512_BF16)},
 };
 
 /* AMD repeats these bits of 1.edx in 80000001.edx (APM 3 E.4.2). */
 #define EXT_COPY_MASK 0x0183f3ffu
 
-static u32 *leaf_reg(struct cpuid_leaf *v, unsigned int reg)
-{
-	u32 *const regs[] = {&v->a, &v->b, &v->c, &v->d};
-
-	return regs[reg];
-}
-
-const struct cpuid_leaf *policy_leaf_find(const struct policy_leaf *leaf, unsigned int leaf_count,
-					  u32 nr, u32 sub)
-{
-	for (unsigned int i = 0; i < leaf_count; i++) {
-		if (leaf[i].leaf == nr && (leaf[i].sub == sub || leaf[i].sub == POLICY_NO_SUB))
-			return &leaf[i].v;
-	}
-	return NULL;
-}
-
-static struct cpuid_leaf *leaf_find(struct policy_leaf *leaf, unsigned int leaf_count, u32 nr,
-				    u32 sub)
-{
-	for (unsigned int i = 0; i < leaf_count; i++) {
-		if (leaf[i].leaf == nr && leaf[i].sub == sub)
-			return &leaf[i].v;
-	}
-	return NULL;
-}
-
-static void featureset(const struct policy_leaf *leaf, unsigned int leaf_count, u64 arch_caps,
-		       u32 words[POLICY_FEATURE_WORDS])
-{
-	memset(words, 0, POLICY_FEATURE_WORDS * sizeof(words[0]));
-	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++) {
-		const struct cpuid_leaf *v;
-		struct cpuid_leaf copy;
-
-		if (!word_place[w].leaf)
-			continue;
-		v = policy_leaf_find(leaf, leaf_count, word_place[w].leaf, word_place[w].sub);
-		if (v) {
-			copy = *v;
-			words[w] = *leaf_reg(&copy, word_place[w].reg);
-		}
-	}
-	words[WORD_ARCH_CAPS] = (u32)arch_caps;
-	words[WORD_ARCH_CAPS + 1] = (u32)(arch_caps >> 32);
-}
-
-/* The words of all features that a PV guest may see. */
-static void mask_make(u32 words[POLICY_FEATURE_WORDS], bool is_tsc_shown)
-{
-	memset(words, 0, POLICY_FEATURE_WORDS * sizeof(words[0]));
-	for (unsigned int i = 0; i < ARRAY_SIZE(pv_features); i++)
-		words[pv_features[i] / 32] |= 1u << (pv_features[i] % 32);
-	if (is_tsc_shown)
-		words[F(ITSC) / 32] |= 1u << (F(ITSC) % 32);
-}
-
-u64 policy_arch_caps_mask(void)
-{
-	u32 words[POLICY_FEATURE_WORDS];
-
-	mask_make(words, false);
-	return words[WORD_ARCH_CAPS] | (u64)words[WORD_ARCH_CAPS + 1] << 32;
-}
-
-void policy_features_mask(struct policy_leaf *leaf, unsigned int leaf_count, bool is_tsc_shown)
-{
-	u32 words[POLICY_FEATURE_WORDS];
-
-	mask_make(words, is_tsc_shown);
-	words[2] |= words[0] & EXT_COPY_MASK;
-	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++) {
-		struct cpuid_leaf *v;
-
-		if (!word_place[w].leaf)
-			continue;
-		v = leaf_find(leaf, leaf_count, word_place[w].leaf, word_place[w].sub);
-		if (v)
-			*leaf_reg(v, word_place[w].reg) &= words[w];
-	}
-}
-
-void policy_features_drop(struct policy_leaf *leaf, unsigned int leaf_count, u64 xcr0)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(state_features); i++) {
-		unsigned int w = state_features[i].feature / 32;
-		struct cpuid_leaf *v;
-
-		if ((xcr0 & state_features[i].xcr0) == state_features[i].xcr0)
-			continue;
-		v = leaf_find(leaf, leaf_count, word_place[w].leaf, word_place[w].sub);
-		if (v)
-			*leaf_reg(v,
-				  word_place[w].reg) &= ~(1u << (state_features[i].feature % 32));
-	}
-}
-
 void policy_featureset(const struct policy *policy, u32 words[POLICY_FEATURE_WORDS])
 {
-	featureset(policy->leaf, policy->leaf_count, policy->arch_caps, words);
+	memset(words, 0, POLICY_FEATURE_WORDS * sizeof(words[0]));
+	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++) {
+		const struct cpuid_leaf *v = policy_leaf_find(policy, word_place[w].leaf,
+							      word_place[w].sub);
+		u32 reg[4];
+
+		if (word_place[w].leaf == 0 || v == NULL)
+			continue;
+		memcpy(reg, v, sizeof(reg));
+		words[w] = reg[word_place[w].reg];
+	}
+	words[WORD_ARCH_CAPS] = (u32)policy->arch_caps;
+	words[WORD_ARCH_CAPS + 1] = (u32)(policy->arch_caps >> 32);
 }
 
-void policy_host_featureset(const struct policy_host *host, u32 words[POLICY_FEATURE_WORDS])
+static void featureset_store(struct policy *policy, const u32 words[POLICY_FEATURE_WORDS])
 {
-	featureset(host->leaf, host->leaf_count, host->arch_caps, words);
+	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++) {
+		struct cpuid_leaf *v = policy_leaf(policy, word_place[w].leaf, word_place[w].sub);
+		u32 reg[4];
+
+		if (word_place[w].leaf == 0 || v == NULL)
+			continue;
+		memcpy(reg, v, sizeof(reg));
+		reg[word_place[w].reg] = words[w];
+		memcpy(v, reg, sizeof(reg));
+	}
+	policy->arch_caps = words[WORD_ARCH_CAPS] | (u64)words[WORD_ARCH_CAPS + 1] << 32;
+}
+
+void policy_features_mask(struct policy *policy, const struct policy *raw, enum policy_kind kind)
+{
+	u32 words[POLICY_FEATURE_WORDS], real[POLICY_FEATURE_WORDS], mask[POLICY_FEATURE_WORDS];
+
+	if (kind == POLICY_HOST)
+		return;
+	memcpy(mask, pv_words, sizeof(mask));
+	mask[2] |= mask[0] & EXT_COPY_MASK;
+	if (kind == POLICY_MAX)
+		mask[7] |= M(7, ITSC);
+	policy_featureset(policy, words);
+	policy_featureset(raw, real);
+	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++)
+		words[w] &= mask[w] & real[w];
+	if (!(words[9] & M(9, ARCH_CAPS)))
+		words[WORD_ARCH_CAPS] = words[WORD_ARCH_CAPS + 1] = 0;
+	featureset_store(policy, words);
+}
+
+void policy_features_drop(struct policy *policy)
+{
+	u32 words[POLICY_FEATURE_WORDS];
+
+	policy_featureset(policy, words);
+	for (unsigned int i = 0; i < ARRAY_SIZE(state_features); i++)
+		if ((policy->xcr0_max & state_features[i].xcr0) != state_features[i].xcr0)
+			words[state_features[i].word] &= ~state_features[i].features;
+	featureset_store(policy, words);
 }
 
 bool policy_has(const struct policy *policy, unsigned int feature)

@@ -18,35 +18,35 @@ struct cpuid_leaf {
 	u32 a, b, c, d;
 };
 
-/*
- * One leaf as stored; the layout of the public xen_cpuid_leaf_t. sub is POLICY_NO_SUB where ECX
- * does not matter.
- */
+/* The public xen_cpuid_leaf_t. sub is POLICY_NO_SUB where ECX does not matter. */
 struct policy_leaf {
 	u32 leaf, sub;
 	struct cpuid_leaf v;
 };
 #define POLICY_NO_SUB	  0xffffffffu
-#define POLICY_LEAVES_MAX 56
+#define POLICY_LEAVES_MAX 56 /* stored; all others are zero */
+#define POLICY_PUBLIC_MAX \
+	120 /* in the public form: what XEN_SYSCTL_get_cpu_policy says is the most */
+#define POLICY_MSRS_MAX	  2
+#define POLICY_FIRST_LEAF ((struct policy_leaf){.leaf = POLICY_NO_SUB})
 
 enum policy_vendor { POLICY_OTHER, POLICY_INTEL, POLICY_AMD };
 
-/* The real CPU: every leaf that a guest might be shown something of. */
-struct policy_host {
-	enum policy_vendor vendor;
-	unsigned int leaf_count;
-	struct policy_leaf leaf[POLICY_LEAVES_MAX];
-	u64 arch_caps; /* IA32_ARCH_CAPABILITIES; stays 0 unless the caller sets it */
-};
+/* RAW: the CPU's own; HOST: what Mica uses; MAX: the most that a guest may get, and what Domain 0 has. */
+enum policy_kind { POLICY_RAW, POLICY_HOST, POLICY_MAX, POLICY_DEFAULT };
 
-/* One domain's view. [c] all of it, once the domain runs. */
+/* One view of the CPU. [c] all of it, once the domain runs. */
 struct policy {
 	enum policy_vendor vendor;
-	bool is_dom0;
+	bool is_dom0;	    /* may read some of the CPU's own registers */
 	u64 xcr0_max;	    /* XSETBV and XCR0 take these bits; 0 if the guest has no XSAVE */
 	u64 arch_caps;	    /* what the guest reads as IA32_ARCH_CAPABILITIES */
-	u32 tsc_khz;	    /* leaf 0x40000003 */
-	bool is_tsc_stable; /* leaf 0x40000003: the host's TSC may be trusted */
+	u32 tsc_khz;	    /* leaf 0x40000003: of the host */
+	u32 guest_tsc_khz;  /* ... of the guest, where it was made first */
+	u32 tsc_mode;	    /* XEN_DOMCTL_settscinfo's */
+	u32 incarnation;    /* how often it moved */
+	u64 tsc_offset_ns;  /* its time beside the host's */
+	bool is_tsc_stable; /* the host's TSC may be trusted */
 	u8 machine_bits;    /* leaf 0x40000005: width of the highest machine address, in bits */
 	unsigned int leaf_count;
 	struct policy_leaf leaf[POLICY_LEAVES_MAX];
@@ -58,15 +58,28 @@ struct policy_vcpu {
 	u64 xcr0;
 };
 
-/* Read the real CPU, on the boot CPU: host->leaf gets what the table names. */
-void policy_host_init(struct policy_host *host,
-		      void (*cpuid)(u32 leaf, u32 sub, struct cpuid_leaf *out));
+extern struct policy policy_cpu; /* [c] after boot: the machine's CPU, RAW */
 
-/*
- * The default of a PV guest on that CPU. machine_bits, tsc_khz and is_tsc_stable are then the
- * caller's to set.
- */
-void policy_pv_default(struct policy *policy, const struct policy_host *host, bool is_dom0);
+/* Read the real CPU, on the boot CPU: every leaf that a guest might be shown something of. */
+void policy_raw_init(struct policy *raw, void (*cpuid)(u32 leaf, u32 sub, struct cpuid_leaf *out));
+
+/* tsc_* and machine_bits (set from the CPU's address width) are then the caller's. */
+void policy_make(struct policy *policy, const struct policy *raw, enum policy_kind kind);
+
+/* --- the public form, of tool calls (public.c) --- */
+
+/* The leaf after *at; false at the end. All that the maxima reach is named, so some are zero. */
+bool policy_leaf_next(const struct policy *policy, struct policy_leaf *at);
+/* One of POLICY_MSRS_MAX. */
+u64 policy_msr_get(const struct policy *policy, unsigned int i, u32 *msr);
+
+/* Put one in; what is not stored is dropped. False: there is no such leaf, or register (then or value). */
+bool policy_leaf_set(struct policy *policy, const struct policy_leaf *leaf);
+bool policy_msr_is_known(u32 msr);
+bool policy_msr_set(struct policy *policy, u32 msr, u64 value);
+
+/* False: a maximum is above the CPU's own, *bad is where. Else what a guest may not have is taken away. */
+bool policy_settle(struct policy *policy, const struct policy *raw, struct policy_leaf *bad);
 
 /* CPUID as the guest sees it. Any leaf and sub-leaf; what is not shown is zero. */
 void policy_cpuid(const struct policy *policy, const struct policy_vcpu *vcpu, u32 leaf, u32 sub,
@@ -81,7 +94,6 @@ bool policy_has(const struct policy *policy, unsigned int feature);
 /* The feature words of the public header (word 16 and 17: ARCH_CAPABILITIES). */
 #define POLICY_FEATURE_WORDS 19
 void policy_featureset(const struct policy *policy, u32 words[POLICY_FEATURE_WORDS]);
-void policy_host_featureset(const struct policy_host *host, u32 words[POLICY_FEATURE_WORDS]);
 
 /* May the guest load this into XCR0 (SDM 1 13.3)? False where it has no XSAVE. */
 bool policy_xcr0_is_valid(const struct policy *policy, u64 xcr0);

@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Between cpuid.c and feature.c: which leaf and register holds each word of the public feature set,
- * and which features a PV guest may see. No lock.
- */
+/* Between the files of policy/: stored leaves, feature words, XSAVE state. No lock. */
 #ifndef POLICY_PRIV_H
 #define POLICY_PRIV_H
 
 #include "policy/policy.h"
 
-/* Cut every feature register in leaf[] to what a PV guest may see. */
-void policy_features_mask(struct policy_leaf *leaf, unsigned int leaf_count, bool is_tsc_shown);
-
-/* Take away the features that need XSAVE state which is not in xcr0 (0: no XSAVE at all). */
-void policy_features_drop(struct policy_leaf *leaf, unsigned int leaf_count, u64 xcr0);
-
-/* The bits of IA32_ARCH_CAPABILITIES that a PV guest may see. */
-u64 policy_arch_caps_mask(void);
+#define BASIC_MAX     0xdu
+#define FEATURE_MAX   2u /* sub-leaf of leaf 7 */
+#define EXT_BASE      0x80000000u
+#define EXT_MAX	      0x80000021u
+#define EXT_MAX_INTEL 0x80000008u
 
 /* The stored leaf, NULL if there is none. */
-const struct cpuid_leaf *policy_leaf_find(const struct policy_leaf *leaf, unsigned int leaf_count,
-					  u32 nr, u32 sub);
+struct cpuid_leaf *policy_leaf(struct policy *policy, u32 nr, u32 sub);
+const struct cpuid_leaf *policy_leaf_find(const struct policy *policy, u32 nr, u32 sub);
+
+/* Take away what a policy of this kind may not have, or that CPU has not. */
+void policy_mask(struct policy *policy, const struct policy *raw, enum policy_kind kind);
+
+/* feature.c: keep the features that raw has and this kind may show; then those whose state is in policy->xcr0_max. */
+void policy_features_mask(struct policy *policy, const struct policy *raw, enum policy_kind kind);
+void policy_features_drop(struct policy *policy);
+
+/* xsave.c: choose policy->xcr0_max from the features and leaf 0xD, and make leaf 0xD say so. */
+void policy_xsave_settle(struct policy *policy, const struct policy *raw);
+/* The same in the compacted format (SDM 1 13.4.3) as policy_xsave_bytes(). */
+u32 policy_xsave_compact_bytes(const struct policy *policy, u64 xcr0);
 
 #endif

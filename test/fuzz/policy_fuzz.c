@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c */
+/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c src/policy/xsave.c */
 /*
  * The policy of CPUs that nobody built: the input is what CPUID answers, then the questions of a
  * guest. Whatever the CPU says, ring 0's features stay hidden, no XSAVE size passes a page, and
@@ -127,7 +127,7 @@ static void check_question(const struct policy *policy)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	struct policy_host *host = malloc(sizeof(*host));
+	struct policy *host = malloc(sizeof(*host));
 	struct policy *policy = malloc(sizeof(*policy));
 	u32 words[POLICY_FEATURE_WORDS], real[POLICY_FEATURE_WORDS];
 	u8 flags;
@@ -135,11 +135,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	input = data;
 	input_left = size;
 	take(&flags, 1);
-	policy_host_init(host, fuzz_cpuid);
+	policy_raw_init(host, fuzz_cpuid);
 	take(&host->arch_caps, 8);
-	policy_pv_default(policy, host, flags & 1);
+	policy_make(policy, host, flags & 1 ? POLICY_MAX : POLICY_DEFAULT);
+	policy->is_dom0 = flags & 1;
 	check_features(policy);
-	policy_host_featureset(host, real);
+	policy_featureset(host, real);
 	policy_featureset(policy, words);
 	real[1] |= 1u << 31;
 	for (unsigned int i = 0; i < POLICY_FEATURE_WORDS; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c */
+/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c src/policy/xsave.c */
 /*
  * Domain 0's CPUID and MSRs on Mica beside those on Xen 4.17, for the CPU models that QEMU
  * emulates: the files test/oracle/cpuid-*.txt hold what the bare CPU says and what Domain 0 of Xen
@@ -152,13 +152,13 @@ static unsigned int compare_leaf(const struct policy *policy, u32 leaf, u32 sub)
 /* All leaves that either side could have something in. */
 static void check_cpuid(const char *model)
 {
-	struct policy_host host;
+	struct policy host;
 	struct policy policy;
 	unsigned int wrong = 0;
 
 	oracle_load(model);
-	policy_host_init(&host, native_cpuid);
-	policy_pv_default(&policy, &host, true);
+	policy_raw_init(&host, native_cpuid);
+	policy_make(&policy, &host, POLICY_MAX);
 	policy.tsc_khz = leaf_in(oracle.xen, oracle.xen_count, 0x40000003, 2).a;
 	policy.machine_bits = 30; /* of 768 MiB */
 	for (u32 base = 0; base < 0xc0000000; base += 0x40000000) {
@@ -261,13 +261,13 @@ static void check_msrs(const char *model)
 		{0xc0010290, 0xc00102ff},
 		{0xc0011000, 0xc0011040},
 	};
-	struct policy_host host;
+	struct policy host;
 	struct policy policy;
 	unsigned int wrong = 0;
 
 	oracle_load(model);
-	policy_host_init(&host, native_cpuid);
-	policy_pv_default(&policy, &host, true);
+	policy_raw_init(&host, native_cpuid);
+	policy_make(&policy, &host, POLICY_MAX);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ranges); i++) {
 		for (u32 msr = ranges[i][0]; msr <= ranges[i][1]; msr++)
 			wrong += compare_msr(&policy, msr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c */
+/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c src/policy/xsave.c */
 /*
  * The policy on CPUs that do not exist: one with every bit set, one with nothing, ones that
  * contradict themselves; and the rules about each kind of MSR. What real CPU models give is
@@ -47,7 +47,7 @@ static void fake_cpuid(u32 leaf, u32 sub, struct cpuid_leaf *out)
 
 static struct policy full_policy(const char *vendor, bool is_dom0)
 {
-	struct policy_host host;
+	struct policy host;
 	struct policy policy;
 
 	cpu.is_full = true;
@@ -61,9 +61,9 @@ static struct policy full_policy(const char *vendor, bool is_dom0)
 	cpu.component[5] = (struct cpuid_leaf){64, 1088, 0, 0};
 	cpu.component[6] = (struct cpuid_leaf){512, 1152, 2, 0};
 	cpu.component[7] = (struct cpuid_leaf){1024, 1664, 2, 0};
-	policy_host_init(&host, fake_cpuid);
+	policy_raw_init(&host, fake_cpuid);
 	host.arch_caps = UINT64_MAX;
-	policy_pv_default(&policy, &host, is_dom0);
+	policy_make(&policy, &host, is_dom0 ? POLICY_MAX : POLICY_DEFAULT);
 	return policy;
 }
 
@@ -246,7 +246,7 @@ static void test_maxima(void **state)
 /* A CPU from before the leaves in question. */
 static void test_bare_cpu(void **state)
 {
-	struct policy_host host;
+	struct policy host;
 	struct policy policy;
 	u64 value;
 
@@ -254,8 +254,8 @@ static void test_bare_cpu(void **state)
 	memset(&cpu, 0, sizeof(cpu));
 	cpu.vendor = "SomebodyElse";
 	cpu.basic_max = 1;
-	policy_host_init(&host, fake_cpuid);
-	policy_pv_default(&policy, &host, true);
+	policy_raw_init(&host, fake_cpuid);
+	policy_make(&policy, &host, POLICY_MAX);
 	assert_int_equal(policy.vendor, POLICY_OTHER);
 	assert_int_equal(policy.xcr0_max, 0);
 	assert_int_equal(policy.machine_bits, 36);
@@ -339,20 +339,20 @@ static void test_xsave(void **state)
 static void test_xsave_contradictions(void **state)
 {
 	struct policy policy = full_policy("GenuineIntel", true);
-	struct policy_host host;
+	struct policy host;
 
 	(void)state;
 	cpu.component[6].a = 5000;
-	policy_host_init(&host, fake_cpuid);
-	policy_pv_default(&policy, &host, true);
+	policy_raw_init(&host, fake_cpuid);
+	policy_make(&policy, &host, POLICY_MAX);
 	assert_int_equal(policy.xcr0_max, 7);
 	assert_false(policy_has(&policy, F(AVX512F)));
 	assert_true(policy_has(&policy, F(AVX2)));
 	assert_true(is_zero(ask(&policy, 0xd, 5)));
 
 	cpu.component[2].b = 100;
-	policy_host_init(&host, fake_cpuid);
-	policy_pv_default(&policy, &host, true);
+	policy_raw_init(&host, fake_cpuid);
+	policy_make(&policy, &host, POLICY_MAX);
 	assert_int_equal(policy.xcr0_max, 3);
 	assert_false(policy_has(&policy, F(AVX)));
 	assert_false(policy_has(&policy, F(FMA)));
@@ -361,8 +361,8 @@ static void test_xsave_contradictions(void **state)
 	assert_true(policy_has(&policy, F(XSAVEOPT)));
 
 	cpu.xcr0 = 6;
-	policy_host_init(&host, fake_cpuid);
-	policy_pv_default(&policy, &host, true);
+	policy_raw_init(&host, fake_cpuid);
+	policy_make(&policy, &host, POLICY_MAX);
 	assert_int_equal(policy.xcr0_max, 0);
 	assert_false(policy_has(&policy, F(XSAVE)));
 	assert_false(policy_has(&policy, F(XSAVEOPT)));
@@ -385,13 +385,13 @@ static void test_guest_topology(void **state)
 static void test_featureset(void **state)
 {
 	struct policy policy = full_policy("AuthenticAMD", true);
-	struct policy_host host;
+	struct policy host;
 	u32 guest[POLICY_FEATURE_WORDS], real[POLICY_FEATURE_WORDS];
 
 	(void)state;
-	policy_host_init(&host, fake_cpuid);
+	policy_raw_init(&host, fake_cpuid);
 	host.arch_caps = UINT64_MAX;
-	policy_host_featureset(&host, real);
+	policy_featureset(&host, real);
 	policy_featureset(&policy, guest);
 	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++) {
 		assert_int_equal(real[w], ~0u);
