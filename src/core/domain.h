@@ -59,7 +59,7 @@ struct domain {
 	bool is_hardware;   /* [c] has the machine's devices */
 	bool is_dying;	    /* [a] domain_kill has begun: takes no new references of frames */
 	bool is_dead;	    /* [a] domain_kill has ended: only references of others keep it */
-	bool is_in_kill;    /* [a] one call at a time */
+	bool is_in_domctl;  /* [a] one tool call at a time changes it */
 	bool is_reaped;	    /* [l] list lock: somebody frees it */
 	bool is_crashed;    /* [a] */
 	bool is_shut_down;  /* [a] */

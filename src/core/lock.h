@@ -14,7 +14,6 @@
 /* The only list of ranks, outermost first. */
 enum lock_rank {
 	LOCK_RANK_NONE,
-	LOCK_RANK_TOOLCALL,	/* one tool call at a time for a domain (domctl, sysctl) */
 	LOCK_RANK_DOMLIST,	/* the table of domains */
 	LOCK_RANK_DOMAIN,	/* a domain's slow state */
 	LOCK_RANK_PHYSDEV,	/* PCI devices and MSI known to the machine */

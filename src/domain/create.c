@@ -245,15 +245,13 @@ int domain_kill(struct domain *d)
 
 	if (atomic_load(&d->is_dead))
 		return 0;
-	if (atomic_exchange(&d->is_in_kill, true))
-		return -ERESTART;
 	rc = kill_steps(d);
-	if (rc == 0 && !atomic_exchange(&d->is_dead, true)) {
-		evtchn_virq_raise_global(VIRQ_DOM_EXC);
-		domain_put(d); /* the one it was created with */
-	}
-	atomic_store(&d->is_in_kill, false);
-	return rc;
+	if (rc != 0)
+		return rc;
+	atomic_store(&d->is_dead, true);
+	evtchn_virq_raise_global(VIRQ_DOM_EXC);
+	domain_put(d); /* the one it was created with */
+	return 0;
 }
 
 void domain_reap(void)

@@ -28,7 +28,7 @@ struct domain_config {
  * the list of domains yet; one reference is the caller's, for as long as the domain lives.
  */
 struct domain *domain_create(domid_t id, const struct domain_config *config, int *rc);
-/* The end of d, which is not the caller's domain. -ERESTART: call again. 0: all that it held has been given back. */
+/* The end of d, which is not the caller's domain; one caller at a time. -ERESTART: call again. 0: all that it held has been given back. */
 int domain_kill(struct domain *d);
 
 /* SCHEDOP_shutdown and the like: SHUTDOWN_*. For Domain 0 the machine follows. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * domctl: tool calls about one domain, for Domain 0 alone. The table; what has no row answers -ENOSYS. Reached from the hypercall
- * table; calls domctl_*.c. No lock of its own.
+ * table; calls domctl_*.c. One call at a time for each domain.
  */
 #include "hcall/hcall.h"
 #include "hcall/tool.h"
@@ -66,7 +66,13 @@ static int act(struct vcpu *v, struct xen_domctl *op)
 	d = domain_find(v, op);
 	if (d == NULL)
 		return err(ESRCH);
-	rc = fn != NULL ? fn(v, d, op) : err(ENOSYS);
+	/* Not a lock: a call copies to and from its caller, and may be cut short. Who comes second comes again. */
+	if (atomic_exchange(&d->is_in_domctl, true)) {
+		rc = -ERESTART;
+	} else {
+		rc = fn != NULL ? fn(v, d, op) : err(ENOSYS);
+		atomic_store(&d->is_in_domctl, false);
+	}
 	domain_put(d);
 	return rc;
 }

@@ -45,6 +45,8 @@ static int context_set(struct vcpu *target, const struct vcpu_guest_context *ctx
 
 	if (atomic_load(&target->domain->is_dying))
 		return err(EINVAL);
+	if (atomic_exchange(&target->is_in_initialise, true))
+		return -ERESTART; /* another vCPU of its domain is at it */
 	vcpu_pause(target);
 	rc = pv_context_set(target, ctx);
 	if (rc == 0 && !atomic_exchange(&target->is_initialised, true)) {
@@ -56,6 +58,7 @@ static int context_set(struct vcpu *target, const struct vcpu_guest_context *ctx
 	if (rc == 0)
 		atomic_store(&target->is_down, (ctx->flags & VGCF_online) == 0);
 	vcpu_unpause(target);
+	atomic_store(&target->is_in_initialise, false);
 	return rc;
 }
 
