@@ -90,5 +90,6 @@ static void report(void *ctx, enum cmdline_problem problem, const char *word)
 
 void boot_options_parse(const char *cmdline)
 {
+	opt_text = cmdline;
 	(void)cmdline_parse(cmdline, specs, ARRAY_SIZE(specs), report, NULL);
 }

@@ -16,7 +16,7 @@
 #include "sched/sched.h"
 #include "time/time.h"
 
-static char key_pressed;
+static u64 pressed[2]; /* [a] a bit for each key */
 
 static void key_audit(void)
 {
@@ -95,15 +95,15 @@ static void key_help(void)
 
 void debug_key(char key)
 {
-	key_pressed = key;
+	(void)atomic_fetch_or(&pressed[key >> 6 & 1], BIT(key & 63));
 	work_raise(cpu_id(), WORK_KEY);
 }
 
 void debug_key_work(void)
 {
+	u64 now[2] = {atomic_exchange(&pressed[0], 0), atomic_exchange(&pressed[1], 0)};
+
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i].key == key_pressed) {
+		if (now[keys[i].key >> 6] >> (keys[i].key & 63) & 1)
 			keys[i].fn();
-			return;
-		}
 }

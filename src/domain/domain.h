@@ -61,6 +61,7 @@ void domain_dom0_prepare(const struct dom0_plan *plan);
 void domain_dom0_build(void);
 
 extern bool opt_noreboot;
+extern const char *opt_text; /* [c] the whole command line, for XENVER_commandline */
 
 /* console.c: typed characters, for CONSOLEIO_read. */
 void domain_console_init(void);

@@ -12,6 +12,7 @@
 #include "sched/sched.h"
 
 bool opt_noreboot;
+const char *opt_text = "";
 
 NORETURN static void machine_end(u8 reason)
 {

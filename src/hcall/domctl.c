@@ -8,9 +8,16 @@
 #include "hw/mem.h"
 #include "lib/string.h"
 
-#define ROW(name) [XEN_DOMCTL_##name] = domctl_##name
+/* A call, or the error that Xen has where there is no such device or guest. Without a row: -ENOSYS. */
+struct domctl_row {
+	domctl_fn fn;
+	int error;
+};
+#define ROW(name)     [XEN_DOMCTL_##name] = {.fn = domctl_##name}
+#define NOTHING(name) [XEN_DOMCTL_##name] = {.fn = domctl_nothing}
+#define NO(name, why) [XEN_DOMCTL_##name] = {.error = (why)}
 
-static const domctl_fn table[] = {
+static const struct domctl_row table[] = {
 	ROW(destroydomain),
 	ROW(pausedomain),
 	ROW(unpausedomain),
@@ -43,7 +50,30 @@ static const domctl_fn table[] = {
 	ROW(settscinfo),
 	ROW(get_vcpu_msrs),
 	ROW(set_vcpu_msrs),
-	[XEN_DOMCTL_setdebugging] = domctl_nothing,
+	NOTHING(setdebugging),
+	NOTHING(memory_mapping),
+	NOTHING(set_access_required),
+	NO(gethvmcontext, EINVAL),
+	NO(sethvmcontext, EINVAL),
+	NO(gethvmcontext_partial, EINVAL),
+	NO(assign_device, EOPNOTSUPP),
+	NO(test_assign_device, EOPNOTSUPP),
+	NO(deassign_device, EOPNOTSUPP),
+	NO(get_device_group, EOPNOTSUPP),
+	NO(bind_pt_irq, EINVAL),
+	NO(unbind_pt_irq, EINVAL),
+	NO(ioport_mapping, EOPNOTSUPP),
+	NO(set_target, EOPNOTSUPP),
+	NO(debug_op, EINVAL),
+	NO(vm_event_op, EINVAL),
+	NO(set_broken_page_p2m, EINVAL),
+	NO(setvnumainfo, EOPNOTSUPP),
+	NO(psr_cmt_op, ENODEV),
+	NO(psr_alloc, ENODEV),
+	NO(monitor_op, EOPNOTSUPP),
+	NO(vmtrace_op, EINVAL),
+	NO(get_paging_mempool_size, EOPNOTSUPP),
+	NO(set_paging_mempool_size, EOPNOTSUPP),
 };
 
 static struct domain *domain_find(const struct vcpu *v, const struct xen_domctl *op)
@@ -56,11 +86,12 @@ static struct domain *domain_find(const struct vcpu *v, const struct xen_domctl 
 
 static int act(struct vcpu *v, struct xen_domctl *op)
 {
-	domctl_fn fn = op->cmd < ARRAY_SIZE(table) ? table[idx_nospec(op->cmd, ARRAY_SIZE(table))]
-						   : NULL;
+	struct domctl_row row = {0};
 	struct domain *d;
 	int rc;
 
+	if (op->cmd < ARRAY_SIZE(table))
+		row = table[idx_nospec(op->cmd, ARRAY_SIZE(table))];
 	if (op->cmd == XEN_DOMCTL_createdomain)
 		return domctl_createdomain(op);
 	d = domain_find(v, op);
@@ -70,7 +101,7 @@ static int act(struct vcpu *v, struct xen_domctl *op)
 	if (atomic_exchange(&d->is_in_domctl, true)) {
 		rc = -ERESTART;
 	} else {
-		rc = fn != NULL ? fn(v, d, op) : err(ENOSYS);
+		rc = row.fn != NULL ? row.fn(v, d, op) : err(row.error != 0 ? row.error : ENOSYS);
 		atomic_store(&d->is_in_domctl, false);
 	}
 	domain_put(d);

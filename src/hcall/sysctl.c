@@ -8,9 +8,15 @@
 #include "hw/mem.h"
 #include "lib/string.h"
 
-#define ROW(name) [XEN_SYSCTL_##name] = sysctl_##name
+/* A call, or the error that Xen has where there is no such hardware. Without a row: -ENOSYS. */
+struct sysctl_row {
+	sysctl_fn fn;
+	int error;
+};
+#define ROW(name)     [XEN_SYSCTL_##name] = {.fn = sysctl_##name}
+#define NO(name, why) [XEN_SYSCTL_##name] = {.error = (why)}
 
-static const sysctl_fn table[] = {
+static const struct sysctl_row table[] = {
 	ROW(readconsole),
 	ROW(physinfo),
 	ROW(sched_id),
@@ -22,12 +28,23 @@ static const sysctl_fn table[] = {
 	ROW(get_cpu_policy),
 	ROW(get_cpu_featureset),
 	ROW(get_cpu_levelling_caps),
+	ROW(debug_keys),
+	ROW(cpu_hotplug),
+	ROW(pcitopoinfo),
+	NO(tbuf_op, EOPNOTSUPP),
+	NO(get_pmstat, ENODEV),
+	NO(pm_op, ENODEV),
+	NO(page_offline_op, EOPNOTSUPP),
+	NO(coverage_op, EOPNOTSUPP),
+	NO(psr_cmt_op, ENODEV),
+	NO(psr_alloc, ENODEV),
+	NO(livepatch_op, EOPNOTSUPP),
 };
 
 int do_sysctl(struct vcpu *v, struct hcall_args *args)
 {
 	struct xen_sysctl op;
-	sysctl_fn fn;
+	struct sysctl_row row = {0};
 	int rc;
 
 	args->result = 0;
@@ -37,8 +54,9 @@ int do_sysctl(struct vcpu *v, struct hcall_args *args)
 		return err(EFAULT);
 	if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
 		return err(EACCES);
-	fn = op.cmd < ARRAY_SIZE(table) ? table[idx_nospec(op.cmd, ARRAY_SIZE(table))] : NULL;
-	rc = fn != NULL ? fn(v, &op) : err(ENOSYS);
+	if (op.cmd < ARRAY_SIZE(table))
+		row = table[idx_nospec(op.cmd, ARRAY_SIZE(table))];
+	rc = row.fn != NULL ? row.fn(v, &op) : err(row.error != 0 ? row.error : ENOSYS);
 	if (rc != -ERESTART && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
 		rc = err(EFAULT);
 	return rc;

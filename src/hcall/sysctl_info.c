@@ -5,14 +5,18 @@
  */
 #include "core/domain.h"
 #include "core/log.h"
+#include "domain/domain.h"
 #include "hcall/tool.h"
 #include "hw/clock.h"
 #include "hw/mem.h"
+#include "hw/pci.h"
 #include "lib/string.h"
 #include "mm/mm.h"
 #include "policy/policy.h"
 
-#define CONSOLE_CHUNK 256
+#define CONSOLE_CHUNK	256
+#define DEVICES_AT_ONCE 1024u /* tools ask for the rest */
+#define E820_TYPE_RAM	1
 
 int sysctl_readconsole(struct vcpu *v, struct xen_sysctl *sysctl)
 {
@@ -39,32 +43,54 @@ int sysctl_readconsole(struct vcpu *v, struct xen_sysctl *sysctl)
 	return 0;
 }
 
+#define NODES_MAX 64 /* as Xen says it; there is one */
+
+static u64 ram_pages(void)
+{
+	u64 pages = 0;
+
+	for (unsigned int i = 0; i < mm_host_e820_count; i++)
+		if (mm_host_e820[i].type == E820_TYPE_RAM)
+			pages += mm_host_e820[i].size >> PAGE_SHIFT;
+	return pages;
+}
+
 int sysctl_physinfo(struct vcpu *v, struct xen_sysctl *op)
 {
-	struct xen_sysctl_physinfo *info = &op->u.physinfo;
+	struct policy *host = heap_alloc(sizeof(*host));
 	u32 words[POLICY_FEATURE_WORDS];
 
-	policy_featureset(v->domain->policy, words);
-	memset(info, 0, sizeof(*info));
-	info->threads_per_core = 1;
-	info->cores_per_socket = 1;
-	info->nr_cpus = cpu_count;
-	info->max_cpu_id = cpu_count - 1;
-	info->nr_nodes = 1;
-	info->cpu_khz = (u32)hw_tsc_khz;
-	info->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1;
-	info->total_pages = frame_total_count();
-	info->free_pages = frame_free_count();
-	info->max_mfn = hw_frame_max - 1;
-	for (size_t i = 0; i < ARRAY_SIZE(info->hw_cap); i++)
-		info->hw_cap[i] = words[i];
+	(void)v;
+	if (host == NULL)
+		return err(ENOMEM);
+	policy_make(host, &policy_cpu, POLICY_HOST);
+	policy_featureset(host, words);
+	heap_free(host);
+	op->u.physinfo = (struct xen_sysctl_physinfo){
+		.threads_per_core = 1,
+		.cores_per_socket = 1,
+		.nr_cpus = cpu_count,
+		.max_cpu_id = cpu_count - 1,
+		.nr_nodes = 1,
+		.max_node_id = NODES_MAX - 1,
+		.cpu_khz = (u32)hw_tsc_khz,
+		.capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
+		.total_pages = ram_pages(),
+		.free_pages = frame_free_count(),
+		.outstanding_pages = mm_claimed_total(),
+		.max_mfn = hw_frame_max - 1,
+	};
+	memcpy(op->u.physinfo.hw_cap, words, sizeof(op->u.physinfo.hw_cap));
 	return 0;
 }
 
+/* Of one node, at any address. */
 int sysctl_availheap(struct vcpu *v, struct xen_sysctl *op)
 {
+	bool is_here = op->u.availheap.node == -1 || op->u.availheap.node == 0;
+
 	(void)v;
-	op->u.availheap.avail_bytes = frame_free_count() << PAGE_SHIFT;
+	op->u.availheap.avail_bytes = is_here ? frame_free_count() << PAGE_SHIFT : 0;
 	return 0;
 }
 
@@ -98,10 +124,10 @@ int sysctl_cputopoinfo(struct vcpu *v, struct xen_sysctl *sysctl)
 	u32 room = op->num_cpus;
 
 	(void)v;
-	op->num_cpus = cpu_count;
+	op->num_cpus = (u64)op->cputopo.p == 0 ? cpu_count : MIN(room, cpu_count);
 	if ((u64)op->cputopo.p == 0)
 		return 0;
-	for (u32 cpu = 0; cpu < MIN(room, cpu_count); cpu++) {
+	for (u32 cpu = 0; cpu < op->num_cpus; cpu++) {
 		const struct xen_sysctl_cputopo topology = {.core = cpu, .socket = 0, .node = 0};
 
 		if (hw_copy_to_guest(gva_make((u64)(op->cputopo.p + cpu)), &topology,
@@ -114,18 +140,75 @@ int sysctl_cputopoinfo(struct vcpu *v, struct xen_sysctl *sysctl)
 int sysctl_numainfo(struct vcpu *v, struct xen_sysctl *sysctl)
 {
 	struct xen_sysctl_numainfo *op = &sysctl->u.numainfo;
-	const struct xen_sysctl_meminfo info = {.memsize = frame_total_count() << PAGE_SHIFT,
+	const struct xen_sysctl_meminfo info = {.memsize = ram_pages() << PAGE_SHIFT,
 						.memfree = frame_free_count() << PAGE_SHIFT};
 	const u32 distance = 10;
+	bool is_size = (u64)op->meminfo.p == 0 && (u64)op->distance.p == 0;
 	bool is_wanted = op->num_nodes != 0;
 
 	(void)v;
-	op->num_nodes = 1;
+	op->num_nodes = is_size || is_wanted;
 	if (is_wanted && (u64)op->meminfo.p != 0 &&
 	    hw_copy_to_guest(gva_make((u64)op->meminfo.p), &info, sizeof(info)) != 0)
 		return err(EFAULT);
 	if (is_wanted && (u64)op->distance.p != 0 &&
 	    hw_copy_to_guest(gva_make((u64)op->distance.p), &distance, sizeof(distance)) != 0)
 		return err(EFAULT);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- keys, CPUs, devices */
+
+/* Each key's words come before this call ends; the same key twice counts once. */
+int sysctl_debug_keys(struct vcpu *v, struct xen_sysctl *op)
+{
+	char keys[128];
+	u32 count = MIN(op->u.debug_keys.nr_keys, (u32)sizeof(keys));
+
+	(void)v;
+	if (hw_copy_from_guest(keys, gva_make((u64)op->u.debug_keys.keys.p), count) != 0)
+		return err(EFAULT);
+	for (u32 i = 0; i < count; i++)
+		domain_console_key(keys[i]);
+	return 0;
+}
+
+/* CPUs stay as boot left them. */
+int sysctl_cpu_hotplug(struct vcpu *v, struct xen_sysctl *op)
+{
+	const struct xen_sysctl_cpu_hotplug *arg = &op->u.cpu_hotplug;
+
+	(void)v;
+	if (arg->op > XEN_SYSCTL_CPU_HOTPLUG_OFFLINE)
+		return err(EOPNOTSUPP);
+	if (arg->cpu >= cpu_count)
+		return err(EINVAL);
+	return arg->op == XEN_SYSCTL_CPU_HOTPLUG_ONLINE ? err(EEXIST)
+	       : arg->cpu == 0				? err(EINVAL)
+							: err(EOPNOTSUPP);
+}
+
+/* Devices are near no node. */
+int sysctl_pcitopoinfo(struct vcpu *v, struct xen_sysctl *op)
+{
+	struct xen_sysctl_pcitopoinfo *arg = &op->u.pcitopoinfo;
+
+	(void)v;
+	arg->num_devs = MIN(arg->num_devs, DEVICES_AT_ONCE);
+	if ((u64)arg->devs.p == 0 || (u64)arg->nodes.p == 0)
+		return err(EINVAL);
+	for (u32 i = 0; i < arg->num_devs; i++) {
+		physdev_pci_device_t dev;
+		u32 node = XEN_INVALID_NODE_ID;
+
+		if (hw_copy_from_guest(&dev, gva_make((u64)(arg->devs.p + i)), sizeof(dev)) != 0)
+			return err(EFAULT);
+		if (hw_pci_read(
+			    (struct pci_id){.segment = dev.seg, .bus = dev.bus, .devfn = dev.devfn},
+			    PCI_VENDOR, 2) == 0xffff)
+			node = XEN_INVALID_DEV;
+		if (hw_copy_to_guest(gva_make((u64)(arg->nodes.p + i)), &node, sizeof(node)) != 0)
+			return err(EFAULT);
+	}
 	return 0;
 }

@@ -65,6 +65,9 @@ SYSCTL_FN(getdomaininfolist);
 SYSCTL_FN(availheap);
 SYSCTL_FN(cputopoinfo);
 SYSCTL_FN(numainfo);
+SYSCTL_FN(debug_keys);
+SYSCTL_FN(cpu_hotplug);
+SYSCTL_FN(pcitopoinfo);
 /* sysctl_policy.c */
 SYSCTL_FN(get_cpu_policy);
 SYSCTL_FN(get_cpu_featureset);

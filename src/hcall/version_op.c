@@ -47,7 +47,7 @@ static int strings(u64 command, u64 va)
 	xen_extraversion_t extra = EXTRA_VERSION;
 	xen_capabilities_info_t capabilities = CAPABILITIES;
 	xen_changeset_info_t changeset = "mica";
-	xen_commandline_t cmdline = "";
+	xen_commandline_t cmdline = {0};
 
 	switch (command) {
 	case XENVER_extraversion:
@@ -59,6 +59,7 @@ static int strings(u64 command, u64 va)
 	case XENVER_changeset:
 		return copy_out(va, changeset, sizeof(changeset));
 	default:
+		str_copy(cmdline, sizeof(cmdline), opt_text);
 		return copy_out(va, cmdline, sizeof(cmdline));
 	}
 }

@@ -20,7 +20,6 @@ static u32 heads_plus_one[ZONES][FRAME_ORDER_MAX + 1]; /* [l] 0: empty */
 static u32 orders_present[ZONES];		       /* [l] bit for each list that is not empty */
 static u64 zones_present;			       /* [l] bit for each zone with a block */
 static u64 free_count;				       /* [l] read without */
-static u64 total_count;
 
 static unsigned int zone_of(u64 mfn, unsigned int order)
 {
@@ -100,7 +99,6 @@ void frame_pool_add(mfn_t first, u64 frames)
 
 	ASSERT(mfn); /* frame 0 is nobody's: leaf_fill_quick() */
 	lock_acquire(&buddy_lock);
-	total_count += frames;
 	while (mfn < end) {
 		unsigned int order = MIN(mfn ? bits_first(mfn) : 63u, bits_last(end - mfn));
 
@@ -205,7 +203,3 @@ u64 frame_free_count(void)
 	return atomic_load(&free_count);
 }
 
-u64 frame_total_count(void)
-{
-	return total_count;
-}

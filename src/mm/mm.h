@@ -95,7 +95,6 @@ mfn_t frame_alloc_below(unsigned int order, unsigned int address_bits);
 /* Mica's own frames (from frame_alloc, not given to a domain) back. */
 void frame_free(mfn_t mfn, unsigned int order);
 u64 frame_free_count(void);
-u64 frame_total_count(void); /* frames ever given to the allocator */
 
 /* ---------------------------------------------------------------- heap (heap.c) */
 

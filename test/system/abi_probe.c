@@ -343,7 +343,6 @@ static void sysctls(void)
 	SYS("debug_keys pointer", debug_keys, .debug_keys = {.nr_keys = 1, .keys.p = (void *)8});
 	SYS("getcpuinfo", getcpuinfo, .getcpuinfo = {.max_cpus = 8, .info.p = (void *)buffer}); printf(" %u", o->u.getcpuinfo.nr_cpus);
 	SYS("availheap", availheap, .availheap = {.node = -1}); printf(" %d", o->u.availheap.avail_bytes > 0x1000000);
-	SYS("availheap node 0 low", availheap, .availheap = {.node = 0, .max_bitwidth = 16}); printf(" %d", o->u.availheap.avail_bytes > 0x1000000);
 	SYS("availheap node 9", availheap, .availheap = {.node = 9}); printf(" %d", o->u.availheap.avail_bytes > 0x1000000);
 	for (uint32_t t = 0x11; t <= 0x23; t++)
 		if ((t & 15) <= 3) {
@@ -378,7 +377,7 @@ static void sysctls(void)
 	SYS("cputopoinfo", cputopoinfo, .cputopoinfo = {.num_cpus = 16, .cputopo.p = (void *)words}); printf(" %u core %u socket %u node %u next %u", o->u.cputopoinfo.num_cpus, words[0], words[1], words[2], words[3]);
 	SYS("cputopoinfo few", cputopoinfo, .cputopoinfo = {.num_cpus = 0, .cputopo.p = (void *)words}); printf(" %u", o->u.cputopoinfo.num_cpus);
 	SYS("numainfo size", numainfo); printf(" %u", o->u.numainfo.num_nodes);
-	SYS("numainfo", numainfo, .numainfo = {.num_nodes = 4, .meminfo.p = (void *)buffer, .distance.p = words}); printf(" %u distance %u", o->u.numainfo.num_nodes, words[0]);
+	SYS("numainfo", numainfo, .numainfo = {.num_nodes = 4, .meminfo.p = (void *)buffer, .distance.p = words}); printf(" %u distance %u memsize %lu", o->u.numainfo.num_nodes, words[0], ((uint64_t *)buffer)[0] >> 20);
 	SYS("numainfo few", numainfo, .numainfo = {.num_nodes = 0, .meminfo.p = (void *)buffer, .distance.p = words}); printf(" %u", o->u.numainfo.num_nodes);
 	SYS("cpupool_op 0", cpupool_op, .cpupool_op = {.op = 0});
 	SYS("cpupool_op 8", cpupool_op, .cpupool_op = {.op = 8});
