@@ -8,7 +8,8 @@ initrd.img           its own initrd
 versions.json        the packages that matter
 
 It is a minimal Debian with systemd, the stock kernel and Xen's tools, plus the few files of
-tools/dom0. Nothing is done when it is there and neither this file nor tools/dom0 has changed.
+tools/dom0 and tools/xl: a bridge xenbr0, and in /srv and /etc/xen/demo.cfg all that a guest needs.
+Nothing is done when it is there and none of these files has changed.
 No root is needed: then mmdebstrap uses a user namespace, and fakeroot keeps the owners.
 """
 import hashlib
@@ -22,9 +23,11 @@ import sys
 import time
 
 import fetch
+import xl_initramfs
 
 OUT = pathlib.Path('build/dom0')
 FILES = pathlib.Path(__file__).with_name('dom0')
+XL = pathlib.Path(__file__).with_name('xl')
 SUITE = 'bookworm'
 SIZE = '3G'
 PACKAGES = ('systemd systemd-sysv udev dbus kmod procps linux-image-amd64 initramfs-tools zstd '
@@ -35,14 +38,19 @@ PLACE = {
     'mica-report': '/usr/local/sbin/',
     'mica-report.service': '/etc/systemd/system/',
     'autologin.conf': '/etc/systemd/system/serial-getty@.service.d/',
+    'mica-demo': '/usr/local/sbin/',
+    'mica-demo.service': '/etc/systemd/system/',
+    '10-xenbr0.netdev': '/etc/systemd/network/',
     '20-wired.network': '/etc/systemd/network/',
+    '30-xenbr0.network': '/etc/systemd/network/',
 }
+PLACE_XL = {'in-guest': '/usr/local/bin/', 'demo-disk': '/usr/local/bin/', 'demo.cfg': '/etc/xen/'}
 TELL = 'linux-image-6 xen-utils-4.17 systemd xenstore-utils'.split()
 
 
 def key():
     digest = hashlib.sha256(pathlib.Path(__file__).read_bytes())
-    for f in sorted(FILES.iterdir()):
+    for f in [*sorted(FILES.iterdir()), *(XL / name for name in ('guest-init', *PLACE_XL))]:
         digest.update(f.name.encode() + f.read_bytes())
     return digest.hexdigest()
 
@@ -62,15 +70,23 @@ def sources():
 
 def hooks():
     """mmdebstrap hooks: our files, and the few settings that Debian's installer would ask for."""
-    cmd = [f'--customize-hook=mkdir -p "$1"{folder}' for folder in sorted(set(PLACE.values()))]
-    cmd += [f'--customize-hook=copy-in {FILES / name} {folder}' for name, folder in PLACE.items()]
+    (fetch.GUEST / 'guest.cpio.gz').write_bytes(xl_initramfs.guest())
+    place = [(FILES / name, folder) for name, folder in PLACE.items()]
+    place += [(XL / name, folder) for name, folder in PLACE_XL.items()]
+    place += [(fetch.GUEST / name, '/srv') for name in ('vmlinux', 'guest.cpio.gz')]
+    cmd = [f'--customize-hook=mkdir -p "$1"{folder}' for folder in sorted({f for _, f in place})]
+    cmd += [f'--customize-hook=copy-in {file} {folder}' for file, folder in place]
     for line in (
-            'chmod 755 "$1"/usr/local/sbin/mica-report',
+            'chmod 755 "$1"/usr/local/sbin/* "$1"/usr/local/bin/*',
+            'chroot "$1" demo-disk > "$1"/srv/demo.md5',
+            """echo 'XENCONSOLED_ARGS="--log=guest"' >> "$1"/etc/default/xen; mkdir -p "$1"/var/log/xen/console""",
+            # Guests that still run at the end are shut down, not saved.
+            """echo 'XENDOMAINS_SAVE=' >> "$1"/etc/default/xendomains""",
             'echo mica > "$1"/etc/hostname',
             'echo "127.0.0.1 localhost mica" > "$1"/etc/hosts',
             'echo "LABEL=mica-dom0 / ext4 errors=remount-ro 0 1" > "$1"/etc/fstab',
             'rm -f "$1"/etc/resolv.conf; echo "nameserver 10.0.2.3" > "$1"/etc/resolv.conf',
-            'chroot "$1" systemctl -q enable systemd-networkd mica-report',
+            'chroot "$1" systemctl -q enable systemd-networkd mica-report mica-demo',
             'chroot "$1" systemctl -q disable systemd-networkd-wait-online '
             'apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer',
             'chroot "$1" passwd -q -d root',
