@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, ORACLE
 
-SMP = {'smp': 2}
+SMP = {'smp': 2, 'grant_map': 2}
 WORDS = 'dom0_mem=64M dom0_max_vcpus=4'
 NAMES = sorted(p.stem for p in (ROOT / 'test/guest').glob('*.c'))
 RESULT = r'^Test result: (SUCCESS|FAILURE.*)\n'
