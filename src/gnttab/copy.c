@@ -53,7 +53,7 @@ static s16 end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_pt
 				   &end->mfn);
 	if (status != GNTST_okay)
 		return status;
-	status = granted_get(end->mfn, granter, v->domain, end->is_writable, rc);
+	status = granted_get(end->mfn, granter, end->is_writable, false, rc);
 	if (status != GNTST_okay) {
 		if (is_ref)
 			entry_unpin(granter->gnttab, (u32)which, end->is_writable);

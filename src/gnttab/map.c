@@ -25,15 +25,15 @@ void peer_put(struct peer *peer)
 	peer->d = NULL;
 }
 
-s16 granted_get(mfn_t mfn, struct domain *owner, const struct domain *by, bool is_writable, int *rc)
+s16 granted_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_mapped, int *rc)
 {
-	*rc = pt_grant_get(mfn, owner, is_writable, owner != by);
+	*rc = pt_grant_get(mfn, owner, is_writable, is_mapped);
 	if (likely(*rc == 0))
 		return GNTST_okay;
 	if (*rc != -ERESTART)
 		*rc = 0;
-	return hw_frame_is_ram(mfn) && frame_owner(mfn) == owner ? GNTST_general_error
-								 : GNTST_bad_page;
+	return hw_frame_is_ram(mfn) && frame_owner(mfn_nospec(mfn)) == owner ? GNTST_general_error
+									     : GNTST_bad_page;
 }
 
 /* Where a mapping's entry lies, by address or given by the guest. */
@@ -65,7 +65,7 @@ static s16 host_map(struct vcpu *v, struct domain *granter, mfn_t mfn,
 
 	if (host_entry(v, op->host_addr, op->flags, &entry) != 0)
 		return GNTST_general_error;
-	status = granted_get(mfn, granter, v->domain, is_writable, rc);
+	status = granted_get(mfn, granter, is_writable, granter != v->domain, rc);
 	if (status != GNTST_okay)
 		return status;
 	*rc = pt_grant_map(v, entry, host_value(mfn, op->flags));
@@ -96,7 +96,7 @@ static int map_one(struct vcpu *v, struct peer *peer, struct gnttab_map_grant_re
 	op->status = entry_pin(granter->gnttab, op->ref, v->domain->id, is_writable, &mfn);
 	if (op->status != GNTST_okay)
 		return 0;
-	op->status = granted_get(mfn, granter, v->domain, is_writable, &rc);
+	op->status = granted_get(mfn, granter, is_writable, granter != v->domain, &rc);
 	if (op->status != GNTST_okay)
 		goto unpin;
 	op->status = GNTST_no_space;
@@ -140,11 +140,17 @@ struct unmapping {
 	struct {
 		struct mapping *m;
 		u32 handle;
-		u32 parts; /* that are left */
 	} ended[GNTTAB_OPS_MAX];
 	u32 count;
 	bool needs_flush;
 };
+
+static void unmapping_flush(struct vcpu *v, struct unmapping *batch)
+{
+	if (batch->needs_flush)
+		flush_domain(v->domain);
+	batch->needs_flush = false;
+}
 
 struct unmap_args {
 	u64 host_addr;
@@ -203,26 +209,22 @@ static int unmap_one(struct vcpu *v, const struct unmap_args *args, struct unmap
 		atomic_store(&m->word, word);
 		return rc;
 	}
+	if (left & MAPPING_PARTS) { /* for another CPU to end, who knows nothing of this batch */
+		unmapping_flush(v, batch);
+		atomic_store(&m->word, left);
+		return 0;
+	}
 	batch->ended[batch->count].m = m;
-	batch->ended[batch->count].handle = args->handle;
-	batch->ended[batch->count++].parts = (u32)(left & MAPPING_PARTS);
+	batch->ended[batch->count++].handle = args->handle;
 	return 0;
 }
 
 /* Only now may the owners take their pages back. */
 static void unmapping_end(struct vcpu *v, struct unmapping *batch)
 {
-	if (batch->needs_flush)
-		flush_domain(v->domain);
-	for (u32 i = 0; i < batch->count; i++) {
-		struct mapping *m = batch->ended[i].m;
-
-		if (batch->ended[i].parts == 0)
-			mapping_end(v->domain->gnttab, m, batch->ended[i].handle);
-		else
-			atomic_store(&m->word, (m->word & ~(MAPPING_PARTS | MAPPING_BUSY)) |
-						       batch->ended[i].parts);
-	}
+	unmapping_flush(v, batch);
+	for (u32 i = 0; i < batch->count; i++)
+		mapping_end(v->domain->gnttab, batch->ended[i].m, batch->ended[i].handle);
 }
 
 int gnttab_unmap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)

@@ -62,11 +62,10 @@ struct mapping *mapping_find(const struct gnttab *gt, u32 handle); /* NULL: no s
 void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle);
 
 /*
- * A granted frame of owner, referenced for `by`: its type too, if writable. GNTST_okay, GNTST_bad_page (nothing of his),
- * GNTST_general_error (in use as a table); -ERESTART in *rc: try again.
+ * A granted frame of owner, referenced: its type too, if writable; is_mapped: another domain's tables may name it.
+ * GNTST_okay, GNTST_bad_page (nothing of his), GNTST_general_error (in use as a table); -ERESTART in *rc: try again.
  */
-s16 granted_get(mfn_t mfn, struct domain *owner, const struct domain *by, bool is_writable,
-		int *rc);
+s16 granted_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_mapped, int *rc);
 
 /* Whom the operations of a batch name one after the other, mostly the same one. */
 struct peer {
