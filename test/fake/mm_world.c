@@ -68,20 +68,20 @@ unsigned int world_audit(void)
 }
 
 /* No grants here: what memory_op tells of a grant table has no frames to tell. */
-int gnttab_grow(struct domain *d, u32 frames)
+__attribute__((weak)) int gnttab_grow(struct domain *d, u32 frames)
 {
 	(void)d;
 	(void)frames;
 	return -EINVAL;
 }
 
-void gnttab_size_get(struct domain *d, u32 *frames, u32 *frames_max)
+__attribute__((weak)) void gnttab_size_get(struct domain *d, u32 *frames, u32 *frames_max)
 {
 	(void)d;
 	*frames = *frames_max = 0;
 }
 
-mfn_t gnttab_frame(struct domain *d, u32 idx)
+__attribute__((weak)) mfn_t gnttab_frame(struct domain *d, u32 idx)
 {
 	(void)d;
 	(void)idx;
