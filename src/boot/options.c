@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "domain/domain.h"
 #include "entry/entry.h"
+#include "hw/clock.h"
 #include "hw/lapic.h"
 #include "lib/string.h"
 #include "sched/sched.h"
@@ -20,6 +21,9 @@ static char console_list[64] = "com1";
 static char ignored_text[128];
 static bool ignored_bool;
 static const char *const level_names[] = {"error", "warning", "info", "debug", "none", "all", NULL};
+
+static const char *const tsc_names[] = {"auto",	    "stable", "stable:socket",
+					"unstable", "skewed", NULL};
 
 static bool parse_range(void *value, const char *text)
 {
@@ -67,6 +71,7 @@ static const struct option_spec specs[] = {
 	{.name = "entry-limit", .type = OPTION_BOOL, .value = &opt_entry_limit},
 	{.name = "noreboot", .type = OPTION_BOOL, .value = &opt_noreboot},
 	{.name = "sched_ratelimit_us", .type = OPTION_UINT, .value = &opt_sched_ratelimit_us},
+	{.name = "tsc", .type = OPTION_ENUM, .value = &opt_tsc, .names = tsc_names},
 	{.name = "x2apic", .type = OPTION_BOOL, .value = &opt_x2apic},
 	/* Understood, without effect: see doc/options.md for why. */
 	{.name = "xpti", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},

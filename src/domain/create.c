@@ -127,12 +127,16 @@ static int policy_init(struct domain *d)
 	d->policy = heap_alloc(sizeof(*d->policy));
 	if (d->policy == NULL)
 		return err(ENOMEM);
-	if (policy_cpu.leaf_count == 0) /* Domain 0, at boot */
+	if (policy_cpu.leaf_count == 0) { /* Domain 0, at boot */
 		policy_raw_init(&policy_cpu, cpuid_read);
+		if (!hw_rdmsr_safe(MSR_ARCH_CAPABILITIES, &policy_cpu.arch_caps))
+			policy_cpu.arch_caps = 0;
+	}
 	policy_make(d->policy, &policy_cpu, d->is_hardware ? POLICY_MAX : POLICY_DEFAULT);
 	d->policy->is_dom0 = d->is_hardware;
 	d->policy->machine_bits = (u8)(64 - __builtin_clzll(hw_frame_max << PAGE_SHIFT));
 	d->policy->incarnation = 1;
+	d->policy->is_tsc_stable = hw_tsc_is_stable;
 	d->policy->tsc_khz = d->policy->guest_tsc_khz = (u32)hw_tsc_khz;
 	return 0;
 }

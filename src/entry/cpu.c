@@ -154,6 +154,8 @@ static void registers_set(void)
 		hw_xcr0_write(hw_features.xcr0);
 	hw_wrmsr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | (hw_has_nx ? EFER_NX : 0));
 	hw_wrmsr(MSR_PAT, PAT_FIXED);
+	if (hw_features.has_tsc_aux)
+		hw_wrmsr(MSR_TSC_AUX, hw_this_cpu()->tsc_aux);
 	hw_wrmsr(MSR_STAR, (u64)FLAT_RING3_CS32 << 48 | (u64)MICA_CS << 32);
 	hw_wrmsr(MSR_LSTAR, alias_of(entry_syscall));
 	hw_wrmsr(MSR_CSTAR, alias_of(entry_syscall32));

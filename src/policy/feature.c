@@ -48,7 +48,6 @@ static const struct {
  *		performance monitors
  *	SEP: Mica refuses SYSENTER. HLE RTM: nothing uses them, TAA does
  *	SPEC_CTRL (IBRSB STIBP SSBD and AMD's): until it is switched with the vCPU
- *	RDPID: until TSC_AUX is switched with the vCPU; Linux takes its CPU number from there
  *	DBEXT: its address masks are not switched. TOPOEXT, XOP, FMA4, LWP: nothing needs them
  */
 #define M(word, name) (1u << (XEN_X86_FEATURE_##name - (word)*32))
@@ -70,7 +69,7 @@ static const u32 pv_words[POLICY_FEATURE_WORDS] = {
 	      M(5, AVX512ER) | M(5, AVX512CD) | M(5, SHA) | M(5, AVX512BW) | M(5, AVX512VL),
 	[6] = M(6, PREFETCHWT1) | M(6, AVX512_VBMI) | M(6, AVX512_VBMI2) | M(6, GFNI) | M(6, VAES) |
 	      M(6, VPCLMULQDQ) | M(6, AVX512_VNNI) | M(6, AVX512_BITALG) | M(6, AVX512_VPOPCNTDQ) |
-	      M(6, CLDEMOTE),
+	      M(6, RDPID) | M(6, CLDEMOTE),
 	[8] = M(8, CLZERO) | M(8, RSTR_FP_ERR_PTRS) | M(8, IBPB) | M(8, SSB_NO) | M(8, BTC_NO) |
 	      M(8, IBPB_RET),
 	[9] = M(9, AVX512_4VNNIW) | M(9, AVX512_4FMAPS) | M(9, FSRM) | M(9, MD_CLEAR) |

@@ -14,7 +14,6 @@
 #include "pv/priv.h"
 #include "sched/sched.h"
 
-#define TSC_AUX_MSR  0xc0000103u
 #define PREFIX_BYTES 5
 
 static struct vcpu *vcpu_of(struct emul_state *state)
@@ -138,12 +137,7 @@ static int dr_write(struct emul_state *state, unsigned int dr, u64 value)
 
 static int vcpu_msr_read(struct emul_state *state, u32 msr, u64 *value)
 {
-	(void)state;
-	if (msr == TSC_AUX_MSR) {
-		*value = 0;
-		return 0;
-	}
-	*value = hw_rdmsr(msr);
+	*value = msr == MSR_TSC_AUX ? vcpu_of(state)->pv->tsc_aux : hw_rdmsr(msr);
 	return 0;
 }
 
@@ -181,8 +175,12 @@ static int msr_write(struct emul_state *state, u32 msr, u64 value)
 			return emul_raise(state, EMUL_GP, 0);
 		return 0;
 	case POLICY_MSR_VCPU:
-		if (msr != TSC_AUX_MSR)
+		if (msr == MSR_TSC_AUX) {
+			v->pv->tsc_aux = (u32)value;
+			pv_tsc_aux_load(v->pv);
+		} else {
 			hw_wrmsr(msr, value);
+		}
 		return 0;
 	case POLICY_MSR_FAULT:
 		break;
@@ -212,9 +210,8 @@ static int xcr_write(struct emul_state *state, u32 xcr, u64 value)
 
 static int tsc_read(struct emul_state *state, u64 *tsc, u32 *aux)
 {
-	(void)state;
 	*tsc = hw_tsc();
-	*aux = 0;
+	*aux = vcpu_of(state)->pv->tsc_aux;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 
 /* Writes CR3 with v's root for the mode it is in. */
 void pv_cr3_load(struct vcpu *v);
+void pv_tsc_aux_load(const struct pv_vcpu *pv);
 
 /* The emulator's registers from the vCPU's, and back. */
 void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs);

@@ -54,6 +54,7 @@ struct pv_vcpu {
 	u16 ds, es, fs, gs; /* [v] selectors while not running */
 	u64 cr4;	    /* [v] what the guest wrote, masked */
 	u64 xcr0;	    /* [v] what the guest set; within hw_features.xcr0 */
+	u32 tsc_aux;	    /* [v] what RDTSCP and RDPID tell */
 	bool cr0_ts;	    /* [v] fpu_taskswitch */
 	u32 iopl;	    /* [v] virtual IOPL 0..3 */
 	u8 *iobitmap;	    /* [v] 8 KiB copy, or NULL */

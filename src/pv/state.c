@@ -283,6 +283,16 @@ u64 pv_debugreg_get(struct vcpu *v, u32 reg)
 
 /* ---------------------------------------------------------------- switch */
 
+void pv_tsc_aux_load(const struct pv_vcpu *pv)
+{
+	struct cpu *cpu = hw_this_cpu();
+
+	if (!hw_features.has_tsc_aux || cpu->tsc_aux == pv->tsc_aux)
+		return;
+	hw_wrmsr(MSR_TSC_AUX, pv->tsc_aux);
+	cpu->tsc_aux = pv->tsc_aux;
+}
+
 void pv_state_save(struct vcpu *v)
 {
 	segments_save(v->pv);
@@ -303,4 +313,5 @@ void pv_state_load(struct vcpu *v)
 	segments_load(v);
 	fpu_load(v->pv);
 	debug_load(v->pv);
+	pv_tsc_aux_load(v->pv);
 }

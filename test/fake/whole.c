@@ -62,7 +62,8 @@ static void die(const char *what)
 
 /* ---------------------------------------------------------------- what the linker and src/hw give */
 
-struct hw_features hw_features = {.xcr0 = 7, .xsave_bytes = 832, .has_xsaveopt = true};
+struct hw_features hw_features = {
+	.xcr0 = 7, .xsave_bytes = 832, .has_xsaveopt = true, .has_tsc_aux = true};
 struct efi_info hw_efi;
 u64 paging_root[512] ALIGNED(4096);
 bool hw_has_nx = true, hw_tsc_is_stable = true, opt_x2apic = true;

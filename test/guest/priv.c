@@ -80,9 +80,15 @@ static void msrs(void)
 	static const u32 sensitive[] = {0xc0000082, 0xc0000081, 0xc0000084, 0x176, 0x175,
 					0x174,	    0xc0000083, 0x1d9,	    0x38f};
 	u64 efer = rdmsr(0xc0000080);
+	u32 aux;
 
 	check(msr_vector == NO_TRAP && (efer & 0x501) == 0x501, "EFER: SCE LME LMA");
 	equals(rdmsr(0x277), 0x050100070406, "PAT is Xen's");
+	equals(wrmsr(TSC_AUX, 0x12345), NO_TRAP, "TSC_AUX is ours");
+	equals(rdmsr(TSC_AUX), 0x12345, "and stays");
+	asm volatile("rdtscp" : "=c"(aux) : : "rax", "rdx");
+	equals(aux, 0x12345, "and is what RDTSCP tells");
+	equals(wrmsr(TSC_AUX, 0x112345678), 13, "it has 32 bits");
 	rdmsr(0x1b);
 	equals(msr_vector, NO_TRAP, "APIC base reads");
 	rdmsr(0x10);

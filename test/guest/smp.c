@@ -109,18 +109,21 @@ static void down_and_up(void)
 	check(wait_until(&event_count[ipi[2]], 1, 2000000000), "it takes IPIs");
 }
 
-/* vCPU 1: keeps a pattern in a register of the FPU over yields. */
+/* Keeps a pattern in a register of the FPU, and its number in TSC_AUX, over yields. */
 static void fpu_worker(unsigned int port)
 {
 	u64 mine = 0x1111111111111111ul * vcpu_self(), got;
+	u32 aux;
 
 	(void)port;
+	asm volatile("wrmsr" : : "a"(vcpu_self()), "d"(0), "c"(TSC_AUX));
 	for (unsigned int i = 0; i < 50 && !stop; i++) {
 		asm volatile("movq %0, %%xmm5" ::"r"(mine + i));
 		schedop(SCHEDOP_yield, NULL);
 		time_wait(100000);
 		asm volatile("movq %%xmm5, %0" : "=r"(got));
-		if (got != mine + i)
+		asm volatile("rdtscp" : "=c"(aux) : : "rax", "rdx");
+		if (got != mine + i || aux != vcpu_self())
 			seen_bad++;
 	}
 	alive[vcpu_self()]++;
@@ -136,7 +139,7 @@ static void fpu(void)
 	fpu_worker(0);
 	for (unsigned int i = 1; i < 4; i++)
 		check(wait_until(&alive[i], 1, 5000000000), "it ended");
-	equals(seen_bad, 0, "FPU state of four vCPUs on two CPUs");
+	equals(seen_bad, 0, "FPU state and TSC_AUX of four vCPUs on two CPUs");
 }
 
 #define AREA ((char *)0x0000300000000000ul)

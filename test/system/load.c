@@ -528,6 +528,14 @@ static void prepare(void)
 	setitimer(ITIMER_REAL, &every, NULL);
 }
 
+static bool all_done(void)
+{
+	for (int k = 0; k < KINDS; k++)
+		if (!rounds[k])
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static void *(*const work[])(void *) = {
@@ -552,7 +560,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < THREADS; i++)
 		if (pthread_create(&thread[i], NULL, work[i], (void *)(uintptr_t)i))
 			bad("pthread_create");
-	while (now_ns() < end)
+	/* On a slow machine longer, until something was done of each kind. */
+	while (now_ns() < end || (!all_done() && now_ns() < end + 120000000000ull))
 		usleep(100000);
 	stop = true;
 	for (size_t i = 0; i < THREADS; i++)

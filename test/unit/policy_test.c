@@ -142,7 +142,6 @@ static void test_hidden_whatever_the_cpu_has(void **state)
 		F(PKU),
 		F(OSPKE),
 		F(CET_SS),
-		F(RDPID),
 		F(ENQCMD),
 		F(HW_PSTATE),
 		F(CPB),

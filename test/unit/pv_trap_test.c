@@ -327,11 +327,13 @@ static void model_specific_registers(void **state)
 	assert_int_equal(*fake_msr(MSR_FS_BASE), 0x8000);
 	regs->rdx = 0x80000000;
 	assert_false(INSN("\x0f\x30")); /* not canonical */
-	regs->rcx = 0xc0000103;		/* TSC_AUX is each CPU's own */
+	regs->rcx = MSR_TSC_AUX;	/* each vCPU's own */
 	regs->rdx = 0;
 	assert_true(INSN("\x0f\x30"));
+	regs->rax = 0;
 	assert_true(INSN("\x0f\x32"));
-	assert_int_equal(regs->rax, 0);
+	assert_int_equal(regs->rax, 0x8000);
+	assert_int_equal(*fake_msr(MSR_TSC_AUX), 0x8000);
 	regs->rcx = MSR_PAT;
 	assert_true(INSN("\x0f\x32"));
 	assert_int_equal(regs->rdx << 32 | regs->rax, PAT_FIXED);

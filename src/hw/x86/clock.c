@@ -54,7 +54,7 @@ struct sample {
 
 u64 hw_tsc_khz;
 bool hw_tsc_is_stable;
-bool opt_tsc_stable;
+unsigned int opt_tsc;
 
 static u8 *hpet;
 
@@ -205,7 +205,8 @@ void hw_clock_init(void)
 		hw_tsc_khz = said;
 	if (hw_tsc_khz < TSC_KHZ_LOWEST)
 		panic("the TSC does not tick");
-	hw_tsc_is_stable = hw_features.has_invariant_tsc || opt_tsc_stable;
+	hw_tsc_is_stable = opt_tsc == TSC_AS_CPUID_SAYS ? hw_features.has_invariant_tsc
+							: opt_tsc <= TSC_STABLE_SOCKET;
 	log_info("clock: TSC %u.%03u MHz by %s", (u32)(hw_tsc_khz / 1000), (u32)(hw_tsc_khz % 1000),
 		 reference.name);
 }

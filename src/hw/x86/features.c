@@ -51,6 +51,8 @@ void hw_features_init(void)
 	hw_features.has_x2apic = (one.c & BIT(21)) != 0;
 	if (hw_cpuid(0x80000000, 0).a >= 0x80000007)
 		hw_features.has_invariant_tsc = (hw_cpuid(0x80000007, 0).d & BIT(8)) != 0;
+	if (hw_cpuid(0x80000000, 0).a >= 0x80000001)
+		hw_features.has_tsc_aux = (hw_cpuid(0x80000001, 0).d & BIT(27)) != 0;
 	if (hw_features.has_smep)
 		hw_features.cr4_extra |= CR4_SMEP;
 	if ((seven.c & BIT(2)) != 0)

@@ -15,14 +15,12 @@ struct vcpu;
 struct cpu {
 	unsigned int id;
 	u32 apic_id;
-	u64 work;
 	struct vcpu *current;
 	void *entry;
 	void *tss;
 	u64 *gdt;
 	mfn_t gdt_mfn;
-	void *self;
-	u64 deadline_ns;
+	u32 tsc_aux;
 };
 
 #define FAKE_CPU_MAX 256

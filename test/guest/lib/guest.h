@@ -98,6 +98,7 @@ struct regs {
 };
 enum { VECTOR_EVENT = 256, VECTOR_NMI, VECTOR_SYSCALL, VECTOR_SYSCALL32, VECTOR_FAILSAFE };
 #define NO_TRAP 0xffffu
+#define TSC_AUX 0xc0000103u /* MSR: what RDTSCP tells */
 /* The last exception that was skipped. */
 struct trap {
 	u64 vector, error, rip, cr2, count;

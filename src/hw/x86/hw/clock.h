@@ -15,8 +15,10 @@ static inline u64 hw_tsc(void)
 	return (u64)high << 32 | low;
 }
 extern u64 hw_tsc_khz;	      /* [c] after hw_clock_init() */
-extern bool hw_tsc_is_stable; /* [c] invariant by CPUID, or tsc=stable */
-extern bool opt_tsc_stable;   /* tsc=stable */
+extern bool hw_tsc_is_stable; /* [c] as tsc= says, else invariant by CPUID */
+/* tsc=: is it the same on all CPUs, and does it count at one rate whatever they do? */
+enum { TSC_AS_CPUID_SAYS, TSC_STABLE, TSC_STABLE_SOCKET, TSC_UNSTABLE, TSC_SKEWED };
+extern unsigned int opt_tsc;
 
 /* Boot CPU, once: after hw_acpi_init(), hw_device_map() and hw_lapic_init_bsp(). Counts the TSC against HPET, PM timer or PIT. */
 void hw_clock_init(void);

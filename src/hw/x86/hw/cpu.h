@@ -19,13 +19,12 @@ struct vcpu;
 struct cpu {
 	unsigned int id;      /* [c] 0 .. CPU_MAX - 1 */
 	u32 apic_id;	      /* [c] */
-	u64 work;	      /* [a] work bits */
 	struct vcpu *current; /* [v] who runs (idle vcpu when nobody does) */
 	void *entry;	      /* [c] this CPU's entry data page (struct entry_cpu) */
 	void *tss;	      /* [c] */
 	u64 *gdt;	      /* [c] page with the reserved descriptors */
 	mfn_t gdt_mfn;	      /* [c] */
-	void *self;	      /* [c] */
+	u32 tsc_aux;	      /* [v] what its TSC_AUX holds */
 	u64 preempt_tsc;      /* [v] when hw_preempt_wanted() last said yes by the clock */
 };
 

@@ -11,7 +11,7 @@ struct hw_features {
 	u32 xsave_bytes; /* of a save area with these */
 	bool has_xsaveopt;
 	bool has_smap, has_smep, has_invpcid, has_pcid, has_x2apic;
-	bool has_invariant_tsc;
+	bool has_invariant_tsc, has_tsc_aux;
 	bool is_intel;
 	char brand[49];
 };
