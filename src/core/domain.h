@@ -21,7 +21,8 @@ struct mm_domain; /* mm/mm.h */
 struct mm_vcpu;
 struct evtchn_domain; /* evtchn/priv.h */
 struct evtchn_vcpu;
-struct sched_vcpu; /* sched/sched.h */
+struct sched_domain; /* sched/sched.h */
+struct sched_vcpu;
 struct time_vcpu;  /* time/time.h */
 struct gnttab;	   /* gnttab/priv.h */
 struct irq_domain; /* irq/irq.h */
@@ -70,6 +71,7 @@ struct domain {
 	u32 tool_pauses;  /* [l] pauses that tools have asked for */
 	u32 suspend_port; /* [a] its port on which a suspend is told; 0: by VIRQ_DOM_EXC as other ends */
 	s64 time_offset_s;	    /* [a] of its wall clock */
+	u64 nodes;		    /* [a] whose memory tools prefer for it; 0: as they come */
 	u32 ssid;		    /* [c] a label that tools keep with it */
 	xen_domain_handle_t handle; /* [l] its UUID, for tools */
 	struct lock lock;	    /* LOCK_RANK_DOMAIN */
@@ -87,6 +89,7 @@ struct domain {
 	struct mm_domain *mm;
 	struct evtchn_domain *evtchn;
 	struct gnttab *gnttab;
+	struct sched_domain *sched; /* weight, cap, pool */
 	struct irq_domain *irq;
 	struct pv_domain *pv;
 	struct policy *policy;

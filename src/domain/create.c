@@ -84,7 +84,7 @@ static int vcpu_create(struct domain *d, u32 id)
 	if (rc == 0)
 		rc = pv_vcpu_init(v);
 	if (rc == 0)
-		rc = sched_vcpu_init(v, id % cpu_count);
+		rc = sched_vcpu_init(v);
 	if (rc == 0)
 		rc = time_vcpu_init(v, timer_fire);
 	return rc;
@@ -159,6 +159,8 @@ static int modules_init(struct domain *d, const struct domain_config *config)
 		rc = evtchn_domain_init(d, config->evtchn_port_max);
 	if (rc == 0)
 		rc = gnttab_domain_init(d, config->grant_frames_max, config->maptrack_frames_max);
+	if (rc == 0)
+		rc = sched_domain_init(d, config->pool);
 	return rc;
 }
 
@@ -173,6 +175,7 @@ static void domain_free(struct domain *d)
 		pv_vcpu_destroy(v);
 	}
 	domain_watchdog_destroy(d);
+	sched_domain_destroy(d);
 	gnttab_domain_destroy(d);
 	evtchn_domain_destroy(d);
 	irq_domain_destroy(d);

@@ -19,12 +19,13 @@ struct domain_config {
 	u32 evtchn_port_max;
 	u32 grant_frames_max, maptrack_frames_max;
 	u32 ssid;
+	u32 pool; /* of CPUs */
 	bool is_privileged;
 	xen_domain_handle_t handle;
 };
 
 /*
- * A PV domain, its vCPUs all down, and no memory but the shared info page. NULL with *rc: -EEXIST, -EINVAL, -ENOMEM. Not on
+ * A PV domain, its vCPUs all down, and no memory but the shared info page. NULL with *rc: -EEXIST, -EINVAL, -ENOMEM, -ESRCH (no such pool). Not on
  * the list of domains yet; one reference is the caller's, for as long as the domain lives.
  */
 struct domain *domain_create(domid_t id, const struct domain_config *config, int *rc);

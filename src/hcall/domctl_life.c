@@ -41,6 +41,7 @@ static int config_read(const struct xen_domctl_createdomain *from, struct domain
 					       ? GNTTAB_MAPTRACK_DEFAULT
 					       : (u32)from->max_maptrack_frames,
 		.ssid = from->ssidref,
+		.pool = from->cpupool_id,
 	};
 	memcpy(config->handle, from->handle, sizeof(config->handle));
 	return 0;
@@ -177,6 +178,7 @@ void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	info->shared_info_frame = mfn_num(d->shared_mfn);
 	info->ssidref = d->ssid;
 	memcpy(info->handle, d->handle, sizeof(info->handle));
+	info->cpupool = sched_pool_id(d);
 	info->gpaddr_bits = 64;
 }
 

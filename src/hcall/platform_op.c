@@ -146,17 +146,6 @@ static int core_parking(xenpf_core_parking_t *arg)
 	}
 }
 
-static u64 idle_ns(u32 cpu)
-{
-	struct vcpu_runstate_info info;
-	struct vcpu *idle = domain_vcpu(idle_domain, cpu);
-
-	if (!idle)
-		return 0;
-	sched_runstate_get(idle, &info);
-	return info.time[RUNSTATE_running];
-}
-
 static int idletime(xenpf_getidletime_t *arg)
 {
 	u64 map_gva = (u64)arg->cpumap_bitmap.p, time_gva = (u64)arg->idletime.p;
@@ -170,7 +159,7 @@ static int idletime(xenpf_getidletime_t *arg)
 		if (hw_copy_from_guest(&map, gva_make(map_gva + first / 8), 1) != 0)
 			return err(EFAULT);
 		for (u32 cpu = first; cpu < first + 8 && cpu < arg->cpumap_nr_cpus; cpu++) {
-			u64 ns = cpu < cpu_count ? idle_ns(cpu) : 0;
+			u64 ns = cpu < cpu_count ? sched_idle_ns(cpu) : 0;
 
 			if ((map & 1u << (cpu % 8)) == 0)
 				continue;

@@ -2,7 +2,7 @@
 /*
  * Who runs next: a weighted fair queue for each CPU. Each vCPU counts the time that it has had, scaled by its weight; the
  * one with the least goes first. One that slept comes back at the queue's floor less a bonus, so it is served soon but
- * cannot save up. A CPU with nothing to do takes from others. Reached from the exit loop; calls the slice timers.
+ * cannot save up. A CPU with nothing to do takes from others. Reached from the exit loop; calls the slice timers, the budgets.
  *
  * Lock: one run queue at a time. A vCPU that goes from CPU to CPU keeps is_running set between the two, so that nobody
  * queues it or frees it meanwhile.
@@ -12,8 +12,7 @@
 
 #define SLICE_NS    5000000ull /* how long one goes on while others wait */
 #define BONUS_NS    2500000ull /* for one that slept */
-#define WEIGHT_ONE  ((u64)SCHED_WEIGHT_DEFAULT)
-#define STEAL_LOOKS 32 /* entries of another queue that are looked at */
+#define STEAL_LOOKS 32	       /* entries of another queue that are looked at */
 
 unsigned int opt_sched_ratelimit_us = 1000;
 
@@ -29,13 +28,18 @@ static void slice_end(void *ctx)
 
 int sched_cpu_init(unsigned int cpu, struct vcpu *idle)
 {
+	static struct sched_domain idle_share = {.weight = SCHED_WEIGHT_DEFAULT};
 	struct run_queue *rq = &sched_queues[cpu];
 	u64 now = time_now_ns();
 	int rc;
 
 	lock_init(&rq->lock, LOCK_RANK_SCHED);
 	timer_init(&rq->slice, slice_end, rq, cpu);
-	rc = sched_vcpu_init(idle, cpu);
+	idle->domain->sched = &idle_share;
+	sched_pools[0].is_used = true;
+	sched_pools[0].ratelimit_us = opt_sched_ratelimit_us;
+	rq->pool = &sched_pools[0];
+	rc = sched_vcpu_init(idle);
 	if (rc != 0)
 		return rc;
 	rq->running = idle;
@@ -64,30 +68,25 @@ void sched_queue_unlock(struct run_queue *rq, u64 flags)
 	lock_release_irq(&rq->lock, flags);
 }
 
-bool sched_cpu_allowed(const struct sched_vcpu *sv, unsigned int cpu)
-{
-	return cpumask_test(&sv->affinity, cpu) && cpumask_test(&cpu_online_mask, cpu);
-}
-
+/* An idle CPU before a busy one, then the shortest queue, then one that v prefers. */
 unsigned int sched_cpu_pick(const struct vcpu *v)
 {
 	const struct sched_vcpu *sv = v->sched;
 	unsigned int home = atomic_load(&v->cpu);
-	unsigned int best = home; /* if all it may use are offline it runs on rather than hang */
-	u32 best_waiting = UINT32_MAX;
+	unsigned int best = home; /* if it may use none at all it runs on rather than hang */
+	u32 best_cost = UINT32_MAX;
 
-	for (unsigned int i = 0; i < cpu_count; i++) {
+	for (unsigned int i = 0; i < cpu_count && best_cost != 0; i++) {
 		unsigned int cpu = home + i < cpu_count ? home + i : home + i - cpu_count;
-		u32 waiting;
+		u32 cost = !cpumask_test(&sv->soft, cpu);
 
 		if (!sched_cpu_allowed(sv, cpu))
 			continue;
-		if (cpumask_test(&sched_idle_mask, cpu))
-			return cpu;
-		waiting = atomic_load(&sched_queues[cpu].waiting);
-		if (waiting < best_waiting) {
+		if (!cpumask_test(&sched_idle_mask, cpu))
+			cost += 2 + 2 * atomic_load(&sched_queues[cpu].waiting);
+		if (cost < best_cost) {
 			best = cpu;
-			best_waiting = waiting;
+			best_cost = cost;
 		}
 	}
 	return best;
@@ -103,13 +102,18 @@ static void floor_raise_locked(struct run_queue *rq, u64 to)
 static void charge_locked(struct run_queue *rq, u64 now)
 {
 	struct sched_vcpu *sv = rq->running->sched;
+	struct sched_domain *sd = rq->running->domain->sched;
 	u64 least;
 
 	if (rq->running->is_idle)
 		return;
-	if (now > sv->charged_ns)
-		sv->run_ns += (now - sv->charged_ns) * WEIGHT_ONE / atomic_load(&sv->weight);
-	sv->charged_ns = now;
+	if (now > sv->charged_ns) {
+		u64 ns = now - sv->charged_ns;
+
+		sv->run_ns += ns * SCHED_WEIGHT_DEFAULT / atomic_load(&sd->weight);
+		sched_budget_spend(sd, ns, now);
+		sv->charged_ns = now;
+	}
 	least = sv->run_ns;
 	if (rq->queue.count != 0 && pqueue_key_before(pqueue_first(&rq->queue)->key, least))
 		least = pqueue_first(&rq->queue)->key;
@@ -150,18 +154,26 @@ void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v)
 	atomic_store(&rq->waiting, rq->queue.count);
 }
 
-static struct vcpu *first_locked(const struct run_queue *rq)
+/* Whoever may not run any more, since the domain's budget is spent, goes off: a full budget wakes him. */
+static struct vcpu *first_locked(struct run_queue *rq)
 {
-	struct pqueue_node *first = pqueue_first(&rq->queue);
+	struct pqueue_node *first;
 
-	return first != NULL ? pqueue_entry(first, struct sched_vcpu, node)->vcpu : NULL;
+	while ((first = pqueue_first(&rq->queue)) != NULL) {
+		struct vcpu *v = pqueue_entry(first, struct sched_vcpu, node)->vcpu;
+
+		if (vcpu_is_runnable(v))
+			return v;
+		sched_dequeue_locked(rq, v);
+	}
+	return NULL;
 }
 
 /* Does the current one go on although `first` waits? *until: look again then. */
 static bool goes_on(const struct run_queue *rq, const struct vcpu *first, u64 now, u64 *until)
 {
 	const struct sched_vcpu *sv = rq->running->sched;
-	u64 limit_ns = (u64)opt_sched_ratelimit_us * 1000;
+	u64 limit_ns = (u64)atomic_load(&rq->running->domain->sched->pool->ratelimit_us) * 1000;
 
 	if (sv->has_yielded)
 		return false;
@@ -174,8 +186,8 @@ static bool goes_on(const struct run_queue *rq, const struct vcpu *first, u64 no
 }
 
 /*
- * Something that this CPU may run out of another queue. Its is_running is set when it leaves there, v->cpu is this CPU.
- * NULL: nothing. No lock is held.
+ * Something that this CPU may run out of another queue, sooner what prefers this CPU. Its is_running is set when it leaves
+ * there, v->cpu is this CPU. NULL: nothing. No lock is held.
  */
 static struct vcpu *steal_from(struct run_queue *rq, unsigned int cpu)
 {
@@ -185,12 +197,19 @@ static struct vcpu *steal_from(struct run_queue *rq, unsigned int cpu)
 	if (atomic_load(&rq->waiting) == 0)
 		return NULL;
 	lock_acquire(&rq->lock);
-	for (unsigned int i = 0; i < STEAL_LOOKS && found == NULL; i++) {
+	for (unsigned int i = 0; i < STEAL_LOOKS; i++) {
+		const struct sched_vcpu *sv;
+
 		node = pqueue_next(&rq->queue, node);
 		if (node == NULL)
 			break;
-		if (sched_cpu_allowed(pqueue_entry(node, struct sched_vcpu, node), cpu))
-			found = pqueue_entry(node, struct sched_vcpu, node)->vcpu;
+		sv = pqueue_entry(node, struct sched_vcpu, node);
+		if (!sched_cpu_allowed(sv, cpu) || !vcpu_is_runnable(sv->vcpu))
+			continue;
+		if (found == NULL || cpumask_test(&sv->soft, cpu))
+			found = sv->vcpu;
+		if (cpumask_test(&sv->soft, cpu))
+			break;
 	}
 	if (found != NULL) {
 		sched_dequeue_locked(rq, found);
@@ -217,27 +236,43 @@ static struct vcpu *steal(unsigned int cpu)
 	return NULL;
 }
 
-static bool current_may_go_on_locked(const struct run_queue *rq, unsigned int cpu)
+/* It is where it would rather not be, while a CPU that it prefers has nothing to do. */
+static bool had_better_move(const struct vcpu *v, unsigned int cpu)
 {
-	return !rq->running->is_idle && vcpu_is_runnable(rq->running) &&
-	       sched_cpu_allowed(rq->running->sched, cpu);
+	unsigned int to;
+
+	if (cpumask_test(&v->sched->soft, cpu))
+		return false;
+	to = sched_cpu_pick(v);
+	return cpumask_test(&v->sched->soft, to) && cpumask_test(&sched_idle_mask, to);
 }
 
 /* Of current and queue; NULL: neither. *until: when to look again, TIMER_NEVER: no need. */
 static struct vcpu *pick_locked(struct run_queue *rq, unsigned int cpu, u64 now, u64 *until)
 {
 	struct vcpu *first = first_locked(rq);
+	struct vcpu *v = rq->running;
+	bool may_go_on = !v->is_idle && vcpu_is_runnable(v) && sched_cpu_allowed(v->sched, cpu) &&
+			 !had_better_move(v, cpu);
 
 	*until = TIMER_NEVER;
-	if (current_may_go_on_locked(rq, cpu) && (first == NULL || goes_on(rq, first, now, until)))
-		return rq->running;
+	if (may_go_on && (first == NULL || goes_on(rq, first, now, until)))
+		return v;
 	if (first == NULL)
 		return NULL;
 	sched_dequeue_locked(rq, first);
 	atomic_store(&first->is_running, true);
-	*until = rq->queue.count != 0 || current_may_go_on_locked(rq, cpu) ? now + SLICE_NS
-									   : TIMER_NEVER;
+	if (rq->queue.count != 0 || may_go_on)
+		*until = now + SLICE_NS;
 	return first;
+}
+
+/* When to look again at the latest, whoever waits: it has a budget, or would rather be elsewhere. */
+static u64 look_again(const struct vcpu *next, unsigned int cpu, u64 now)
+{
+	u64 until = sched_budget_until(next, now);
+
+	return cpumask_test(&next->sched->soft, cpu) ? until : MIN(until, now + SLICE_NS);
 }
 
 static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
@@ -247,9 +282,7 @@ static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
 	prev->sched->has_yielded = false;
 	if (next == prev)
 		return;
-	sched_runstate_set_locked(
-		prev, vcpu_is_runnable(prev) ? RUNSTATE_runnable : sched_runstate_waiting(prev),
-		now);
+	sched_runstate_set_locked(prev, sched_runstate_waiting(prev), now);
 	sched_runstate_set_locked(next, RUNSTATE_running, now);
 	next->sched->charged_ns = now;
 	next->sched->picked_ns = now;
@@ -309,6 +342,7 @@ struct vcpu *sched_choose(unsigned int cpu)
 	}
 	atomic_store(&next->is_running, true);
 	commit_locked(rq, next, now);
+	until = MIN(until, look_again(next, cpu, now));
 	rq->has_slice = until != TIMER_NEVER;
 	if (rq->has_slice)
 		timer_set(&rq->slice, until);
@@ -356,12 +390,14 @@ void sched_switched(struct vcpu *prev, struct vcpu *next)
 	}
 	lock_acquire(&rq->lock);
 	to = place_locked(rq, prev, cpu);
-	if (to != cpu) {
+	while (to != prev->cpu) {
 		/* is_running stays set until it is under the other lock: see the head of this file */
 		sched_leave_locked(rq, prev, to);
 		lock_release(&rq->lock);
 		rq = &sched_queues[to];
 		lock_acquire(&rq->lock);
+		if (!sched_cpu_allowed(prev->sched, to)) /* any more */
+			to = sched_cpu_pick(prev);
 	}
 	atomic_store(&prev->is_running, false);
 	if (vcpu_is_runnable(prev)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What sched's files share: run queues and what a vCPU is to them. See sched.h for the protocol. */
+/* What sched's files share: run queues, and what a vCPU, a domain and a pool are to them. See sched.h for the protocol. */
 #ifndef SCHED_PRIV_H
 #define SCHED_PRIV_H
 
@@ -14,6 +14,23 @@ enum sched_wait { WAIT_NONE, WAIT_EVENT, WAIT_POLL };
 #define POLL_ANY  0xffffffffu /* several ports: any event may be meant */
 #define POLL_NONE 0xfffffffeu /* no port at all: the timeout alone */
 
+#define POOLS_MAX 64
+
+struct sched_pool {
+	bool is_used;	  /* [l] pools_lock, as all but the last */
+	u32 domain_count; /* [l] */
+	u32 ratelimit_us; /* [a] a vCPU that got the CPU keeps it at least so long; 0: no limit */
+};
+
+struct sched_domain {
+	struct sched_pool *pool; /* [a] */
+	u32 weight;		 /* [a] */
+	u32 cap;		 /* [a] percent of one CPU; 0: none */
+	s64 budget_ns;		 /* [a] of a capped domain, left in this period */
+	u64 period_end_ns;	 /* [a] */
+	struct timer period;
+};
+
 struct sched_vcpu {
 	struct pqueue_node node; /* [l] in the queue of v->cpu; key: run_ns when it was put there */
 	struct vcpu *vcpu;	 /* [c] */
@@ -24,10 +41,9 @@ struct sched_vcpu {
 	u64 run_ns;	    /* [l] time it has had, weighted; compared within one queue only */
 	u64 charged_ns;	    /* [l] up to when run_ns counts */
 	u64 picked_ns;	    /* [l] since when it has the CPU */
-	u32 weight;	    /* [a] */
 	bool has_yielded;   /* [l] */
-	bool is_overridden; /* [l] SCHEDOP_pin_override: saved holds what was */
-	struct cpumask affinity, saved; /* [l] */
+	bool is_overridden; /* [l] SCHEDOP_pin_override: saved holds what was in hard */
+	struct cpumask hard, soft, saved; /* [l] */
 
 	struct vcpu_runstate_info runstate; /* [l] */
 	u64 area;			    /* [a] guest address of the runstate area; 0: none */
@@ -37,10 +53,11 @@ struct sched_vcpu {
 
 struct run_queue {
 	struct lock lock;
-	struct pqueue queue;  /* [l] runnable, not running */
-	u32 waiting;	      /* [a] queue.count for those without the lock */
-	struct vcpu *running; /* [l] what sched_choose() said last */
-	struct vcpu *idle;    /* [c] NULL: no such CPU yet */
+	struct pqueue queue;	 /* [l] runnable, not running */
+	u32 waiting;		 /* [a] queue.count for those without the lock */
+	struct vcpu *running;	 /* [l] what sched_choose() said last */
+	struct vcpu *idle;	 /* [c] NULL: no such CPU yet */
+	struct sched_pool *pool; /* [a] NULL: in none */
 	u64 floor_ns; /* [l, read by others] smallest run_ns that anyone here may still have; never falls */
 	bool has_slice;	    /* [l] the timer will make this CPU look again */
 	struct timer slice; /* raises WORK_SCHEDULE */
@@ -48,6 +65,7 @@ struct run_queue {
 } ALIGNED(64);
 
 extern struct run_queue sched_queues[CPU_MAX];
+extern struct sched_pool sched_pools[POOLS_MAX];
 /* CPUs that look for work or sleep: set before they look, cleared by whoever gives them some. */
 extern struct cpumask sched_idle_mask; /* [a] */
 
@@ -59,13 +77,23 @@ void sched_queue_unlock(struct run_queue *rq, u64 flags);
 void sched_leave_locked(struct run_queue *rq, struct vcpu *v, unsigned int to);
 void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting);
 void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v);
-/* Where v had better run: an idle CPU that it may use, or v->cpu. */
+/* Where v had better run. */
 unsigned int sched_cpu_pick(const struct vcpu *v);
 bool sched_cpu_allowed(const struct sched_vcpu *sv, unsigned int cpu);
+/* Where v may run, or what it may have, has changed: one that runs is judged anew, one that waits is placed anew. */
+void sched_reconsider(struct vcpu *v);
+int sched_pool_join(struct domain *d, u32 id); /* -ESRCH */
+void sched_pool_leave(struct domain *d);
+
+/* A vCPU has had ns until now. */
+void sched_budget_spend(struct sched_domain *sd, u64 ns, u64 now);
+bool sched_budget_is_spent(const struct sched_domain *sd);
+/* When v, which begins to run now, has used it up; TIMER_NEVER: no cap. */
+u64 sched_budget_until(const struct vcpu *v, u64 now);
 
 /* Ends the present state at now. */
 void sched_runstate_set_locked(struct vcpu *v, int state, u64 now);
-/* The state of a vCPU that does not run and is not going to. */
+/* The state of a vCPU that does not run. */
 int sched_runstate_waiting(const struct vcpu *v);
 
 void sched_poll_expired(void *ctx);

@@ -8,10 +8,12 @@
 
 int sched_runstate_waiting(const struct vcpu *v)
 {
-	/* The ABI: blocked is preferred over offline. */
-	if (atomic_load(&v->is_down) || atomic_load(&v->sched->wait) == WAIT_NONE)
+	if (atomic_load(&v->is_down))
 		return RUNSTATE_offline;
-	return RUNSTATE_blocked;
+	if (atomic_load(&v->sched->wait) !=
+	    WAIT_NONE) /* the ABI: blocked is preferred over offline */
+		return RUNSTATE_blocked;
+	return atomic_load(&v->pause_count) != 0 ? RUNSTATE_offline : RUNSTATE_runnable;
 }
 
 void sched_runstate_set_locked(struct vcpu *v, int state, u64 now)
@@ -38,6 +40,14 @@ void sched_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 	sched_queue_unlock(rq, flags);
 	if (now > info->state_entry_time)
 		info->time[info->state] += now - info->state_entry_time;
+}
+
+u64 sched_idle_ns(unsigned int cpu)
+{
+	struct vcpu_runstate_info info;
+
+	sched_runstate_get(sched_queues[cpu].idle, &info);
+	return info.time[RUNSTATE_running];
 }
 
 void sched_runstate_register(struct vcpu *v, gva_t va)

@@ -25,18 +25,21 @@
 #include "core/domain.h"
 #include "lib/types.h"
 
-extern unsigned int
-	opt_sched_ratelimit_us; /* a vCPU that got the CPU keeps it at least so long; 0: no limit */
+/* Of new pools and, at boot, of pool 0: a vCPU that got the CPU keeps it at least so long; 0: no limit. */
+extern unsigned int opt_sched_ratelimit_us;
 
 /* ---------------------------------------------------------------- set-up */
 
 /* One for each CPU, by that CPU or before it starts, before its exit loop; idle is current there. -ENOMEM. */
 int sched_cpu_init(unsigned int cpu, struct vcpu *idle);
+/* Before its vCPUs, and after them; also after a failed init. pool: its number. -ENOMEM, -ESRCH. */
+int sched_domain_init(struct domain *d, u32 pool);
+void sched_domain_destroy(struct domain *d);
 /*
- * Allocates v->sched; v->cpu = cpu. Affinity: all CPUs. v starts as the flags say: is_down or paused vCPUs wait for
- * vcpu_wake() or vcpu_unpause(). Idle vCPUs too. -ENOMEM.
+ * Allocates v->sched; chooses v->cpu. Affinity: all CPUs. v starts as the flags say: is_down or paused vCPUs wait for
+ * vcpu_wake() or vcpu_unpause(). Idle vCPUs too (their v->cpu stays). -ENOMEM.
  */
-int sched_vcpu_init(struct vcpu *v, unsigned int cpu);
+int sched_vcpu_init(struct vcpu *v);
 /* v is paused or down and not running (vcpu_sleep_sync()). Also after a failed init. */
 void sched_vcpu_destroy(struct vcpu *v);
 
@@ -107,22 +110,39 @@ void vcpu_sleep_sync(struct vcpu *v);
 
 /* With the time in the present state added. Any vCPU. */
 void sched_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
+/* How long this CPU has had nothing to do. */
+u64 sched_idle_ns(unsigned int cpu);
 /* VCPUOP_register_runstate_memory_area; 0: none any more. */
 void sched_runstate_register(struct vcpu *v, gva_t va);
 
-/* -EINVAL: no online CPU in it. */
-int sched_affinity_set(struct vcpu *v, const struct cpumask *mask);
-void sched_affinity_get(struct vcpu *v, struct cpumask *mask);
-/* SCHEDOP_pin_override: cpu < 0 undoes. -EINVAL no such CPU, -EBUSY pinned already, -ENOENT nothing to undo. */
+/* NULL: as it is. is_forced: undoes an override first. -EINVAL: no CPU of its pool in hard; -EBUSY: overridden. */
+int sched_affinity_set(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft,
+		       bool is_forced);
+/* is_effective: of these, what v may really use. */
+void sched_affinity_get(struct vcpu *v, struct cpumask *hard, struct cpumask *soft,
+			bool is_effective);
+/* SCHEDOP_pin_override: cpu < 0 undoes. -EINVAL no such CPU, or nothing to undo, -EBUSY pinned already. */
 int sched_pin_override(struct vcpu *v, s32 cpu);
 /* Is it tied to exactly one CPU? (VCPUOP_get_physid) */
 bool sched_is_pinned(struct vcpu *v);
 
 #define SCHED_WEIGHT_DEFAULT 256u
 #define SCHED_WEIGHT_MAX     65535u
-/* All vCPUs of d. -EINVAL: weight 0 or too large. */
-int sched_weight_set(struct domain *d, u32 weight);
-u32 sched_weight_get(const struct domain *d);
+/*
+ * weight 0: as it is; cap: percent of one CPU, 0: none. -EINVAL: weight too large; cap larger than its vCPUs could use (the
+ * weight is set then).
+ */
+int sched_params_set(struct domain *d, u32 weight, u32 cap);
+void sched_params_get(const struct domain *d, u32 *weight, u32 *cap);
+
+/*
+ * XEN_SYSCTL_cpupool_op, but for the copy of *cpus (INFO, FREEINFO); d: the domain of MOVEDOMAIN, which begins anew there:
+ * default parameters, affinity with all CPUs. Errors: the ABI's.
+ */
+int sched_pool_op(struct xen_sysctl_cpupool_op *op, struct domain *d, struct cpumask *cpus);
+u32 sched_pool_id(const struct domain *d);
+/* -ESRCH: no such pool. */
+int sched_ratelimit(u32 pool, u32 *us, bool is_set);
 
 /* Serial key: one line for each CPU and vCPU. */
 void sched_print(void);

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What makes a vCPU runnable and what stops it: events, blocking, polling, pausing, affinity, weight. Reached from evtchn,
+ * What makes a vCPU runnable and what stops it: events, blocking, polling, pausing. Reached from evtchn,
  * hcall, domain and timers, also in interrupt handlers; calls the queues (choose.c). Lock: the queue of v->cpu.
  */
+#include "lib/string.h"
 #include "mm/mm.h"
 #include "sched/priv.h"
 
-int sched_vcpu_init(struct vcpu *v, unsigned int cpu)
+int sched_vcpu_init(struct vcpu *v)
 {
 	struct sched_vcpu *sv = heap_alloc(sizeof(*sv));
 
 	if (sv == NULL)
 		return err(ENOMEM);
 	sv->vcpu = v;
-	sv->weight = SCHED_WEIGHT_DEFAULT;
-	for (size_t i = 0; i < ARRAY_SIZE(sv->affinity.bits); i++)
-		sv->affinity.bits[i] = ~0ull;
+	memset(&sv->hard, 0xff, sizeof(sv->hard));
+	sv->soft = sv->hard;
 	sv->runstate.state = RUNSTATE_offline;
 	sv->runstate.state_entry_time = time_now_ns();
-	sv->run_ns = sched_queues[cpu].floor_ns;
-	timer_init(&sv->poll_timer, sched_poll_expired, v, cpu);
 	v->sched = sv;
-	atomic_store(&v->cpu, cpu);
+	if (!v->is_idle) { /* those that do not run yet are no load: they go round */
+		atomic_store(&v->cpu, (v->domain->id + v->id) % cpu_count);
+		atomic_store(&v->cpu, sched_cpu_pick(v));
+	}
+	sv->run_ns = atomic_load(&sched_queues[v->cpu].floor_ns);
+	timer_init(&sv->poll_timer, sched_poll_expired, v, v->cpu);
 	return 0;
 }
 
@@ -43,7 +46,8 @@ void sched_vcpu_destroy(struct vcpu *v)
 bool vcpu_is_runnable(const struct vcpu *v)
 {
 	return !atomic_load(&v->is_down) && atomic_load(&v->pause_count) == 0 &&
-	       atomic_load(&v->sched->wait) == WAIT_NONE;
+	       atomic_load(&v->sched->wait) == WAIT_NONE &&
+	       !sched_budget_is_spent(v->domain->sched);
 }
 
 void vcpu_wake(struct vcpu *v)
@@ -55,15 +59,15 @@ void vcpu_wake(struct vcpu *v)
 		unsigned int to;
 
 		/* While it is on a CPU, sched_choose() or sched_switched() there sees that it is runnable. */
-		if (v->is_idle || v->sched->node.is_queued || atomic_load(&v->is_running) ||
-		    !vcpu_is_runnable(v)) {
+		if (v->is_idle || v->sched->node.is_queued || atomic_load(&v->is_running)) {
 			sched_queue_unlock(rq, flags);
 			return;
 		}
 		to = sched_cpu_pick(v);
-		if (to == v->cpu) {
-			sched_runstate_set_locked(v, RUNSTATE_runnable, time_now_ns());
-			sched_enqueue_locked(rq, v, true);
+		if (to == v->cpu || !vcpu_is_runnable(v)) {
+			sched_runstate_set_locked(v, sched_runstate_waiting(v), time_now_ns());
+			if (vcpu_is_runnable(v))
+				sched_enqueue_locked(rq, v, true);
 			sched_queue_unlock(rq, flags);
 			return;
 		}
@@ -235,99 +239,4 @@ void domain_unpause(struct domain *d)
 
 	for_each_vcpu(d, v)
 		vcpu_unpause(v);
-}
-
-static bool has_online_cpu(const struct cpumask *mask)
-{
-	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
-		if (cpumask_test(mask, cpu) && cpumask_test(&cpu_online_mask, cpu))
-			return true;
-	return false;
-}
-
-/* Off a CPU that it may not use any more; one that waits looks anew for the best place. Unlocks. */
-static void affinity_apply_unlock(struct run_queue *rq, struct vcpu *v, u64 flags)
-{
-	if (v->sched->node.is_queued)
-		sched_dequeue_locked(rq, v);
-	else if (atomic_load(&v->is_running) && !sched_cpu_allowed(v->sched, v->cpu))
-		work_raise(v->cpu, WORK_SCHEDULE);
-	sched_queue_unlock(rq, flags);
-	vcpu_wake(v);
-}
-
-int sched_affinity_set(struct vcpu *v, const struct cpumask *mask)
-{
-	struct run_queue *rq;
-	u64 flags;
-
-	if (!has_online_cpu(mask))
-		return err(EINVAL);
-	rq = sched_queue_lock(v, &flags);
-	if (v->sched->is_overridden)
-		v->sched->saved = *mask;
-	else
-		v->sched->affinity = *mask;
-	affinity_apply_unlock(rq, v, flags);
-	return 0;
-}
-
-void sched_affinity_get(struct vcpu *v, struct cpumask *mask)
-{
-	u64 flags;
-	struct run_queue *rq = sched_queue_lock(v, &flags);
-
-	*mask = v->sched->is_overridden ? v->sched->saved : v->sched->affinity;
-	sched_queue_unlock(rq, flags);
-}
-
-int sched_pin_override(struct vcpu *v, s32 cpu)
-{
-	struct sched_vcpu *sv = v->sched;
-	struct cpumask one = {0};
-	struct run_queue *rq;
-	u64 flags;
-
-	if (cpu >= 0) {
-		if ((u32)cpu >= cpu_count || !cpumask_test(&cpu_online_mask, (u32)cpu))
-			return err(EINVAL);
-		cpumask_set(&one, (u32)cpu);
-	}
-	rq = sched_queue_lock(v, &flags);
-	if (sv->is_overridden == (cpu >= 0)) {
-		sched_queue_unlock(rq, flags);
-		return cpu >= 0 ? err(EBUSY) : err(ENOENT);
-	}
-	if (cpu >= 0)
-		sv->saved = sv->affinity;
-	sv->affinity = cpu >= 0 ? one : sv->saved;
-	sv->is_overridden = cpu >= 0;
-	affinity_apply_unlock(rq, v, flags);
-	return 0;
-}
-
-bool sched_is_pinned(struct vcpu *v)
-{
-	unsigned int count = 0;
-
-	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
-		count += sched_cpu_allowed(v->sched, cpu);
-	return count == 1;
-}
-
-int sched_weight_set(struct domain *d, u32 weight)
-{
-	struct vcpu *v;
-
-	if (weight == 0 || weight > SCHED_WEIGHT_MAX)
-		return err(EINVAL);
-	for_each_vcpu(d, v)
-		atomic_store(&v->sched->weight, weight);
-	return 0;
-}
-
-u32 sched_weight_get(const struct domain *d)
-{
-	return d->vcpu_max != 0 && d->vcpus[0] != NULL ? atomic_load(&d->vcpus[0]->sched->weight)
-						       : SCHED_WEIGHT_DEFAULT;
 }

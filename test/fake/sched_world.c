@@ -132,7 +132,7 @@ static void vcpu_make(struct domain *d, u32 id)
 	v->is_down = true;
 	v->info = calloc(1, sizeof(*v->info));
 	d->vcpus[id] = v;
-	if (sched_vcpu_init(v, id % cpu_count) != 0 || time_vcpu_init(v, fire) != 0)
+	if (sched_vcpu_init(v) != 0 || time_vcpu_init(v, fire) != 0)
 		abort();
 }
 
@@ -145,6 +145,8 @@ struct domain *world_domain(domid_t id, unsigned int vcpus)
 	d->vcpu_max = vcpus;
 	d->shared = calloc(1, sizeof(*d->shared));
 	lock_init(&d->lock, LOCK_RANK_DOMAIN);
+	if (sched_domain_init(d, 0) != 0)
+		abort();
 	for (unsigned int i = 0; i < vcpus; i++)
 		vcpu_make(d, i);
 	domains[id] = d;
@@ -165,6 +167,7 @@ void world_domain_end(struct domain *d)
 		free(v);
 	}
 	domains[d->id] = NULL;
+	sched_domain_destroy(d);
 	free(d->shared);
 	free(d);
 }
@@ -197,6 +200,7 @@ static void cpu_make(unsigned int cpu)
 void world_start(unsigned int cpus)
 {
 	memset(sched_queues, 0, sizeof(sched_queues));
+	memset(sched_pools, 0, sizeof(sched_pools));
 	memset(&sched_idle_mask, 0, sizeof(sched_idle_mask));
 	memset(&cpu_online_mask, 0, sizeof(cpu_online_mask));
 	memset(world_upcalls, 0, sizeof(world_upcalls));

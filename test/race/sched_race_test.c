@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
+/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
 /*
  * Three CPUs as threads under TSan. vCPUs pass tokens by events and wait for them in every way there is, while a fourth
  * thread pauses them, moves them about and moves time. A halted CPU goes on only when it is told to, so a lost wake-up
@@ -108,10 +108,10 @@ static void meddle(u32 *seed)
 		vcpu_unpause(v);
 		break;
 	case 2:
-		(void)sched_affinity_set(v, &mask);
+		(void)sched_affinity_set(v, &mask, NULL, false);
 		break;
 	case 3:
-		(void)sched_weight_set(d, 1 + rnd(seed) % 1000);
+		(void)sched_params_set(d, 1 + rnd(seed) % 1000, rnd(seed) % 2 * 40);
 		break;
 	case 4:
 		atomic_store(&v->is_down, true);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/hcall/sched_op.c src/hcall/vcpu_op.c src/domain/watchdog.c src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
+/* uses: src/hcall/sched_op.c src/hcall/vcpu_op.c src/domain/watchdog.c src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
 /*
  * sched_op, vcpu_op and set_timer_op as a guest calls them: what they do, and what they answer to nonsense. Events, the
  * PV CPU and the end of a domain are stood in for here.
@@ -332,7 +332,7 @@ static void pin_override(void **state)
 	assert_int_equal(sched_op(SCHEDOP_pin_override, &arg), -EBUSY);
 	arg.pcpu = -5;
 	assert_int_equal(sched_op(SCHEDOP_pin_override, &arg), 0);
-	assert_int_equal(sched_op(SCHEDOP_pin_override, &arg), -ENOENT);
+	assert_int_equal(sched_op(SCHEDOP_pin_override, &arg), -EINVAL);
 	arg.pcpu = 2;
 	assert_int_equal(sched_op(SCHEDOP_pin_override, &arg), -EINVAL);
 	d->is_hardware = false;

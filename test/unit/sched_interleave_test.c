@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c test/fake/fibers.c */
+/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c test/fake/fibers.c */
 /*
  * Waking, blocking, stealing, pausing and freeing vCPUs under two and three CPUs, taken through their interleavings: no
  * wake-up is lost, nobody runs while paused, nothing is touched after it was freed (ASan), every CPU that has something
@@ -223,7 +223,7 @@ static void affinity_of_b(void)
 {
 	struct cpumask one = {{BIT(fake_cpu)}};
 
-	(void)sched_affinity_set(b, &one);
+	(void)sched_affinity_set(b, &one, NULL, false);
 	exit_loop();
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
+/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
 /*
  * The scheduler over a fake clock: shares by weight, latency, rate limit, stealing, affinity, polling, runstates; and a
  * few hundred thousand random operations, after each of which every vCPU is where it has to be.
@@ -16,12 +16,9 @@
 
 #define MS 1000000ull
 
-static unsigned int limit_default;
-
 static int start(void **state)
 {
 	(void)state;
-	limit_default = opt_sched_ratelimit_us;
 	world_start(2);
 	return 0;
 }
@@ -31,7 +28,6 @@ static int end(void **state)
 	(void)state;
 	fake_cpu = 0;
 	world_end();
-	opt_sched_ratelimit_us = limit_default;
 	assert_int_equal(world_heap_blocks, 0);
 	return 0;
 }
@@ -87,7 +83,7 @@ static void share_follows_weight(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 4; i++) {
 		v[i] = hog((domid_t)(i + 1), 0);
-		assert_int_equal(sched_weight_set(v[i]->domain, weights[i]), 0);
+		assert_int_equal(sched_params_set(v[i]->domain, weights[i], 0), 0);
 		before[i] = ran(v[i]);
 	}
 	for (unsigned int i = 0; i < 100000; i++)
@@ -103,16 +99,155 @@ static void share_follows_weight(void **state)
 	}
 }
 
-static void weight_is_checked(void **state)
+static void params_are_checked(void **state)
 {
 	struct domain *d = world_domain(1, 2);
+	u32 weight, cap;
 
 	(void)state;
-	assert_int_equal(sched_weight_get(d), SCHED_WEIGHT_DEFAULT);
-	assert_int_equal(sched_weight_set(d, 0), -EINVAL);
-	assert_int_equal(sched_weight_set(d, SCHED_WEIGHT_MAX + 1), -EINVAL);
-	assert_int_equal(sched_weight_set(d, 1), 0);
-	assert_int_equal(sched_weight_get(d), 1);
+	sched_params_get(d, &weight, &cap);
+	assert_true(weight == SCHED_WEIGHT_DEFAULT && cap == 0);
+	assert_int_equal(sched_params_set(d, SCHED_WEIGHT_MAX + 1, 0), -EINVAL);
+	assert_int_equal(sched_params_set(d, 1, 200), 0);
+	assert_int_equal(sched_params_set(d, 7, 201), -EINVAL); /* the weight is set all the same */
+	assert_int_equal(sched_params_set(d, 0, 100), 0);
+	sched_params_get(d, &weight, &cap);
+	assert_true(weight == 7 && cap == 100);
+}
+
+static void move_ms(unsigned int count)
+{
+	for (unsigned int i = 0; i < count * 10; i++)
+		world_move(MS / 10);
+}
+
+/* Does v get so many percent of a CPU, within a hundredth of that? */
+static void gets(struct domain *d, u64 percent)
+{
+	u64 before = 0, got = 0;
+	struct vcpu *v;
+
+	move_ms(50);
+	for_each_vcpu(d, v)
+		before += ran(v);
+	move_ms(5000);
+	for_each_vcpu(d, v)
+		got += ran(v);
+	got -= before;
+	assert_in_range(got, 5000 * MS / 100 * percent * 99 / 100,
+			5000 * MS / 100 * percent * 101 / 100);
+}
+
+static void cap_holds(void **state)
+{
+	static const u32 caps[] = {50, 1, 99, 25, 100, 7};
+	struct vcpu *a = hog(1, 0);
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++) {
+		assert_int_equal(sched_params_set(a->domain, 0, caps[i]), 0);
+		gets(a->domain, caps[i]);
+	}
+	/* Others get the rest, and what they want is not less for it; without a cap it is as before. */
+	assert_int_equal(sched_params_set(a->domain, 65535, 50), 0);
+	hog(2, 0);
+	gets(a->domain, 50);
+	assert_int_equal(sched_params_set(a->domain, 256, 0), 0);
+	gets(a->domain, 50);
+	assert_int_equal(sched_params_set(a->domain, 256, 20), 0);
+	gets(a->domain, 20);
+}
+
+/* All of a domain's vCPUs together; a cap is no right. */
+static void cap_is_the_domains(void **state)
+{
+	struct domain *d = world_domain(1, 3);
+	struct vcpu *v;
+
+	(void)state;
+	for_each_vcpu(d, v)
+		world_up(v);
+	world_settle();
+	assert_int_equal(sched_params_set(d, 0, 150), 0);
+	gets(d, 150);
+	assert_int_equal(sched_params_set(d, 0, 30), 0);
+	gets(d, 30);
+	assert_int_equal(sched_params_set(d, 0, 300), 0);
+	gets(d, 200);
+}
+
+/* Now and then asleep: what it did not use is not added to the next period, and less than the cap costs nothing. */
+static void cap_of_one_that_sleeps(void **state)
+{
+	struct vcpu *a = hog(1, 0);
+	struct vcpu_runstate_info info;
+	u64 before;
+
+	(void)state;
+	assert_int_equal(sched_params_set(a->domain, 0, 50), 0);
+	for (unsigned int i = 0; i < 300; i++) {
+		while (!a->is_running)
+			world_move(MS / 10);
+		world_move(MS); /* a third of the CPU */
+		block(a);
+		world_move(2 * MS);
+		world_event(a);
+		world_settle();
+	}
+	sched_runstate_get(a, &info);
+	assert_in_range(info.time[RUNSTATE_runnable], 0, 10 * MS);
+	block(a);
+	move_ms(1000);
+	world_event(a);
+	world_settle();
+	before = ran(a);
+	move_ms(100);
+	assert_in_range(ran(a) - before, 50 * MS, 56 * MS);
+	/* While it is over its cap it wants to run, and an event does not make it. */
+	while (a->is_running)
+		world_move(MS / 10);
+	assert_int_equal(state_of(a), RUNSTATE_runnable);
+	world_event(a);
+	vcpu_wake(a);
+	world_settle();
+	assert_false(a->is_running);
+	vcpu_pause_nosync(a);
+	assert_int_equal(state_of(a), RUNSTATE_offline);
+	world_move(30 * MS);
+	assert_false(a->is_running);
+	vcpu_unpause(a);
+	world_settle();
+	assert_true(a->is_running);
+}
+
+/* Even the least weight gets its share, and a guest that sleeps a lot is served at once, beside any number of busy ones. */
+static void nobody_starves(void **state)
+{
+	struct vcpu *least = hog(1, 0), *sleeper;
+	u64 before, since;
+
+	(void)state;
+	assert_int_equal(sched_params_set(least->domain, 16, 0), 0);
+	for (domid_t id = 2; id < 10; id++)
+		(void)sched_params_set(hog(id, 0)->domain, 1024, 0);
+	sleeper = hog(10, 0);
+	move_ms(1000);
+	before = ran(least);
+	move_ms(20000);
+	assert_in_range(ran(least) - before, 20000 * MS / 1024 * 16 / 9,
+			20000 * MS / 1024 * 16 / 8);
+	for (unsigned int i = 0; i < 100; i++) {
+		while (!sleeper->is_running)
+			world_move(MS / 10);
+		block(sleeper);
+		move_ms(100);
+		since = world_now();
+		world_event(sleeper);
+		world_settle();
+		while (!sleeper->is_running)
+			world_move(MS / 10);
+		assert_true(world_now() - since <= MS);
+	}
 }
 
 /* One that sleeps may not save its time up and then keep the CPU. */
@@ -166,10 +301,11 @@ static void latency_is_short(void **state)
 
 static void no_limit_no_latency(void **state)
 {
+	u32 none = 0;
 	struct vcpu *b;
 
 	(void)state;
-	opt_sched_ratelimit_us = 0;
+	assert_int_equal(sched_ratelimit(0, &none, true), 0);
 	hog(1, 0);
 	b = hog(2, 0);
 	while (!b->is_running)
@@ -183,10 +319,11 @@ static void no_limit_no_latency(void **state)
 
 static void rate_limit_holds(void **state)
 {
+	u32 limit = 20000;
 	struct vcpu *a, *b;
 
 	(void)state;
-	opt_sched_ratelimit_us = 20000;
+	assert_int_equal(sched_ratelimit(0, &limit, true), 0);
 	a = hog(1, 0);
 	world_move(MS);
 	b = hog(2, 0);
@@ -238,7 +375,7 @@ static void idle_cpu_takes_work(void **state)
 	for (unsigned int i = 0; i < 20; i++)
 		world_move(MS);
 	assert_true(a->is_running && b->is_running && a->cpu != b->cpu);
-	assert_int_equal(sched_affinity_set(a, &all), 0);
+	assert_int_equal(sched_affinity_set(a, &all, NULL, false), 0);
 }
 
 /* Nobody is ever idle here: queues of different length even out all the same. */
@@ -266,47 +403,254 @@ static void hogs_spread(void **state)
 static void affinity_moves_what_runs(void **state)
 {
 	struct vcpu *a = hog(1, -1);
-	struct cpumask one = {{0}}, got;
+	struct cpumask one = {{0}}, got, soft;
 	unsigned int other = !a->cpu;
 
 	(void)state;
-	assert_int_equal(sched_affinity_set(a, &one), -EINVAL);
+	assert_int_equal(sched_affinity_set(a, &one, NULL, false), -EINVAL);
 	one.bits[CPU_MAX / 64 - 1] = BIT(63); /* a CPU that is not there */
-	assert_int_equal(sched_affinity_set(a, &one), -EINVAL);
+	assert_int_equal(sched_affinity_set(a, &one, NULL, false), -EINVAL);
 	one.bits[CPU_MAX / 64 - 1] = 0;
 	cpumask_set(&one, other);
-	assert_int_equal(sched_affinity_set(a, &one), 0);
+	assert_int_equal(sched_affinity_set(a, &one, NULL, false), 0);
 	world_settle();
 	assert_true(a->is_running);
 	assert_int_equal(a->cpu, other);
 	assert_true(sched_is_pinned(a));
-	sched_affinity_get(a, &got);
+	sched_affinity_get(a, &got, &soft, false);
 	assert_memory_equal(&got, &one, sizeof(got));
+	assert_int_equal(soft.bits[0], 3); /* what there is */
 }
 
 static void override_is_undone(void **state)
 {
 	struct vcpu *a = hog(1, -1);
-	struct cpumask one = {{0}}, got;
+	struct cpumask one = {{0}}, got, soft;
 
 	(void)state;
-	assert_int_equal(sched_pin_override(a, -1), -ENOENT);
+	assert_int_equal(sched_pin_override(a, -1), -EINVAL);
 	assert_int_equal(sched_pin_override(a, 2), -EINVAL);
 	assert_int_equal(sched_pin_override(a, INT32_MAX), -EINVAL);
 	assert_int_equal(sched_pin_override(a, 1), 0);
 	assert_int_equal(sched_pin_override(a, 0), -EBUSY);
 	world_settle();
 	assert_int_equal(a->cpu, 1);
-	/* What the tools set meanwhile holds afterwards. */
+	/* Tools see it, and may not change it but by force. */
 	cpumask_set(&one, 0);
-	assert_int_equal(sched_affinity_set(a, &one), 0);
+	assert_int_equal(sched_affinity_set(a, &one, NULL, false), -EBUSY);
+	assert_int_equal(sched_affinity_set(a, NULL, &one, false), -EBUSY);
+	sched_affinity_get(a, &got, &soft, false);
+	assert_true(got.bits[0] == 2 && soft.bits[0] == 3);
+	assert_int_equal(sched_affinity_set(a, &one, NULL, true), 0);
 	world_settle();
-	assert_int_equal(a->cpu, 1);
-	sched_affinity_get(a, &got);
-	assert_memory_equal(&got, &one, sizeof(got));
+	assert_true(a->is_running && a->cpu == 0);
+	assert_int_equal(sched_pin_override(a, -1), -EINVAL);
+	assert_int_equal(sched_pin_override(a, 0), 0);
+	assert_int_equal(sched_affinity_set(a, NULL, NULL, true), 0);
+	assert_int_equal(sched_pin_override(a, 0), 0);
 	assert_int_equal(sched_pin_override(a, INT32_MIN), 0);
+	sched_affinity_get(a, &got, &soft, false);
+	assert_int_equal(got.bits[0], 1);
+}
+
+static void set_soft(struct vcpu *v, u64 cpus)
+{
+	struct cpumask soft = {{cpus}};
+
+	assert_int_equal(sched_affinity_set(v, NULL, &soft, false), 0);
 	world_settle();
-	assert_int_equal(a->cpu, 0);
+}
+
+static void soft_affinity_is_preferred(void **state)
+{
+	struct vcpu *a = hog(1, -1), *b;
+	struct cpumask hard = {{1}}, soft;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		set_soft(a, BIT(i % 2));
+		move_ms(10);
+		assert_true(a->is_running && a->cpu == i % 2);
+		block(a);
+		world_event(a);
+		world_settle();
+		assert_true(a->is_running && a->cpu == i % 2);
+	}
+	/* Rather elsewhere than not at all; back as soon as there is room. */
+	b = hog(2, 1);
+	move_ms(20);
+	assert_true(a->is_running && a->cpu == 0 && b->is_running);
+	block(b);
+	move_ms(6);
+	assert_true(a->is_running && a->cpu == 1);
+	/* Hard affinity comes first. */
+	assert_int_equal(sched_affinity_set(a, &hard, NULL, false), 0);
+	move_ms(10);
+	assert_true(a->is_running && a->cpu == 0);
+	sched_affinity_get(a, &hard, &soft, false);
+	assert_true(hard.bits[0] == 1 && soft.bits[0] == 2);
+	sched_affinity_get(a, &hard, &soft, true);
+	assert_true(hard.bits[0] == 1 && soft.bits[0] == 0);
+	set_soft(a, 0);
+	move_ms(10);
+	assert_true(a->is_running && a->cpu == 0);
+}
+
+static void vcpus_begin_apart(void **state)
+{
+	struct domain *d = world_domain(1, 2);
+	struct vcpu *a = hog(2, 0);
+
+	(void)state;
+	assert_int_not_equal(d->vcpus[0]->cpu, d->vcpus[1]->cpu);
+	for (domid_t id = 3; id < 10; id++)
+		assert_int_equal(world_domain(id, 1)->vcpus[0]->cpu, !a->cpu); /* the idle one */
+}
+
+/* ---------------------------------------------------------------- pools */
+
+static int pool_op(u32 op, u32 id, u32 cpu, struct domain *d, struct xen_sysctl_cpupool_op *out,
+		   u64 *cpus)
+{
+	struct xen_sysctl_cpupool_op arg = {
+		.op = op, .cpupool_id = id, .cpu = cpu, .sched_id = XEN_SCHEDULER_CREDIT2};
+	struct cpumask mask;
+	int rc = sched_pool_op(&arg, d, &mask);
+
+	if (out != NULL)
+		*out = arg;
+	if (cpus != NULL)
+		*cpus = mask.bits[0];
+	world_settle();
+	return rc;
+}
+
+#define POOL(op, id, cpu) pool_op(XEN_SYSCTL_CPUPOOL_OP_##op, id, cpu, NULL, NULL, NULL)
+#define ANY		  XEN_SYSCTL_CPUPOOL_PAR_ANY
+
+static void pools_come_and_go(void **state)
+{
+	struct xen_sysctl_cpupool_op op = {.op = XEN_SYSCTL_CPUPOOL_OP_CREATE};
+	struct domain *d = world_domain(1, 1);
+	struct cpumask mask;
+	u32 us = 5000;
+	u64 cpus;
+
+	(void)state;
+	assert_int_equal(sched_pool_op(&op, NULL, &mask), -ENOENT); /* another scheduler */
+	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0, 0, NULL, &op, &cpus), 0);
+	assert_true(op.cpupool_id == 0 && op.sched_id == XEN_SCHEDULER_CREDIT2 && op.n_dom == 1);
+	assert_int_equal(cpus, 3);
+	assert_int_equal(POOL(INFO, 1, 0), -ENOENT);
+	assert_int_equal(POOL(INFO, ANY, 0), -ENOENT);
+	assert_int_equal(POOL(CREATE, 0, 0), -EEXIST);
+	assert_int_equal(POOL(CREATE, POOLS_MAX, 0), -ENOSPC);
+	assert_int_equal(POOL(CREATE, 5, 0), 0);
+	assert_int_equal(POOL(CREATE, 5, 0), -EEXIST);
+	for (u32 i = 0; i < POOLS_MAX - 2; i++)
+		assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, ANY, 0, NULL, &op, NULL), 0);
+	assert_int_equal(op.cpupool_id, POOLS_MAX - 1);
+	assert_int_equal(POOL(CREATE, ANY, 0), -ENOSPC);
+	for (u32 i = 1; i < POOLS_MAX; i++)
+		if (i != 5)
+			assert_int_equal(POOL(DESTROY, i, 0), 0);
+	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 1, 0, NULL, &op, &cpus), 0);
+	assert_true(op.cpupool_id == 5 && op.n_dom == 0 && cpus == 0);
+	assert_int_equal(POOL(DESTROY, 0, 0), -EBUSY);
+	assert_int_equal(POOL(DESTROY, 1, 0), -ENOENT);
+	assert_int_equal(POOL(DESTROY, ANY, 0), -ENOENT);
+	assert_int_equal(pool_op(0, 0, 0, NULL, NULL, NULL), -ENOSYS);
+	assert_int_equal(pool_op(8, 0, 0, NULL, NULL, NULL), -ENOSYS);
+	/* Each has a rate limit of its own. */
+	assert_int_equal(sched_ratelimit(5, &us, true), 0);
+	assert_int_equal(sched_ratelimit(0, &us, false), 0);
+	assert_int_equal(us, 1000);
+	assert_int_equal(sched_ratelimit(6, &us, false), -ESRCH);
+	assert_int_equal(sched_ratelimit(ANY, &us, true), -ESRCH);
+	assert_int_equal(sched_pool_id(d), 0);
+}
+
+static void cpus_change_pools(void **state)
+{
+	struct vcpu *a = hog(1, -1), *b = hog(2, -1);
+	struct cpumask one = {{2}}, soft;
+	u64 cpus;
+
+	(void)state;
+	assert_int_equal(POOL(CREATE, 1, 0), 0);
+	assert_int_equal(POOL(ADDCPU, 1, ANY), -ENODEV);
+	assert_int_equal(POOL(ADDCPU, 1, 1), -ENODEV);
+	assert_int_equal(POOL(ADDCPU, 1, 2), -EINVAL);
+	assert_int_equal(POOL(ADDCPU, 7, 1), -ENOENT);
+	assert_int_equal(POOL(RMCPU, 1, 1), -EADDRNOTAVAIL);
+	assert_int_equal(POOL(RMCPU, 1, ANY), -EINVAL);
+	assert_int_equal(POOL(RMCPU, 7, 1), -ENOENT);
+	assert_int_equal(POOL(RMCPU, 0, 2), -EINVAL);
+	assert_int_equal(POOL(RMCPU, 0, 0), -EINVAL); /* the first CPU stays in the first pool */
+	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 0, a->domain, NULL, NULL),
+			 -ENOENT);
+	/* Who was tied to it is not any more. */
+	assert_int_equal(sched_affinity_set(b, &one, &one, false), 0);
+	assert_int_equal(sched_pin_override(a, 1), 0);
+	assert_int_equal(POOL(RMCPU, 0, ANY), -EADDRINUSE);
+	assert_int_equal(sched_pin_override(a, -1), 0);
+	assert_int_equal(POOL(RMCPU, 0, ANY), 0);
+	assert_true(world_current(1)->is_idle && a->cpu == 0 && b->cpu == 0);
+	sched_affinity_get(b, &one, &soft, false);
+	assert_true(one.bits[0] == 3 && soft.bits[0] == 2);
+	sched_affinity_get(b, &one, &soft, true);
+	assert_true(one.bits[0] == 1 && soft.bits[0] == 0);
+	one.bits[0] = 2;
+	assert_int_equal(sched_affinity_set(b, &one, NULL, false), -EINVAL);
+	assert_int_equal(sched_pin_override(b, 1), -EINVAL);
+	assert_int_equal(POOL(RMCPU, 0, ANY), -EINVAL);
+	move_ms(20);
+	assert_true(world_current(1)->is_idle);
+	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_FREEINFO, 77, 0, NULL, NULL, &cpus), 0);
+	assert_int_equal(cpus, 2);
+	assert_int_equal(POOL(ADDCPU, 1, ANY), 0);
+	move_ms(20);
+	assert_true(world_current(1)->is_idle); /* nobody is in that pool */
+	assert_int_equal(POOL(DESTROY, 1, 0), -EBUSY);
+}
+
+static void domains_change_pools(void **state)
+{
+	struct vcpu *a = hog(1, -1), *b = hog(2, -1);
+	struct domain none = {.id = 7};
+	struct cpumask hard = {{2}}, soft;
+	u32 weight, cap;
+
+	(void)state;
+	assert_int_equal(POOL(RMCPU, 0, 1), 0);
+	assert_int_equal(POOL(CREATE, 1, 0), 0);
+	assert_int_equal(sched_domain_init(&none, 2), -ESRCH);
+	sched_domain_destroy(&none);
+	assert_int_equal(sched_domain_init(&none, 1), -ENODEV);
+	sched_domain_destroy(&none);
+	assert_int_equal(POOL(ADDCPU, 1, 1), 0);
+	assert_int_equal(sched_params_set(b->domain, 512, 50), 0);
+	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 0, b->domain, NULL, NULL), 0);
+	assert_int_equal(sched_pool_id(b->domain), 1);
+	assert_true(a->is_running && b->is_running && b->cpu == 1);
+	sched_params_get(b->domain, &weight, &cap);
+	assert_true(weight == 256 && cap == 0);
+	assert_int_equal(sched_affinity_set(b, &hard, NULL, false), 0);
+	assert_int_equal(POOL(RMCPU, 1, 1), -EBUSY);
+	assert_int_equal(POOL(DESTROY, 1, 0), -EBUSY);
+	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 0, b->domain, NULL, NULL), 0);
+	sched_affinity_get(b, &hard, &soft, false);
+	assert_int_equal(hard.bits[0], 2);
+	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 0, 0, b->domain, NULL, NULL), 0);
+	sched_affinity_get(b, &hard, &soft, false);
+	assert_true(hard.bits[0] == 3 && b->cpu == 0);
+	world_domain_end(b->domain);
+	assert_int_equal(sched_domain_init(&none, 1), 0);
+	assert_int_equal(POOL(DESTROY, 1, 0), -EBUSY);
+	sched_domain_destroy(&none);
+	assert_int_equal(POOL(RMCPU, 1, 1), 0);
+	assert_int_equal(POOL(DESTROY, 1, 0), 0);
+	assert_int_equal(POOL(ADDCPU, 0, 1), 0);
 	assert_true(a->is_running);
 }
 
@@ -565,10 +909,13 @@ static void area_shows_the_state(void **state)
 static void memory_runs_out(void **state)
 {
 	struct vcpu v = {.domain = idle_domain};
+	struct domain d = {.id = 1};
 
 	(void)state;
 	fake_alloc_fail_after = 0;
-	assert_int_equal(sched_vcpu_init(&v, 0), -ENOMEM);
+	assert_int_equal(sched_vcpu_init(&v), -ENOMEM);
+	assert_int_equal(sched_domain_init(&d, 0), -ENOMEM);
+	sched_domain_destroy(&d);
 	assert_int_equal(time_vcpu_init(&v, NULL), -ENOMEM);
 	fake_alloc_fail_after = -1;
 	sched_vcpu_destroy(&v);
@@ -597,19 +944,23 @@ static void check_vcpu(struct vcpu *v)
 	if (is_current)
 		assert_true(world_current(v->cpu) == v);
 	assert_false(is_current && v->sched->node.is_queued);
-	assert_int_equal(vcpu_is_runnable(v), is_current || v->sched->node.is_queued);
+	if (vcpu_is_runnable(v))
+		assert_true(is_current || v->sched->node.is_queued);
+	else if (is_current || v->sched->node.is_queued) /* until its CPU looks again */
+		assert_true(sched_budget_is_spent(v->domain->sched));
 	assert_true(sched_cpu_allowed(v->sched, v->cpu) || !vcpu_is_runnable(v));
 	sched_runstate_get(v, &info);
 	if (is_current)
 		assert_int_equal(info.state, RUNSTATE_running);
-	else if (vcpu_is_runnable(v))
-		assert_int_equal(info.state, RUNSTATE_runnable);
 	else
-		assert_true(info.state == RUNSTATE_blocked || info.state == RUNSTATE_offline);
+		assert_int_equal(info.state, v->is_down			   ? RUNSTATE_offline
+					     : v->sched->wait != WAIT_NONE ? RUNSTATE_blocked
+					     : v->pause_count != 0	   ? RUNSTATE_offline
+									   : RUNSTATE_runnable);
 	assert_int_equal(info.time[0] + info.time[1] + info.time[2] + info.time[3],
 			 world_now() - 1000000000ull);
 	/* Nobody waits whom an idle CPU could run. */
-	if (v->sched->node.is_queued)
+	if (v->sched->node.is_queued && vcpu_is_runnable(v))
 		for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
 			assert_false(world_current(cpu)->is_idle &&
 				     sched_cpu_allowed(v->sched, cpu));
@@ -656,17 +1007,24 @@ static void act_current(struct vcpu *v)
 
 static void act_tool(struct vcpu *v)
 {
-	struct cpumask mask = {{fake_random() % 8}};
+	struct cpumask mask = {{fake_random() % 8}}, soft = {{fake_random() % 8}};
 
-	switch (fake_random() % 6) {
+	switch (fake_random() % 7) {
 	case 0:
-		(void)sched_affinity_set(v, &mask);
+		(void)sched_affinity_set(v, fake_random() % 2 ? &mask : NULL,
+					 fake_random() % 2 ? &soft : NULL, fake_random() % 2);
+		break;
+	case 6:
+		(void)pool_op((u32)(fake_random() % 8), (u32)(fake_random() % 3),
+			      fake_random() % 4 ? (u32)(fake_random() % 4) : ANY, v->domain, NULL,
+			      NULL);
 		break;
 	case 1:
 		(void)sched_pin_override(v, (s32)(fake_random() % 5) - 1);
 		break;
 	case 2:
-		(void)sched_weight_set(v->domain, 1 + (u32)(fake_random() % 1000));
+		(void)sched_params_set(v->domain, 1 + (u32)(fake_random() % 1000),
+				       fake_random() % 2 ? (u32)(fake_random() % 400) : 0);
 		break;
 	case 3:
 		vcpu_pause_nosync(v);
@@ -734,7 +1092,11 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 	static const struct CMUnitTest tests[] = {
 		T(share_follows_weight),
-		T(weight_is_checked),
+		T(params_are_checked),
+		T(cap_holds),
+		T(cap_is_the_domains),
+		T(cap_of_one_that_sleeps),
+		T(nobody_starves),
 		T(sleep_saves_nothing_up),
 		T(latency_is_short),
 		T(no_limit_no_latency),
@@ -744,6 +1106,11 @@ int main(void)
 		T(hogs_spread),
 		T(affinity_moves_what_runs),
 		T(override_is_undone),
+		T(soft_affinity_is_preferred),
+		T(vcpus_begin_apart),
+		T(pools_come_and_go),
+		T(cpus_change_pools),
+		T(domains_change_pools),
 		T(block_ends_with_an_event),
 		T(block_with_an_event_does_not),
 		T(kick_reaches_another_cpu),

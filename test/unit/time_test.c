@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
+/* uses: src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
 /*
  * Time: the scaling at its extremes, the wall clock, timers beside a naive model, a vCPU's clocks and timers
  * (SECURITY-CASES 20 and 336: values that overflow, timers moved between CPUs).
@@ -556,7 +556,7 @@ static void timer_follows_the_vcpu(void **state)
 	(void)state;
 	fake_cpu = v->cpu;
 	assert_int_equal(time_singleshot_set(v, world_now() + MS, false), 0);
-	assert_int_equal(sched_affinity_set(v, &one), 0);
+	assert_int_equal(sched_affinity_set(v, &one, NULL, false), 0);
 	world_settle();
 	assert_int_equal(v->cpu, 3);
 	world_move(MS); /* fires where it was set, reaches the vCPU where it is */

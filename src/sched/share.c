@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How much of the CPUs a domain gets: its weight, and its cap as a budget that a timer fills each period. While the budget is used
+ * up none of its vCPUs is runnable; what was had too much is missing from the next period, so the mean holds. Reached from the
+ * queues, the timer and tool calls. No lock: the budget is one atomic number.
+ *
+ * The timer is set whenever the budget is not full: by whoever takes the first of it, then by the timer itself.
+ */
+#include "mm/mm.h"
+#include "sched/priv.h"
+
+#define PERIOD_NS 10000000
+#define STEP_NS	  250000 /* a domain with several vCPUs may have so much too much for each */
+
+static s64 quota_ns(const struct sched_domain *sd)
+{
+	return (s64)atomic_load(&sd->cap) * PERIOD_NS / 100;
+}
+
+static void period_set(struct sched_domain *sd, u64 end_ns)
+{
+	atomic_store(&sd->period_end_ns, end_ns);
+	timer_set_on(&sd->period, cpu_id(), end_ns);
+}
+
+static void period_end(void *ctx)
+{
+	struct domain *d = ctx;
+	struct sched_domain *sd = d->sched;
+	s64 quota = quota_ns(sd), old = atomic_load(&sd->budget_ns), full;
+	u64 now = time_now_ns(), end = atomic_load(&sd->period_end_ns);
+	u64 periods = now > end ? (now - end) / PERIOD_NS + 1 : 1;
+	struct vcpu *v;
+
+	do
+		full = MIN(old + (s64)periods * quota, quota);
+	while (!atomic_cmpxchg(&sd->budget_ns, &old, full));
+	if (quota != 0 && full < quota)
+		period_set(sd, end + periods * PERIOD_NS);
+	if (old <= 0 && full > 0)
+		for_each_vcpu(d, v)
+			vcpu_wake(v);
+}
+
+void sched_budget_spend(struct sched_domain *sd, u64 ns, u64 now)
+{
+	s64 quota = quota_ns(sd), left;
+
+	if (quota == 0)
+		return;
+	left = atomic_sub(&sd->budget_ns, (s64)ns);
+	if (left < quota && left + (s64)ns >= quota)
+		period_set(sd, now - ns + PERIOD_NS);
+}
+
+bool sched_budget_is_spent(const struct sched_domain *sd)
+{
+	return atomic_load(&sd->cap) != 0 && atomic_load(&sd->budget_ns) <= 0;
+}
+
+u64 sched_budget_until(const struct vcpu *v, u64 now)
+{
+	s64 left = atomic_load(&v->domain->sched->budget_ns);
+
+	if (atomic_load(&v->domain->sched->cap) == 0)
+		return TIMER_NEVER;
+	if (v->domain->vcpu_max > 1)
+		left = MAX(left / v->domain->vcpu_max, (s64)STEP_NS);
+	return now + (u64)MAX(left, (s64)0);
+}
+
+int sched_domain_init(struct domain *d, u32 pool)
+{
+	struct sched_domain *sd = heap_alloc(sizeof(*sd));
+
+	if (sd == NULL)
+		return err(ENOMEM);
+	sd->weight = SCHED_WEIGHT_DEFAULT;
+	timer_init(&sd->period, period_end, d, 0);
+	d->sched = sd;
+	return sched_pool_join(d, pool);
+}
+
+void sched_domain_destroy(struct domain *d)
+{
+	if (d->sched == NULL)
+		return;
+	timer_kill(&d->sched->period);
+	sched_pool_leave(d);
+	heap_free(d->sched);
+	d->sched = NULL;
+}
+
+int sched_params_set(struct domain *d, u32 weight, u32 cap)
+{
+	struct sched_domain *sd = d->sched;
+	struct vcpu *v;
+
+	if (weight > SCHED_WEIGHT_MAX)
+		return err(EINVAL);
+	if (weight != 0)
+		atomic_store(&sd->weight, weight);
+	if (cap > 100 * d->vcpu_max)
+		return err(EINVAL);
+	if (atomic_exchange(&sd->cap, cap) == cap)
+		return 0;
+	atomic_store(&sd->budget_ns, quota_ns(sd) - 1); /* not full, so the timer is set */
+	period_set(sd, time_now_ns() + PERIOD_NS);
+	for_each_vcpu(d, v)
+		sched_reconsider(v);
+	return 0;
+}
+
+void sched_params_get(const struct domain *d, u32 *weight, u32 *cap)
+{
+	*weight = atomic_load(&d->sched->weight);
+	*cap = atomic_load(&d->sched->cap);
+}
