@@ -14,6 +14,7 @@
 /* The only list of ranks, outermost first. */
 enum lock_rank {
 	LOCK_RANK_NONE,
+	LOCK_RANK_POOLS,	/* which CPUs and domains are in which pool */
 	LOCK_RANK_DOMLIST,	/* the table of domains */
 	LOCK_RANK_DOMAIN,	/* a domain's slow state */
 	LOCK_RANK_PHYSDEV,	/* PCI devices and MSI known to the machine */

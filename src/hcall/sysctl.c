@@ -28,6 +28,8 @@ static const struct sysctl_row table[] = {
 	ROW(get_cpu_policy),
 	ROW(get_cpu_featureset),
 	ROW(get_cpu_levelling_caps),
+	ROW(scheduler_op),
+	ROW(getcpuinfo),
 	ROW(debug_keys),
 	ROW(cpu_hotplug),
 	ROW(pcitopoinfo),

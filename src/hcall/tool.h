@@ -45,6 +45,12 @@ DOMCTL_FN(sendtrigger);
 DOMCTL_FN(max_mem);
 DOMCTL_FN(hypercall_init);
 DOMCTL_FN(getpageframeinfo3);
+/* domctl_sched.c */
+DOMCTL_FN(setvcpuaffinity);
+DOMCTL_FN(getvcpuaffinity);
+DOMCTL_FN(setnodeaffinity);
+DOMCTL_FN(getnodeaffinity);
+DOMCTL_FN(scheduler_op);
 
 /* domctl_policy.c */
 DOMCTL_FN(get_cpu_policy);
@@ -75,6 +81,8 @@ SYSCTL_FN(get_cpu_levelling_caps);
 /* sysctl_sched.c */
 SYSCTL_FN(sched_id);
 SYSCTL_FN(cpupool_op);
+SYSCTL_FN(scheduler_op);
+SYSCTL_FN(getcpuinfo);
 
 struct policy;
 /* A policy in the public form; a gva of 0: only how many there may be. -ENOBUFS: *count is too small. -EFAULT. */
@@ -83,5 +91,9 @@ int tool_policy_get(const struct policy *policy, u32 *leaf_count, u64 leaf_gva, 
 
 /* XEN_DOMCTL_getdomaininfo's answer; a snapshot, each field by itself. */
 void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
+
+/* A set of `bits` things; bits that the guest's map has not got, or has in excess, are 0. -EFAULT, -EINVAL. */
+int tool_mask_get(const struct xenctl_bitmap *map, u64 *mask, u32 bits);
+int tool_mask_put(const struct xenctl_bitmap *map, const u64 *mask, u32 bits);
 
 #endif

@@ -8,7 +8,7 @@
 #include "sched/priv.h"
 
 struct sched_pool sched_pools[POOLS_MAX]; /* by number */
-static struct lock pools_lock = LOCK_INIT(LOCK_RANK_TOOLCALL);
+static struct lock pools_lock = LOCK_INIT(LOCK_RANK_POOLS);
 
 static struct sched_pool *cpu_pool(unsigned int cpu)
 {
