@@ -30,14 +30,13 @@ enum lock_rank {
 	LOCK_RANK_HEAP,		/* slabs */
 	LOCK_RANK_BUDDY,	/* free frames */
 	LOCK_RANK_EVTCHN_QUEUE, /* a vCPU's event queues; taken with interrupts off */
-	LOCK_RANK_SCHED,	/* a CPU's run queue; two queues: lower CPU first */
-	LOCK_RANK_SCHED_B,
-	LOCK_RANK_TIMER,   /* a CPU's timer heap */
-	LOCK_RANK_IRQ,	   /* one interrupt's descriptor */
-	LOCK_RANK_IRQCHIP, /* IO-APIC and MSI registers, PCI configuration ports */
-	LOCK_RANK_TIME,	   /* calibration, RTC */
-	LOCK_RANK_FLUSH,   /* the flush mailbox */
-	LOCK_RANK_CONSOLE, /* the log ring and the UART */
+	LOCK_RANK_SCHED,	/* a CPU's run queue; never two */
+	LOCK_RANK_TIMER,	/* a CPU's timer heap */
+	LOCK_RANK_IRQ,		/* one interrupt's descriptor */
+	LOCK_RANK_IRQCHIP,	/* IO-APIC and MSI registers, PCI configuration ports */
+	LOCK_RANK_TIME,		/* calibration, RTC */
+	LOCK_RANK_FLUSH,	/* the flush mailbox */
+	LOCK_RANK_CONSOLE,	/* the log ring and the UART */
 };
 
 struct lock {

@@ -125,7 +125,7 @@ void tool_run(struct tool_guest *g)
 {
 	struct xen_domctl op = {0};
 	struct cpumask last = {{BIT(cpu_count - 1)}};
-	long rc = sched_affinity_set(g->d->vcpus[0], &last);
+	long rc = sched_affinity_set(g->d->vcpus[0], &last, NULL, false);
 
 	if (!rc)
 		rc = tool_domctl(XEN_DOMCTL_unpausedomain, g->id, &op);

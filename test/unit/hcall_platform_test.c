@@ -48,10 +48,9 @@ u64 time_now_ns(void)
 	return 12345;
 }
 
-void sched_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
+u64 sched_idle_ns(unsigned int cpu)
 {
-	memset(info, 0, sizeof(*info));
-	info->time[RUNSTATE_running] = 1000 + v->id;
+	return 1000 + cpu;
 }
 
 const void *hw_phys_map(u64 paddr, size_t bytes)
