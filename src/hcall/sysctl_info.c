@@ -8,6 +8,8 @@
 #include "domain/domain.h"
 #include "hcall/tool.h"
 #include "hw/clock.h"
+#include "hw/features.h"
+#include "hw/ipi.h"
 #include "hw/mem.h"
 #include "hw/pci.h"
 #include "lib/string.h"
@@ -55,10 +57,20 @@ static u64 ram_pages(void)
 	return pages;
 }
 
+/* CPUs whose APIC ids differ from the first one's in the low bits only. */
+static u32 cpus_beside_first(u32 bits)
+{
+	u32 count = 0;
+
+	for (u32 cpu = 0; cpu < cpu_count; cpu++)
+		count += hw_cpu_apic_id[cpu] >> bits == hw_cpu_apic_id[0] >> bits;
+	return count;
+}
+
 int sysctl_physinfo(struct vcpu *v, struct xen_sysctl *op)
 {
 	struct policy *host = heap_alloc(sizeof(*host));
-	u32 words[POLICY_FEATURE_WORDS];
+	u32 words[POLICY_FEATURE_WORDS], threads = cpus_beside_first(hw_features.thread_bits);
 
 	(void)v;
 	if (host == NULL)
@@ -67,8 +79,8 @@ int sysctl_physinfo(struct vcpu *v, struct xen_sysctl *op)
 	policy_featureset(host, words);
 	heap_free(host);
 	op->u.physinfo = (struct xen_sysctl_physinfo){
-		.threads_per_core = 1,
-		.cores_per_socket = 1,
+		.threads_per_core = threads,
+		.cores_per_socket = cpus_beside_first(hw_features.socket_bits) / threads,
 		.nr_cpus = cpu_count,
 		.max_cpu_id = cpu_count - 1,
 		.nr_nodes = 1,
@@ -117,20 +129,22 @@ int sysctl_getdomaininfolist(struct vcpu *v, struct xen_sysctl *sysctl)
 	return 0;
 }
 
-/* One socket, one node, a core for each CPU. */
 int sysctl_cputopoinfo(struct vcpu *v, struct xen_sysctl *sysctl)
 {
 	struct xen_sysctl_cputopoinfo *op = &sysctl->u.cputopoinfo;
-	u32 room = op->num_cpus;
+	u64 at = (u64)op->cputopo.p;
 
 	(void)v;
-	op->num_cpus = (u64)op->cputopo.p == 0 ? cpu_count : MIN(room, cpu_count);
-	if ((u64)op->cputopo.p == 0)
-		return 0;
-	for (u32 cpu = 0; cpu < op->num_cpus; cpu++) {
-		const struct xen_sysctl_cputopo topology = {.core = cpu, .socket = 0, .node = 0};
+	op->num_cpus = at == 0 ? cpu_count : MIN(op->num_cpus, cpu_count);
+	for (u32 cpu = 0; at != 0 && cpu < op->num_cpus; cpu++) {
+		u32 apic_id = hw_cpu_apic_id[cpu];
+		const struct xen_sysctl_cputopo topology = {
+			.core = (apic_id & (u32)(BIT(hw_features.socket_bits) - 1)) >>
+				hw_features.thread_bits,
+			.socket = apic_id >> hw_features.socket_bits,
+		};
 
-		if (hw_copy_to_guest(gva_make((u64)(op->cputopo.p + cpu)), &topology,
+		if (hw_copy_to_guest(gva_make(at + cpu * sizeof(topology)), &topology,
 				     sizeof(topology)) != 0)
 			return err(EFAULT);
 	}

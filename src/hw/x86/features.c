@@ -37,6 +37,34 @@ static void xsave_read(u32 ecx)
 	hw_features.has_xsaveopt = (hw_cpuid(0xd, 1).a & 1) != 0;
 }
 
+static u32 bits_for(u32 count)
+{
+	return count > 1 ? 32 - (u32)__builtin_clz(count - 1) : 0;
+}
+
+/* SDM 3A 9.9; APM 3 E.4. */
+static void topology_read(u32 basic_max, const struct cpuid_regs *one)
+{
+	u32 ext_max = hw_cpuid(0x80000000, 0).a, logical = one->b >> 16 & 0xff, cores = 1, size;
+
+	if (basic_max >= 0xb && hw_cpuid(0xb, 0).b != 0) {
+		hw_features.thread_bits = hw_cpuid(0xb, 0).a & 31;
+		hw_features.socket_bits = hw_cpuid(0xb, 1).a & 31;
+		return;
+	}
+	if ((one->d & BIT(28)) == 0)
+		return;
+	if (hw_features.is_intel && basic_max >= 4) {
+		cores = (hw_cpuid(4, 0).a >> 26) + 1;
+	} else if (ext_max >= 0x80000008) {
+		size = hw_cpuid(0x80000008, 0).c;
+		cores = logical = MAX((size & 0xff) + 1, 1u << (size >> 12 & 15));
+	}
+	hw_features.socket_bits = bits_for(logical);
+	hw_features.thread_bits = hw_features.socket_bits -
+				  MIN(hw_features.socket_bits, bits_for(cores));
+}
+
 void hw_features_init(void)
 {
 	struct cpuid_regs base = hw_cpuid(0, 0), one = hw_cpuid(1, 0), seven = {0, 0, 0, 0};
@@ -60,5 +88,6 @@ void hw_features_init(void)
 	if ((seven.b & BIT(0)) != 0)
 		hw_features.cr4_extra |= CR4_FSGSBASE;
 	brand_read();
+	topology_read(base.a, &one);
 	xsave_read(one.c);
 }

@@ -13,6 +13,8 @@ struct hw_features {
 	bool has_smap, has_smep, has_invpcid, has_pcid, has_x2apic;
 	bool has_invariant_tsc, has_tsc_aux;
 	bool is_intel;
+	u32 thread_bits,
+		socket_bits; /* an APIC id without so many low bits is a core's, a socket's */
 	char brand[49];
 };
 
