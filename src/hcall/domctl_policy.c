@@ -8,6 +8,8 @@
 #include "lib/string.h"
 #include "mm/mm.h"
 #include "policy/policy.h"
+#include "pv/pv.h"
+#include "sched/sched.h"
 #include "time/time.h"
 
 #define NOWHERE 0xffffffffu
@@ -206,27 +208,53 @@ int domctl_settscinfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 #define MSR_TSC_AUX	  0xc0000103u
 #define VCPU_MSRS_MAX	  2
 
-static int msr_target(const struct vcpu *v, const struct domain *d, u32 vcpu)
+static int msr_target(const struct vcpu *v, const struct domain *d, u32 id, struct vcpu **target)
 {
 	if (d == v->domain)
 		return err(EINVAL);
-	return domain_vcpu(d, vcpu) != NULL ? 0 : err(ESRCH);
+	*target = domain_vcpu(d, id);
+	return *target != NULL ? 0 : err(ESRCH);
 }
 
-/* Those that are not 0: none, since neither keeps what is written. */
+/* Those that are not 0. */
 int domctl_get_vcpu_msrs(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpu_msrs *arg = &op->u.vcpu_msrs;
+	xen_domctl_vcpu_msr_t msr = {.index = MSR_TSC_AUX};
+	u64 at = (u64)arg->msrs.p;
+	struct vcpu *target;
+	u32 room = arg->msr_count;
+	int rc = msr_target(v, d, arg->vcpu, &target);
 
-	arg->msr_count = (u64)arg->msrs.p != 0 ? 0 : VCPU_MSRS_MAX;
-	return msr_target(v, d, arg->vcpu);
+	if (rc != 0)
+		return rc;
+	vcpu_pause(target);
+	msr.value = target->pv->tsc_aux;
+	vcpu_unpause(target);
+	arg->msr_count = at == 0 ? VCPU_MSRS_MAX : msr.value != 0;
+	if (at == 0 || msr.value == 0)
+		return 0;
+	if (room == 0)
+		return err(ENOBUFS);
+	return hw_copy_to_guest(gva_make(at), &msr, sizeof(msr)) == 0 ? 0 : err(EFAULT);
+}
+
+static bool msr_set(struct vcpu *target, const xen_domctl_vcpu_msr_t *msr)
+{
+	if (msr->reserved != 0 ||
+	    policy_wrmsr(target->domain->policy, msr->index, msr->value) == POLICY_MSR_FAULT)
+		return false;
+	if (msr->index == MSR_TSC_AUX)
+		target->pv->tsc_aux = (u32)msr->value;
+	return msr->index == MSR_TSC_AUX || msr->index == MSR_MISC_FEATURES;
 }
 
 int domctl_set_vcpu_msrs(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpu_msrs *arg = &op->u.vcpu_msrs;
-	int rc = msr_target(v, d, arg->vcpu);
+	struct vcpu *target;
 	u32 count = arg->msr_count;
+	int rc = msr_target(v, d, arg->vcpu, &target);
 
 	for (u32 i = 0; rc == 0 && i < count; i++) {
 		xen_domctl_vcpu_msr_t msr = {0};
@@ -234,12 +262,10 @@ int domctl_set_vcpu_msrs(struct vcpu *v, struct domain *d, struct xen_domctl *op
 		if (i < VCPU_MSRS_MAX &&
 		    hw_copy_from_guest(&msr, gva_make((u64)(arg->msrs.p + i)), sizeof(msr)) != 0)
 			return err(EFAULT);
-		if ((msr.index != MSR_MISC_FEATURES && msr.index != MSR_TSC_AUX) ||
-		    msr.reserved != 0 ||
-		    policy_wrmsr(d->policy, msr.index, msr.value) == POLICY_MSR_FAULT) {
-			arg->msr_count = i;
-			return err(EINVAL);
-		}
+		arg->msr_count = i;
+		vcpu_pause(target);
+		rc = msr_set(target, &msr) ? 0 : err(EINVAL);
+		vcpu_unpause(target);
 	}
 	return rc;
 }

@@ -62,8 +62,12 @@ static void die(const char *what)
 
 /* ---------------------------------------------------------------- what the linker and src/hw give */
 
-struct hw_features hw_features = {
-	.xcr0 = 7, .xsave_bytes = 832, .has_xsaveopt = true, .has_tsc_aux = true};
+struct hw_features hw_features = {.xcr0 = 7,
+				  .xsave_bytes = 832,
+				  .has_xsaveopt = true,
+				  .has_tsc_aux = true,
+				  .thread_bits = 1,
+				  .socket_bits = 8};
 struct efi_info hw_efi;
 u64 paging_root[512] ALIGNED(4096);
 bool hw_has_nx = true, hw_tsc_is_stable = true, opt_x2apic = true;
@@ -501,6 +505,8 @@ void machine_start(unsigned int cpus)
 {
 	fake_memory_init(MACHINE_FRAMES);
 	frame_pool_add(mfn_make(1), MACHINE_FRAMES - 1);
+	mm_host_e820[0] = (struct mm_e820_entry){.size = MACHINE_FRAMES * PAGE_SIZE, .type = 1};
+	mm_host_e820_count = 1;
 	symbols_addr[0] = (u64)image_start;
 	symbols_addr[1] = (u64)image_start + 16;
 	symbols_addr[2] = (u64)image_start + 32;

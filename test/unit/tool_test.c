@@ -99,6 +99,7 @@ static void the_machine(void **state)
 	assert_false(sys.u.physinfo.capabilities & XEN_SYSCTL_PHYSCAP_hvm);
 	assert_int_equal(sysctl(XEN_SYSCTL_sched_id), 0);
 	assert_int_equal(sys.u.sched_id.sched_id, XEN_SCHEDULER_CREDIT2);
+	sys.u.availheap.node = -1;
 	assert_int_equal(sysctl(XEN_SYSCTL_availheap), 0);
 	assert_int_equal(sys.u.availheap.avail_bytes, machine_free() * PAGE_SIZE);
 
@@ -120,7 +121,7 @@ static void the_machine(void **state)
 	sys.u.numainfo.meminfo.p = &memory;
 	sys.u.numainfo.distance.p = &distance;
 	assert_int_equal(sysctl(XEN_SYSCTL_numainfo), 0);
-	assert_int_equal(memory.memsize, (MACHINE_FRAMES - 1) * PAGE_SIZE);
+	assert_int_equal(memory.memsize, MACHINE_FRAMES * PAGE_SIZE);
 	assert_int_equal(distance, 10);
 	sys.u.numainfo.distance.p = BAD;
 	assert_int_equal(sysctl(XEN_SYSCTL_numainfo), -EFAULT);
