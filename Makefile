@@ -262,9 +262,11 @@ check-oracle: disk	## run the cases on Debian's Xen and keep what it says in tes
 soak: build/mica disk	## load inside Domain 0, an hour
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
-.PHONY: bench-boot
-bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one)
-	$(Q)$(PY) tools/bench_boot.py
+.PHONY: bench-boot bench-ops
+bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one, PROFILE=1)
+	$(Q)$(PY) tools/bench.py boot
+bench-ops: build/mica guest	## the same for system calls, faults, forks ... (HV=, PROFILE=1 or a name)
+	$(Q)$(PY) tools/bench.py ops
 
 .PHONY: help
 help:			## this list
