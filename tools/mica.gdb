@@ -81,7 +81,7 @@ define mica-vcpu
 	if $v->pv
 		set $r = $v->pv->regs
 		printf "  mode "
-		output $v->pv->mode
+		output (enum pv_mode)($v->pv->page->entry.mode & 1)
 		printf ", saved at the last entry by vector %#x, error %#x\n", $r->vector, $r->error_code
 		printf "  rip %04lx:%016lx  rsp %04lx:%016lx  flags %lx\n", $r->cs & 0xffff, $r->rip, $r->ss & 0xffff, \
 			$r->rsp, $r->rflags

@@ -103,7 +103,7 @@ static void guest_print(void)
 	if (v == NULL || v->is_idle || v->pv == NULL)
 		return;
 	log_error("current: d%uv%u, %s mode; its registers:", v->domain->id, v->id,
-		  v->pv->mode == PV_KERNEL ? "kernel" : "user");
+		  pv_is_kernel(v) ? "kernel" : "user");
 	debug_regs_print(v->pv->regs);
 	if (v->pv->regs->vector == VECTOR_SYSCALL)
 		log_error("hypercall: %s", debug_hypercall_name(v->pv->regs->rax));

@@ -42,9 +42,6 @@ struct tss {
 
 extern char entry_text_start[], entry_text_end[], entry_stubs[], entry_syscall[], entry_syscall32[];
 extern const u64 entry_resume_offset;
-void entry_trap_guest(void);
-void entry_trap_own(struct regs *regs);
-u64 entry_trap_ist(struct regs *regs);
 void entry_guest_start(u64 resume);
 void entry_stack_reset(u64 stack, void (*fn)(void));
 
@@ -76,6 +73,8 @@ static void alias_map(struct cpu *cpu)
 	data->trap_guest = entry_trap_guest;
 	data->trap_own = entry_trap_own;
 	data->trap_ist = entry_trap_ist;
+	data->hypercall = entry_hypercall;
+	data->bounce_fault = entry_bounce_fault;
 	cpu->entry = data;
 }
 

@@ -2,6 +2,8 @@
 /*
  * Every way into Mica and the one way out to a guest. This text is mapped once for each CPU, and behind it that CPU's
  * own struct entry_cpu, so `entry_data + ENTRY_x (%rip)` is this CPU's. Calls C only through pointers found there.
+ * What bounces between a guest's user and its kernel with nothing for Mica in it (system call, iret, page fault) does so
+ * here, by the entry block above V, without a saved frame (doc/architecture.md, "Entry").
  *
  *	from ring 3	the CPU (or the SYSCALL stub) pushes onto V, the end of the vCPU's register frame; the rest follows,
  *			so the frame is saved where it belongs. Then the CPU's stack, and C.
@@ -17,6 +19,26 @@
 	.quad 9999b, 0
 	.popsection
 .endm
+
+/* And to STAC. */
+.macro SMAP_OPEN
+9999:	.byte 0x0f, 0x1f, 0x00
+	.pushsection .smap_sites, "a"
+	.quad 9999b, 1
+	.popsection
+.endm
+
+#define PC(field) entry_data + ENTRY_##field(%rip)
+/* Once rsp is V, below is what was pushed since. */
+#define V(field, below) V_##field + (below)(%rsp)
+
+#define USER_FAST   PV_USER
+#define KERNEL_FAST PV_KERNEL
+#define VGCF_IN_SYSCALL 0x100
+#define HYPERCALL_IRET	23
+#define RFLAGS_IRET_MAY 0x254dd5
+#define MICA_VA_SHIFT	43 /* va >> 43 is MICA_VA_TOP in Mica's range, and nowhere else */
+#define MICA_VA_TOP	0x1ffff0
 
 .macro PUSH_REGS
 	push %rdi
@@ -78,6 +100,9 @@ entry_stubs:
 	.else
 	push $0
 	.endif
+	.if vector == 14
+	jmp entry_page_fault
+	.endif
 	movl $vector, 4(%rsp)
 	.if vector == 2 || vector == 1 || vector == 8 || vector == 18
 	jmp entry_ist
@@ -96,12 +121,12 @@ entry_save:
 	PUSH_REGS
 entry_to_c:
 	CLEAR_REGS
-	mov entry_data + ENTRY_stack(%rip), %rsp
+	mov PC(stack), %rsp
 	lfence
-	call *entry_data + ENTRY_trap_guest(%rip)
+	call *PC(trap_guest)
 	/* C has decided who goes on: its frame ends at V. Interrupts are off. */
 entry_resume:
-	mov entry_data + ENTRY_v(%rip), %rsp
+	mov PC(v), %rsp
 	sub $REGS_SIZE, %rsp
 	POP_REGS
 	add $8, %rsp
@@ -114,57 +139,305 @@ entry_own:
 	cmp %rax, 16(%rsp)
 	pop %rax
 	je entry_iret_fault
+	push %rax
+	lea entry_bounce_iretq(%rip), %rax
+	cmp %rax, 16(%rsp)
+	pop %rax
+	je entry_iret_fault
+	push %rax
+	push %rcx
+	mov 24(%rsp), %rax
+	lea entry_bounce_start(%rip), %rcx
+	sub %rcx, %rax
+	cmp $entry_bounce_end - entry_bounce_start, %rax
+	pop %rcx
+	pop %rax
+	jb entry_bounce_fault
 	PUSH_REGS
 	mov %rsp, %rdi
-	call *entry_data + ENTRY_trap_own(%rip)
+	call *PC(trap_own)
 	POP_REGS
 	add $8, %rsp
 	iretq
 
 /* The guest's frame cannot be returned to: its five words still end at V, its registers are all loaded. Save again. */
 entry_iret_fault:
-	mov entry_data + ENTRY_v(%rip), %rsp
+	mov PC(v), %rsp
 	sub $40, %rsp
 	push $0
 	movl $ENTRY_IRET_FAULT, 4(%rsp)
 	jmp entry_save
+
+/* A guest's stack could not be used by a stub: rsp may be V, where no C runs. */
+entry_bounce_fault:
+	mov PC(stack), %rsp
+	CLEAR_REGS
+	call *PC(bounce_fault)
+	jmp entry_resume
 
 entry_ist:
 	cld
 	PUSH_REGS
 	mov %rsp, %rdi
 	lfence
-	call *entry_data + ENTRY_trap_ist(%rip)
+	call *PC(trap_ist)
 	test %rax, %rax
 	jnz entry_to_c		/* the frame was copied to the vCPU: go on as if it had come there */
 	POP_REGS
 	add $8, %rsp
 	iretq
 
-	.balign 32
+	.balign 64
 	.globl entry_syscall
 entry_syscall:
+	mov %rsp, PC(rsp)
+	mov PC(v), %rsp
+	cmpl $USER_FAST, V(mode, 0)
+	jne not_user_fast
+	mov %rax, V(rax, 0)
+	mov V(info, 0), %rax
+	cmpb $0, INFO_mask(%rax)
+	jne syscall_slow
+	movb $1, INFO_mask(%rax)
+	mov V(kernel_cr3, 0), %rax
+	mov %rax, %cr3
+	mov V(syscall_sp, 0), %rax
+entry_bounce_start:		/* from here to the end rsp is V or below it, and whatever faults is the guest's stack */
+	SMAP_OPEN
+	mov %rcx, 0(%rax)
+	mov %r11, 8(%rax)
+	mov %rcx, 16(%rax)
+	movq $0xe033, 24(%rax)
+	mov %r11, 32(%rax)
+	mov PC(rsp), %rcx
+	mov %rcx, 40(%rax)
+	movq $0xe02b, 48(%rax)
 	SMAP_CLOSE
-	mov %rsp, entry_data + ENTRY_rsp(%rip)
-	mov entry_data + ENTRY_v(%rip), %rsp
+	mov V(syscall_rip, 0), %rcx
+	/* To the guest's kernel: rcx where, rax its stack, V_rax for rax. */
+to_kernel_from_user:
+	swapgs
+	movl $KERNEL_FAST, V(mode, 0)
+to_kernel:
+	mov V(rax, 0), %r11
+	mov %rax, %rsp
+	mov %r11, %rax
+	mov $0x202, %r11d
+	sysretq
+
+	/* A hypercall, or user code whose way is not the common one. */
+not_user_fast:
+	cmpl $KERNEL_FAST, V(mode, 0)
+	jne not_fast
+	cmp $HYPERCALL_IRET, %rax
+	jne hypercall
+	mov PC(rsp), %rax
+	mov %rax, %rcx
+	shr $MICA_VA_SHIFT, %rcx
+	cmp $MICA_VA_TOP, %ecx
+	je iret_slow
+	SMAP_OPEN
+	testl $VGCF_IN_SYSCALL, 24(%rax)
+	jnz iret_slow
+	mov 48(%rax), %r11d
+	and $RFLAGS_IRET_MAY | 0x200, %r11d
+	test $0x200, %r11d		/* back to where events are masked: C sets the mask */
+	jz iret_slow
+	movzwl 64(%rax), %ecx
+	or $3, %ecx
+	push %rcx			/* ss */
+	push 56(%rax)			/* rsp */
+	push %r11			/* rflags */
+	movzwl 40(%rax), %ecx
+	lea 1(%rcx), %r11d		/* low two bits clear: to the guest's user */
+	or $3, %ecx
+	push %rcx			/* cs */
+	push 32(%rax)			/* rip */
+	mov V(info, 40), %rcx
+	movb $0, INFO_mask(%rcx)	/* then look: pairs with upcall_raise() */
+	cmpb $0, INFO_pending(%rcx)
+	jne iret_slow
+	test $3, %r11b
+	jnz iret_kernel
+	mov V(user_cr3, 40), %rcx
+	test %rcx, %rcx
+	jz iret_slow
+	mov 8(%rax), %r11
+	push 0(%rax)
+	mov 16(%rax), %rax
+	SMAP_CLOSE
+	movl $USER_FAST, V(mode, 48)
+	mov %rcx, %cr3
+	mov %rax, %rcx
+	pop %rax
+	swapgs
+entry_bounce_iretq:
+	iretq
+iret_kernel:
+	mov 16(%rax), %rcx
+	mov 8(%rax), %r11
+	mov 0(%rax), %rax
+	SMAP_CLOSE
+	jmp entry_bounce_iretq
+
+	/*
+	 * #PF. The CPU pushed ss, rsp, rflags, cs, rip and the error code at V, if it came from ring 3. U clear: a
+	 * descriptor could not be read (pv_ldt_fault).
+	 */
+	.balign 64
+entry_page_fault:
+	testb $3, 16(%rsp)
+	jz page_fault_slow
+	testb $PF_USER, 0(%rsp)
+	jz page_fault_slow
+	cmpl $USER_FAST, V(mode, 48)
+	jne page_fault_kernel
+	mov %rax, V(rax, 48)
+	mov %rcx, V(rcx, 48)
+	mov V(info, 48), %rcx
+	cmpb $0, INFO_mask(%rcx)
+	jne page_fault_unsave
+	mov %cr2, %rax
+	mov %rax, INFO_cr2(%rcx)
+	movb $1, INFO_mask(%rcx)
+	mov V(kernel_cr3, 48), %rax
+	mov %rax, %cr3
+	mov V(fault_sp, 48), %rax
+	mov V(rcx, 48), %rcx
+	SMAP_OPEN
+	mov %rcx, 0(%rax)
+	mov %r11, 8(%rax)
+	pop %rcx
+	mov %rcx, 16(%rax)		/* error code */
+	pop %rcx
+	mov %rcx, 24(%rax)		/* rip */
+	pop %rcx
+	movzwl %cx, %ecx
+	mov %rcx, 32(%rax)		/* cs */
+	pop %rcx
+	mov %rcx, 40(%rax)		/* rflags */
+	pop %rcx
+	mov %rcx, 48(%rax)		/* rsp */
+	pop %rcx
+	movzwl %cx, %ecx
+	mov %rcx, 56(%rax)		/* ss */
+	SMAP_CLOSE
+	mov V(fault_rip, 0), %rcx
+	jmp to_kernel_from_user
+
+	/* From the guest's kernel: same stack, same root. A write to a page that is there may be one to a table. */
+page_fault_kernel:
+	cmpl $KERNEL_FAST, V(mode, 48)
+	jne page_fault_slow
+	mov %rax, V(rax, 48)
+	mov 0(%rsp), %eax
+	and $PF_PRESENT | PF_WRITE, %eax
+	cmp $PF_PRESENT | PF_WRITE, %eax
+	je page_fault_unsave_rax
+	mov %rcx, V(rcx, 48)
+	mov 32(%rsp), %rax
+	and $-16, %rax
+	sub $64, %rax
+	mov %rax, %rcx
+	shr $MICA_VA_SHIFT, %rcx
+	cmp $MICA_VA_TOP, %ecx
+	je page_fault_unsave
+	SMAP_OPEN
+	mov V(rcx, 48), %rcx
+	mov %rcx, 0(%rax)
+	mov %r11, 8(%rax)
+	pop %rcx
+	and $~PF_USER, %ecx
+	mov %rcx, 16(%rax)		/* error code */
+	pop %rcx
+	mov %rcx, 24(%rax)		/* rip */
+	pop %rcx
+	movzwl %cx, %ecx
+	and $~3, %ecx
+	mov %ecx, 32(%rax)		/* cs, and above it the event mask */
+	pop %r11			/* rflags */
+	pop %rcx
+	mov %rcx, 48(%rax)		/* rsp */
+	pop %rcx
+	movzwl %cx, %ecx
+	mov %rcx, 56(%rax)		/* ss */
+	mov V(info, 0), %rcx
+	movl $0, 36(%rax)
+	cmpb $0, INFO_mask(%rcx)
+	je 1f
+	movl $1, 36(%rax)
+	and $~0x200, %r11d
+1:	mov %r11, 40(%rax)
+	SMAP_CLOSE
+	movb $1, INFO_mask(%rcx)
+	mov %cr2, %r11
+	mov %r11, INFO_cr2(%rcx)
+	mov V(fault_rip, 0), %rcx
+	jmp to_kernel
+entry_bounce_end:
+
+page_fault_unsave:
+	mov V(rcx, 48), %rcx
+page_fault_unsave_rax:
+	mov V(rax, 48), %rax
+page_fault_slow:
+	movl $14, 4(%rsp)
+	jmp entry_trap
+
+	/* C does the whole of it from the guest's stack; what rcx and r11 held (rip, rflags) is of no use any more. */
+iret_slow:
+	SMAP_CLOSE
+	mov $HYPERCALL_IRET, %eax
+	mov PC(v), %rsp
+	jmp hypercall
+not_fast:
+	testb $PV_KERNEL, V(mode, 0)
+	jz syscall_save
+hypercall:
 	pushq $0xe02b
-	pushq entry_data + ENTRY_rsp(%rip)
+	pushq PC(rsp)
 	push %r11
 	pushq $0xe033
 	push %rcx
 	pushq $0
 	movl $ENTRY_SYSCALL, 4(%rsp)
 	PUSH_REGS
-	jmp entry_to_c
+	CLEAR_REGS
+	mov PC(stack), %rsp
+	lfence
+	call *PC(hypercall)
+	mov PC(v), %rsp
+	test %eax, %eax
+	jz entry_resume
+	/* The registers are those of the call, but for what it answers. SYSRET, to an address that is made canonical. */
+	sub $REGS_SIZE, %rsp
+	POP_REGS
+	mov 8(%rsp), %rcx
+	shl $16, %rcx
+	sar $16, %rcx
+	mov 24(%rsp), %r11
+	mov 32(%rsp), %rsp
+	sysretq
+
+syscall_slow:
+	mov V(rax, 0), %rax
+syscall_save:
+	pushq $0xe02b
+	pushq PC(rsp)
+	push %r11
+	pushq $0xe033
+	push %rcx
+	pushq $0
+	movl $ENTRY_SYSCALL, 4(%rsp)
+	jmp entry_save
 
 	.balign 32
 	.globl entry_syscall32
 entry_syscall32:
-	SMAP_CLOSE
-	mov %rsp, entry_data + ENTRY_rsp(%rip)
-	mov entry_data + ENTRY_v(%rip), %rsp
+	mov %rsp, PC(rsp)
+	mov PC(v), %rsp
 	pushq $0xe02b
-	pushq entry_data + ENTRY_rsp(%rip)
+	pushq PC(rsp)
 	push %r11
 	pushq $0xe023
 	push %rcx

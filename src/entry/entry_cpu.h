@@ -16,6 +16,8 @@ struct entry_cpu {
 	void (*trap_guest)(void);
 	void (*trap_own)(struct regs *regs);
 	u64 (*trap_ist)(struct regs *regs);
+	u64 (*hypercall)(void);
+	void (*bounce_fault)(void);
 };
 
 /* Vectors above the hardware's, in regs.vector. */
@@ -25,6 +27,15 @@ struct entry_cpu {
 #define IST_MC	2
 #define IST_DF	3
 #define IST_DB	4
+
+/* trap.c: what the stubs call. */
+void entry_trap_guest(void);
+void entry_trap_own(struct regs *regs);
+u64 entry_trap_ist(struct regs *regs);
+/* 1: the frame is still that of the call, so SYSRET will do; 0: it is another, or another vCPU's. */
+u64 entry_hypercall(void);
+/* A guest's stack faulted under a stub's hand. */
+void entry_bounce_fault(void);
 
 /* Prepares this CPU's entry alias, GDT, TSS, IDT, and system-call registers. Runs on that CPU, early. */
 void entry_cpu_init(void);

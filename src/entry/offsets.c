@@ -2,8 +2,11 @@
 /* Never linked: the compiler's word on structure offsets, for assembly. tools/offsets.py makes asm_offsets.h of it. */
 #include "entry/entry_cpu.h"
 #include "hw/regs.h"
+#include "pv/pv.h"
 
 #define OFFSET(name, value) __asm__ volatile("\n->" #name " %c0" : : "i"((long)(value)))
+
+#define V(field) OFFSET(V_##field, offsetof(struct pv_entry, field))
 
 void offsets(void);
 void offsets(void)
@@ -17,6 +20,26 @@ void offsets(void)
 	OFFSET(ENTRY_trap_guest, offsetof(struct entry_cpu, trap_guest));
 	OFFSET(ENTRY_trap_own, offsetof(struct entry_cpu, trap_own));
 	OFFSET(ENTRY_trap_ist, offsetof(struct entry_cpu, trap_ist));
+	OFFSET(ENTRY_hypercall, offsetof(struct entry_cpu, hypercall));
+	OFFSET(ENTRY_bounce_fault, offsetof(struct entry_cpu, bounce_fault));
+	V(mode);
+	V(rax);
+	V(rcx);
+	V(info);
+	V(kernel_cr3);
+	V(user_cr3);
+	V(syscall_sp);
+	V(fault_sp);
+	V(syscall_rip);
+	V(fault_rip);
+	OFFSET(PV_USER, PV_USER);
+	OFFSET(PV_KERNEL, PV_KERNEL);
+	OFFSET(PF_PRESENT, PF_PRESENT);
+	OFFSET(PF_WRITE, PF_WRITE);
+	OFFSET(PF_USER, PF_USER);
+	OFFSET(INFO_pending, offsetof(struct vcpu_info, evtchn_upcall_pending));
+	OFFSET(INFO_mask, offsetof(struct vcpu_info, evtchn_upcall_mask));
+	OFFSET(INFO_cr2, offsetof(struct vcpu_info, arch.cr2));
 	OFFSET(ENTRY_SYSCALL, VECTOR_SYSCALL);
 	OFFSET(ENTRY_SYSCALL32, VECTOR_SYSCALL32);
 	OFFSET(ENTRY_IRET_FAULT, VECTOR_IRET_FAULT);

@@ -29,7 +29,7 @@ static void v_set(u64 va)
 /* Areas that the guest registered by its kernel's addresses: written with its kernel's root, v's mode whatever it is. */
 static void areas_publish(struct vcpu *v)
 {
-	bool is_user = v->pv->mode == PV_USER;
+	bool is_user = !pv_is_kernel(v);
 
 	if (!sched_runstate_wanted(v) && !time_vcpu_publish_wanted(v))
 		return;

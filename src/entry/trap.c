@@ -29,14 +29,6 @@
 #define EXCEPTION_COUNT 32
 #define INT80		0x80
 
-#define PF_PRESENT BIT(0)
-#define PF_WRITE   BIT(1)
-#define PF_USER	   BIT(2)
-
-void entry_trap_guest(void);
-void entry_trap_own(struct regs *regs);
-u64 entry_trap_ist(struct regs *regs);
-
 void entry_interrupt(unsigned int vector)
 {
 	switch (vector) {
@@ -75,7 +67,7 @@ static bool software_interrupt(struct vcpu *v, struct regs *regs)
 	if ((regs->error_code & 7) != 2 || vector > 255)
 		return false;
 	trap = &v->pv->traps[idx_nospec(vector, 256)];
-	if (trap->address == 0 || (v->pv->mode == PV_USER && (trap->flags & 3) != 3))
+	if (trap->address == 0 || (!pv_is_kernel(v) && (trap->flags & 3) != 3))
 		return false;
 	regs->rip += 2;
 	pv_trap_inject(v, vector, 0);
@@ -138,22 +130,14 @@ void entry_trap_guest(void)
 {
 	struct vcpu *v = current_vcpu();
 	struct regs *regs = v->pv->regs;
-	u64 cr2, number = regs->rax;
+	u64 cr2;
 
 	entry_limit_begin();
 	switch (regs->vector) {
 	case VECTOR_SYSCALL:
-		hw_irq_enable();
-		if (v->pv->mode == PV_KERNEL) {
-			hcall_dispatch(v);
-			entry_limit_end("hypercall", hcall_name(number), regs->rdi);
-		} else {
-			pv_syscall_deliver(v, false);
-		}
-		break;
 	case VECTOR_SYSCALL32:
 		hw_irq_enable();
-		pv_syscall_deliver(v, true);
+		pv_syscall_deliver(v, regs->vector == VECTOR_SYSCALL32);
 		break;
 	case VECTOR_IRET_FAULT:
 		/* CR2 may be an old one: then a page is mapped for nothing, and the next fault finds it there. */
@@ -177,6 +161,32 @@ void entry_trap_guest(void)
 		entry_limit_end("trap", "at", regs->rip);
 		break;
 	}
+	run_exit();
+}
+
+u64 entry_hypercall(void)
+{
+	struct vcpu *v = current_vcpu();
+	const char *name = MICA_DEBUG ? hcall_name(v->pv->regs->rax) : NULL;
+	bool is_same;
+
+	entry_limit_begin();
+	hw_irq_enable();
+	is_same = hcall_dispatch(v);
+	entry_limit_end("hypercall", name, v->pv->regs->rdi);
+	hw_irq_disable();
+	if (likely(is_same && !work_is_raised() && !pv_events_wanted(v)))
+		return 1;
+	run_exit();
+	return 0;
+}
+
+void entry_bounce_fault(void)
+{
+	struct vcpu *v = current_vcpu();
+
+	domain_crash(v->domain, "v%u: its kernel's stack cannot be used at %lx", v->id,
+		     hw_cr2_read());
 	run_exit();
 }
 

@@ -26,6 +26,7 @@ int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 	if (args->a[0] == 0) {
 		for (unsigned int i = 0; i < 256; i++)
 			v->pv->traps[i] = (struct trap_info){.address = 0};
+		pv_entry_refresh(v);
 		return 0;
 	}
 	/* At most 256 entries make sense; a table without an end is cut there. */
@@ -39,6 +40,7 @@ int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 		if (!is_code_address(info.address))
 			return err(EINVAL);
 		v->pv->traps[info.vector] = info;
+		pv_entry_refresh(v);
 		at = gva_add(at, sizeof(info));
 	}
 	return 0;
@@ -62,6 +64,7 @@ int do_stack_switch(struct vcpu *v, struct hcall_args *args)
 {
 	v->pv->kernel_ss = args->a[0];
 	v->pv->kernel_sp = args->a[1];
+	pv_entry_refresh(v);
 	args->result = 0;
 	return 0;
 }
@@ -81,6 +84,7 @@ static int callback_set(struct vcpu *v, unsigned int type, u64 rip, bool masks)
 		return 0;
 	case CALLBACKTYPE_syscall:
 		pv->syscall = (struct pv_callback){rip, masks};
+		pv_entry_refresh(v);
 		return 0;
 	case CALLBACKTYPE_syscall32:
 		pv->syscall32 = (struct pv_callback){rip, masks};
@@ -197,9 +201,11 @@ int do_vm_assist(struct vcpu *v, struct hcall_args *args)
 	switch (args->a[0]) {
 	case VMASST_CMD_enable:
 		(void)atomic_fetch_or(&v->domain->vm_assist, BIT(type));
+		pv_entry_refresh(v);
 		return 0;
 	case VMASST_CMD_disable:
 		(void)atomic_fetch_and(&v->domain->vm_assist, ~BIT(type));
+		pv_entry_refresh(v);
 		return 0;
 	default:
 		return err(ENOSYS);

@@ -18,7 +18,7 @@ int hcall_call(struct vcpu *v, u64 number, struct hcall_args *args)
 	return hcall_table[idx_nospec(number, HCALL_COUNT)].fn(v, args);
 }
 
-void hcall_dispatch(struct vcpu *v)
+bool hcall_dispatch(struct vcpu *v)
 {
 	struct regs *regs = v->pv->regs;
 	u64 number = regs->rax, rip = regs->rip;
@@ -28,8 +28,8 @@ void hcall_dispatch(struct vcpu *v)
 
 	trace(TRACE_HYPERCALL, number, args.a[0], NULL);
 	if (number == __HYPERVISOR_iret) { /* leaves with a whole set of registers of its own */
-		(void)pv_iret(v);
-		return;
+		pv_iret(v);
+		return false;
 	}
 	rc = hcall_call(v, number, &args);
 	if (rc == -ERESTART) {
@@ -40,9 +40,10 @@ void hcall_dispatch(struct vcpu *v)
 		regs->r8 = args.a[4];
 		regs->r9 = args.a[5];
 		regs->rip = rip - SYSCALL_BYTES;
-		return;
+		return true;
 	}
 	regs->rax = rc != 0 ? (u64)(s64)rc : args.result;
+	return true;
 }
 
 int do_iret(struct vcpu *v, struct hcall_args *args)

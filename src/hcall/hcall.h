@@ -23,8 +23,8 @@ struct hcall_args {
  */
 typedef int (*hcall_fn)(struct vcpu *v, struct hcall_args *args);
 
-/* From entry/: runs the hypercall that v's registers ask for. */
-void hcall_dispatch(struct vcpu *v);
+/* From entry/: runs the hypercall that v's registers ask for. False: it was iret, and v's registers are all new. */
+bool hcall_dispatch(struct vcpu *v);
 const char *hcall_name(u64 number);
 
 int do_set_trap_table(struct vcpu *v, struct hcall_args *args);

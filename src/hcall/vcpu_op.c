@@ -156,8 +156,10 @@ static int info_register(struct vcpu *v, struct vcpu *target, gva_t arg)
 	if (v != target && (!atomic_load(&target->is_down) || atomic_load(&target->is_running)))
 		return err(EBUSY);
 	rc = evtchn_vcpu_info_place(target, mfn_make(reg.mfn), reg.offset);
-	if (rc == 0)
+	if (rc == 0) {
 		time_vcpu_update(target);
+		pv_entry_refresh(target);
+	}
 	return rc;
 }
 

@@ -84,7 +84,7 @@ static void registers_set(struct vcpu *v, const struct vcpu_guest_context *ctx)
 	pv->gs_base_kernel = ctx->gs_base_kernel;
 	pv->gs_base_user = ctx->gs_base_user;
 	pv->iopl = (u32)(from->rflags >> 12) & 3;
-	pv->mode = (ctx->flags & VGCF_in_kernel) != 0 ? PV_KERNEL : PV_USER;
+	pv->page->entry.mode = ((ctx->flags & VGCF_in_kernel) != 0 ? PV_KERNEL : PV_USER) | PV_SLOW;
 	for (u32 i = 0; i < 4; i++)
 		pv->dr[i] = 0;
 }
@@ -98,8 +98,8 @@ static void registers_get(const struct vcpu *v, struct vcpu_guest_context *ctx)
 	memcpy(to, regs, offsetof(struct regs, error_code));
 	to->rip = regs->rip;
 	to->rsp = regs->rsp;
-	to->cs = (u16)(pv->mode == PV_KERNEL ? regs->cs & ~3ull : regs->cs);
-	to->ss = (u16)(pv->mode == PV_KERNEL ? regs->ss & ~3ull : regs->ss);
+	to->cs = (u16)(pv_is_kernel(v) ? regs->cs & ~3ull : regs->cs);
+	to->ss = (u16)(pv_is_kernel(v) ? regs->ss & ~3ull : regs->ss);
 	to->rflags = regs->rflags | (u64)pv->iopl << 12;
 	to->ds = pv->ds;
 	to->es = pv->es;
@@ -162,7 +162,7 @@ static void callbacks_get(const struct vcpu *v, struct vcpu_guest_context *ctx)
 	ctx->syscall_callback_eip = pv->syscall.rip;
 	ctx->kernel_sp = pv->kernel_sp;
 	ctx->kernel_ss = pv->kernel_ss;
-	ctx->flags = VGCF_I387_VALID | (pv->mode == PV_KERNEL ? VGCF_in_kernel : 0) |
+	ctx->flags = VGCF_I387_VALID | (pv_is_kernel(v) ? VGCF_in_kernel : 0) |
 		     (atomic_load(&v->is_down) ? 0 : VGCF_online) |
 		     (pv->failsafe.masks_events ? VGCF_failsafe_disables_events : 0) |
 		     (pv->syscall.masks_events ? VGCF_syscall_disables_events : 0);

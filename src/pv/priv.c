@@ -285,7 +285,7 @@ static bool execute(struct vcpu *v, const struct emul_insn *insn)
 	struct emul_regs regs;
 	struct emul_state state = {
 		.regs = &regs,
-		.ops = v->pv->mode == PV_KERNEL ? &kernel_ops : &user_ops,
+		.ops = pv_is_kernel(v) ? &kernel_ops : &user_ops,
 		.ctx = v,
 		.step_max = 64,
 	};

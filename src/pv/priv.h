@@ -6,6 +6,14 @@
 #include "emul/emul.h"
 #include "pv/pv.h"
 
+#define VECTOR_PF 14
+
+/* The virtual IOPL is only seen in frames by kernels that asked for it (xen.h, VMASST_TYPE_architectural_iopl). */
+static inline bool pv_shows_iopl(const struct vcpu *v)
+{
+	return (atomic_load(&v->domain->vm_assist) & BIT(VMASST_TYPE_architectural_iopl)) != 0;
+}
+
 /* Writes CR3 with v's root for the mode it is in. */
 void pv_cr3_load(struct vcpu *v);
 void pv_tsc_aux_load(const struct pv_vcpu *pv);

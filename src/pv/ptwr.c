@@ -10,8 +10,6 @@
 #include "mm/mm.h"
 #include "pv/priv.h"
 
-#define PF_PRESENT  BIT(0)
-#define PF_WRITE    BIT(1)
 #define PF_RESERVED BIT(3)
 #define PF_FETCH    BIT(4)
 
@@ -142,8 +140,8 @@ bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 	struct walk walk;
 	u64 word;
 
-	if (v->pv->mode != PV_KERNEL || (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED |
-						       PF_FETCH)) != (PF_PRESENT | PF_WRITE))
+	if (!pv_is_kernel(v) || (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED | PF_FETCH)) !=
+					(PF_PRESENT | PF_WRITE))
 		return false;
 	if (walk_guest(v, cr2, &walk) != 0 || walk.level != 1 || (walk.entry[1] & PTE_RW) != 0)
 		return false;

@@ -12,7 +12,13 @@
 #include "lib/abi.h"
 #include "lib/types.h"
 
-enum pv_mode { PV_USER, PV_KERNEL }; /* whose page tables and GS base are loaded */
+/* Whose page tables and GS base are loaded; and whether the stubs of entry/ leave everything to C. */
+enum pv_mode { PV_USER = 0, PV_KERNEL = 1, PV_SLOW = 2 };
+
+/* Error code of a page fault. */
+#define PF_PRESENT BIT(0)
+#define PF_WRITE   BIT(1)
+#define PF_USER	   BIT(2)
 
 #define PV_GDT_PAGES_MAX   FIRST_RESERVED_GDT_PAGE
 #define PV_LDT_ENTRIES_MAX 8192
@@ -32,11 +38,24 @@ struct pv_callback {
 	bool masks_events;
 };
 
+/* What the stubs of entry/ need to go from guest user to guest kernel and back without C. Written by pv_entry_refresh(). */
+struct pv_entry {
+	u32 mode;		  /* enum pv_mode, bits; the stubs write it too */
+	u64 rax, rcx;		  /* scratch */
+	struct vcpu_info *info;	  /* as in struct vcpu */
+	u64 kernel_cr3, user_cr3; /* 0: no user root */
+	u64 syscall_sp, fault_sp; /* where a frame on the kernel's stack begins */
+	u64 syscall_rip, fault_rip;
+};
+
 /* One page a vCPU, mapped in its domain's area and in the direct map. regs end where TSS.rsp0 points (V). */
 struct pv_entry_page {
 	u8 stack_below[520]; /* a fault at the IRETQ of the way out lands here */
 	struct regs regs;
+	struct pv_entry entry;
 };
+_Static_assert(offsetof(struct pv_entry_page, entry) % 16 == 0,
+	       "V is aligned, so a fault's frame ends at it");
 
 struct pv_vcpu {
 	struct regs *regs; /* [c] direct-map address of the saved registers */
@@ -44,9 +63,7 @@ struct pv_vcpu {
 	mfn_t page_mfn;
 	void *fpu; /* [c] XSAVE area, 64-byte aligned */
 
-	enum pv_mode mode;  /* [v] */
-	bool in_syscall;    /* [v] */
-	u64 kernel_sp;	    /* [v] from stack_switch; checked */
+	u64 kernel_sp;	    /* [v] from stack_switch */
 	u64 kernel_ss;	    /* [v] */
 	u64 fs_base;	    /* [v] valid while not running */
 	u64 gs_base_kernel; /* [v] */
@@ -118,10 +135,18 @@ bool pv_events_wanted(const struct vcpu *v);
 void pv_nmi_send(struct vcpu *v); /* any vCPU, from anywhere but an NMI */
 void pv_syscall_deliver(struct vcpu *v, bool compat);
 void pv_failsafe_deliver(struct vcpu *v);
-int pv_iret(struct vcpu *v);
+void pv_iret(struct vcpu *v);
 void pv_mode_toggle(struct vcpu *v);
 void pv_debug_exception(struct vcpu *v);
 void pv_device_not_available(struct vcpu *v);
+
+static inline bool pv_is_kernel(const struct vcpu *v)
+{
+	return (v->pv->page->entry.mode & PV_KERNEL) != 0;
+}
+
+/* After a change of anything that the entry block says; what changes while v does not run is seen when it is loaded. */
+void pv_entry_refresh(struct vcpu *v);
 
 /* Context switch (state.c), interrupts off: everything of v that is in the CPU, out or in. */
 void pv_state_save(struct vcpu *v);

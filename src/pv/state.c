@@ -108,7 +108,7 @@ int pv_vcpu_init(struct vcpu *v)
 	}
 	pv->page_mfn = hw_virt_to_mfn(pv->page);
 	pv->regs = &pv->page->regs;
-	pv->mode = PV_KERNEL;
+	pv->page->entry.mode = PV_KERNEL | PV_SLOW;
 	pv->xcr0 = 1;
 	lock_init(&pv->ldt_lock, LOCK_RANK_LDT);
 	/* It is on, and Linux does without XSAVE unless CPUID says so before it has written CR4 itself. */
@@ -136,15 +136,51 @@ void pv_vcpu_destroy(struct vcpu *v)
 
 void pv_cr3_load(struct vcpu *v)
 {
-	mfn_t root = v->pv->mode == PV_KERNEL ? v->mm->root_kernel : v->mm->root_user;
+	mfn_t root = pv_is_kernel(v) ? v->mm->root_kernel : v->mm->root_user;
 
 	hw_cr3_write(mfn_num(root) << PAGE_SHIFT);
+}
+
+/* A handler that SYSRET may go to. */
+static bool is_handler(u64 rip, bool masks_events)
+{
+	return masks_events && rip != 0 && pv_is_canonical(rip);
+}
+
+/* A frame may be written below sp without looking further. */
+static bool is_stack(u64 sp)
+{
+	return pv_is_canonical(sp) &&
+	       (sp >> 47 == 0 ? sp >= PAGE_SIZE : sp >= LAYOUT_END + PAGE_SIZE);
+}
+
+void pv_entry_refresh(struct vcpu *v)
+{
+	const struct pv_vcpu *pv = v->pv;
+	const struct trap_info *fault = &pv->traps[VECTOR_PF];
+	u64 sp = ROUND_DOWN(pv->kernel_sp, 16ull);
+	bool is_fast = is_handler(pv->syscall.rip, pv->syscall.masks_events) &&
+		       is_handler(fault->address, TI_GET_IF(fault) != 0) && is_stack(sp) &&
+		       !pv_shows_iopl(v);
+
+	pv->page->entry = (struct pv_entry){
+		.mode = (pv->page->entry.mode & PV_KERNEL) | (is_fast ? 0 : PV_SLOW),
+		.info = atomic_load(&v->info),
+		.kernel_cr3 = mfn_num(v->mm->root_kernel) << PAGE_SHIFT,
+		.user_cr3 = mfn_is_none(v->mm->root_user) ? 0
+							  : mfn_num(v->mm->root_user) << PAGE_SHIFT,
+		.syscall_sp = sp - 7 * sizeof(u64),
+		.fault_sp = sp - 8 * sizeof(u64),
+		.syscall_rip = pv->syscall.rip,
+		.fault_rip = fault->address,
+	};
 }
 
 void pv_roots_changed(struct vcpu *v)
 {
 	if (!atomic_load(&v->is_running))
 		return;
+	pv_entry_refresh(v);
 	pv_cr3_load(v);
 	if (opt_user_global)
 		flush_local();
@@ -152,8 +188,9 @@ void pv_roots_changed(struct vcpu *v)
 
 /* ---------------------------------------------------------------- segments */
 
-static void segments_save(struct pv_vcpu *pv)
+static void segments_save(struct vcpu *v)
 {
+	struct pv_vcpu *pv = v->pv;
 	u64 inner = hw_rdmsr(MSR_GS_BASE), outer = hw_rdmsr(MSR_KERNEL_GS_BASE);
 
 	pv->ds = hw_ds_read();
@@ -161,8 +198,8 @@ static void segments_save(struct pv_vcpu *pv)
 	pv->fs = hw_fs_read();
 	pv->gs = hw_gs_read();
 	pv->fs_base = hw_rdmsr(MSR_FS_BASE);
-	pv->gs_base_kernel = pv->mode == PV_KERNEL ? inner : outer;
-	pv->gs_base_user = pv->mode == PV_KERNEL ? outer : inner;
+	pv->gs_base_kernel = pv_is_kernel(v) ? inner : outer;
+	pv->gs_base_user = pv_is_kernel(v) ? outer : inner;
 }
 
 static void segments_load(struct vcpu *v)
@@ -174,8 +211,8 @@ static void segments_load(struct vcpu *v)
 	is_ok &= hw_fs_load(pv->fs);
 	is_ok &= hw_gs_load(pv->gs);
 	hw_wrmsr(MSR_FS_BASE, pv->fs_base);
-	hw_wrmsr(MSR_GS_BASE, pv->mode == PV_KERNEL ? pv->gs_base_kernel : pv->gs_base_user);
-	hw_wrmsr(MSR_KERNEL_GS_BASE, pv->mode == PV_KERNEL ? pv->gs_base_user : pv->gs_base_kernel);
+	hw_wrmsr(MSR_GS_BASE, pv_is_kernel(v) ? pv->gs_base_kernel : pv->gs_base_user);
+	hw_wrmsr(MSR_KERNEL_GS_BASE, pv_is_kernel(v) ? pv->gs_base_user : pv->gs_base_kernel);
 	if (!is_ok)
 		log_guest(v, LOG_DEBUG, "a segment selector is no longer valid: null");
 }
@@ -295,7 +332,7 @@ void pv_tsc_aux_load(const struct pv_vcpu *pv)
 
 void pv_state_save(struct vcpu *v)
 {
-	segments_save(v->pv);
+	segments_save(v);
 	fpu_save(v->pv);
 	if ((v->pv->dr[7] & DR7_ACTIVE) != 0)
 		hw_dr7_write(0x400);
@@ -307,6 +344,7 @@ void pv_state_load(struct vcpu *v)
 
 	v->pv->window[FIRST_RESERVED_GDT_PAGE] = mfn_num(cpu->gdt_mfn) << PAGE_SHIFT |
 						 (MAP_DATA & ~MAP_GLOBAL);
+	pv_entry_refresh(v);
 	pv_cr3_load(v);
 	hw_lgdt((void *)(window_va(v) + PERDOMAIN_GDT), 0xffff);
 	pv_ldt_load(v);

@@ -20,9 +20,6 @@
 #define VECTOR_DB	 1
 #define VECTOR_NM	 7
 #define VECTOR_GP	 13
-#define VECTOR_PF	 14
-
-#define PF_USER BIT(2)
 
 struct frame_builder {
 	u64 words[FRAME_WORDS_MAX];
@@ -36,7 +33,7 @@ static void push(struct frame_builder *frame, u64 word)
 
 void pv_mode_toggle(struct vcpu *v)
 {
-	v->pv->mode = v->pv->mode == PV_KERNEL ? PV_USER : PV_KERNEL;
+	v->pv->page->entry.mode ^= PV_KERNEL;
 	hw_swapgs();
 	pv_cr3_load(v);
 }
@@ -50,14 +47,16 @@ static void bounce(struct vcpu *v, u64 handler, bool masks_events,
 	u8 mask = v->info->evtchn_upcall_mask;
 	u64 cs = regs->cs & 0xffff, rflags, sp;
 
-	if (v->pv->mode == PV_USER) {
+	if (!pv_is_kernel(v)) {
 		pv_mode_toggle(v);
 		sp = v->pv->kernel_sp;
 	} else {
 		sp = regs->rsp;
 		cs &= ~3ull;
 	}
-	rflags = (regs->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL)) | (u64)v->pv->iopl << 12;
+	rflags = (regs->rflags & ~(u64)(RFLAGS_IF | RFLAGS_IOPL));
+	if (pv_shows_iopl(v))
+		rflags |= (u64)v->pv->iopl << 12;
 	if (mask == 0)
 		rflags |= RFLAGS_IF;
 	push(&frame, regs->rcx);
@@ -94,7 +93,7 @@ static bool has_error_code(u32 vector)
 /* int3, into, int 0x80 come by gates that anybody may use; the guest's table has the last word. */
 static bool gate_refuses(struct vcpu *v, u32 vector)
 {
-	return (vector == 3 || vector == 4 || vector >= 32) && v->pv->mode == PV_USER &&
+	return (vector == 3 || vector == 4 || vector >= 32) && !pv_is_kernel(v) &&
 	       TI_GET_DPL(&v->pv->traps[vector]) != 3;
 }
 
@@ -124,7 +123,7 @@ void pv_page_fault_inject(struct vcpu *v, u64 cr2, u32 error_code)
 	v->info->arch.cr2 = cr2;
 	/* The CPU says "user" of all that runs in ring 3; the guest wants to know which half of it. */
 	error_code &= ~(u32)PF_USER;
-	if (v->pv->mode == PV_USER)
+	if (!pv_is_kernel(v))
 		error_code |= (u32)PF_USER;
 	pv_trap_inject(v, VECTOR_PF, error_code);
 }
@@ -206,19 +205,19 @@ void pv_failsafe_deliver(struct vcpu *v)
 	bounce(v, v->pv->failsafe.rip, v->pv->failsafe.masks_events, &segments);
 }
 
-int pv_iret(struct vcpu *v)
+void pv_iret(struct vcpu *v)
 {
 	struct regs *regs = v->pv->regs;
 	struct iret_context iret;
 
 	if (hw_copy_from_guest(&iret, gva_make(regs->rsp), sizeof(iret)) != 0) {
 		domain_crash(v->domain, "v%u: iret frame at %lx cannot be read", v->id, regs->rsp);
-		return 0;
+		return;
 	}
 	if ((iret.cs & 3) == 3) {
 		if (mfn_is_none(v->mm->root_user)) {
 			domain_crash(v->domain, "v%u: iret to user without a user root", v->id);
-			return 0;
+			return;
 		}
 		pv_mode_toggle(v);
 	}
@@ -233,5 +232,4 @@ int pv_iret(struct vcpu *v)
 	}
 	regs->rax = iret.rax;
 	atomic_store(&v->info->evtchn_upcall_mask, (iret.rflags & RFLAGS_IF) == 0);
-	return 0;
 }
