@@ -142,14 +142,16 @@ static inline void assign_one(struct frame *f, u32 prev, u32 next, domid_t owner
 	atomic_store(&f->word, FRAME_LIVE | type_bits(type) | 1);
 }
 
-/* What comes straight from boot held nobody's data: Domain 0 may see it. */
-static void scrub(const struct domain *d, mfn_t mfn, u32 frames)
+/*
+ * What Domain 0 is made of comes straight from boot and held no guest's data: it may see what firmware and loader left, as
+ * on the bare machine. Later everything is scrubbed, also for Domain 0.
+ */
+static void scrub(mfn_t mfn, u32 frames)
 {
 	const struct frame *f = frame_of(mfn);
-	u64 always = d->is_hardware ? 0 : FRAME_TAINTED;
 
 	for (u32 i = 0; i < frames; i++)
-		if ((atomic_load(&f[i].word) | always) & FRAME_TAINTED)
+		if (dom0 != NULL || atomic_load(&f[i].word) & FRAME_TAINTED)
 			memset(hw_frame_map(mfn_add(mfn, i)), 0, PAGE_SIZE);
 }
 
@@ -214,7 +216,7 @@ int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn
 	struct frame *f = frame_of(mfn);
 	u32 first = (u32)mfn_num(mfn), frames = 1u << order, last = first + frames - 1;
 
-	scrub(d, mfn, frames);
+	scrub(mfn, frames);
 	m2p_set_run(mfn, frames, pfn);
 	lock_acquire(&mm->lock);
 	if (atomic_load(&d->is_dying) ||

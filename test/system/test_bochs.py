@@ -7,7 +7,7 @@ import pytest
 
 import bochs
 from conftest import LOGS, ROOT, tail
-from test_guests import NAMES, RESULT
+from test_guests import NAMES, RESULT, WORDS
 
 pytestmark = pytest.mark.mica_only
 
@@ -30,5 +30,5 @@ def test_initramfs(hypervisor):
 @pytest.mark.parametrize('name', NAMES)
 def test_guest(hypervisor, name):
     log, _ = run(f'guest-{name}', kernel=ROOT / f'build/guest/test/{name}.elf', timeout=180, until=RESULT,
-                 hvargs='dom0_mem=64M noreboot')
+                 mem=256, hvargs=f'{WORDS} noreboot')
     assert re.search(RESULT, log, re.M)[1] == 'SUCCESS', '\n'.join(re.findall(r'^not ok .*$', log, re.M)) or tail(log)
