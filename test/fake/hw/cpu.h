@@ -15,6 +15,7 @@ struct vcpu;
 struct cpu {
 	unsigned int id;
 	u32 apic_id;
+	u64 work; /* its work bits, where no core/cpu.c keeps them */
 	struct vcpu *current;
 	void *entry;
 	void *tss;
