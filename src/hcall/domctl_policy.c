@@ -3,6 +3,7 @@
  * Tool calls about what a domain is told of its CPU: the CPUID and MSR policy, registers of a vCPU, its time stamp counter.
  * Reached from domctl.c and sysctl_policy.c; calls policy. The domain's lock guards its policy until it runs.
  */
+#include "hcall/hcall.h"
 #include "hcall/tool.h"
 #include "hw/mem.h"
 #include "lib/string.h"
@@ -78,8 +79,7 @@ static int leaves_set(struct policy *policy, struct xen_domctl_cpu_policy *arg)
 	struct policy_leaf leaf;
 
 	for (u32 i = 0; i < arg->nr_leaves; i++) {
-		if (hw_copy_from_guest(&leaf, gva_make((u64)(arg->leaves.p + i)), sizeof(leaf)) !=
-		    0)
+		if (hw_copy_from_guest(&leaf, guest_at(arg->leaves, i), sizeof(leaf)) != 0)
 			return err(EFAULT);
 		if (!policy_leaf_set(policy, &leaf)) {
 			arg->err_leaf = leaf.leaf;
@@ -95,8 +95,7 @@ static int msrs_set(struct policy *policy, struct xen_domctl_cpu_policy *arg)
 	xen_msr_entry_t entry;
 
 	for (u32 i = 0; i < arg->nr_msrs; i++) {
-		if (hw_copy_from_guest(&entry, gva_make((u64)(arg->msrs.p + i)), sizeof(entry)) !=
-		    0)
+		if (hw_copy_from_guest(&entry, guest_at(arg->msrs, i), sizeof(entry)) != 0)
 			return err(EFAULT);
 		arg->err_msr = entry.idx;
 		if (entry.flags != 0)
@@ -260,7 +259,7 @@ int domctl_set_vcpu_msrs(struct vcpu *v, struct domain *d, struct xen_domctl *op
 		xen_domctl_vcpu_msr_t msr = {0};
 
 		if (i < VCPU_MSRS_MAX &&
-		    hw_copy_from_guest(&msr, gva_make((u64)(arg->msrs.p + i)), sizeof(msr)) != 0)
+		    hw_copy_from_guest(&msr, guest_at(arg->msrs, i), sizeof(msr)) != 0)
 			return err(EFAULT);
 		arg->msr_count = i;
 		vcpu_pause(target);

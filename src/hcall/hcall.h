@@ -16,6 +16,9 @@ struct hcall_args {
 	u64 result;
 };
 
+/* Element i of an array that a guest names: never a sum of pointers, which C gives no meaning for what a guest may say. */
+#define guest_at(handle, i) gva_make((u64)(handle).p + (u64)(i) * sizeof(*(handle).p))
+
 /*
  * 0 with args->result (not negative as a long, unless the ABI says so), a negative errno, or -ERESTART after a[] was
  * rewritten: the guest's instruction pointer is moved back over the call and it comes again. Handlers judge a[] afresh

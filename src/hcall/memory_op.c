@@ -38,14 +38,15 @@ static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args
 /* The frames of a grant table, which grows as far as they are asked for. */
 static int grant_frames_tell(struct domain *d, const struct xen_mem_acquire_resource *arg)
 {
-	int rc = arg->frame + arg->nr_frames > ~0u
+	u64 end;
+	int rc = __builtin_add_overflow(arg->frame, arg->nr_frames, &end) || end > ~0u
 			 ? err(EINVAL)
-			 : gnttab_grow(d, (u32)(arg->frame + arg->nr_frames));
+			 : gnttab_grow(d, (u32)end);
 
 	for (u32 i = 0; rc == 0 && i < arg->nr_frames; i++) {
 		xen_pfn_t mfn = mfn_num(gnttab_frame(d, (u32)arg->frame + i));
 
-		rc = hw_copy_to_guest(gva_make((u64)(arg->frame_list.p + i)), &mfn, sizeof(mfn));
+		rc = hw_copy_to_guest(guest_at(arg->frame_list, i), &mfn, sizeof(mfn));
 	}
 	return rc;
 }

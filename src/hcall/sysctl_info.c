@@ -6,6 +6,7 @@
 #include "core/domain.h"
 #include "core/log.h"
 #include "domain/domain.h"
+#include "hcall/hcall.h"
 #include "hcall/tool.h"
 #include "hw/clock.h"
 #include "hw/features.h"
@@ -215,13 +216,13 @@ int sysctl_pcitopoinfo(struct vcpu *v, struct xen_sysctl *op)
 		physdev_pci_device_t dev;
 		u32 node = XEN_INVALID_NODE_ID;
 
-		if (hw_copy_from_guest(&dev, gva_make((u64)(arg->devs.p + i)), sizeof(dev)) != 0)
+		if (hw_copy_from_guest(&dev, guest_at(arg->devs, i), sizeof(dev)) != 0)
 			return err(EFAULT);
 		if (hw_pci_read(
 			    (struct pci_id){.segment = dev.seg, .bus = dev.bus, .devfn = dev.devfn},
 			    PCI_VENDOR, 2) == 0xffff)
 			node = XEN_INVALID_DEV;
-		if (hw_copy_to_guest(gva_make((u64)(arg->nodes.p + i)), &node, sizeof(node)) != 0)
+		if (hw_copy_to_guest(guest_at(arg->nodes, i), &node, sizeof(node)) != 0)
 			return err(EFAULT);
 	}
 	return 0;

@@ -3,6 +3,7 @@
  * Tool calls about scheduling on the machine: the scheduler, its pools of CPUs, how long those were idle. Reached from sysctl.c;
  * calls sched. No lock.
  */
+#include "hcall/hcall.h"
 #include "hcall/tool.h"
 #include "hw/mem.h"
 #include "sched/sched.h"
@@ -71,7 +72,7 @@ int sysctl_getcpuinfo(struct vcpu *v, struct xen_sysctl *op)
 	for (u32 cpu = 0; cpu < count; cpu++) {
 		struct xen_sysctl_cpuinfo one = {.idletime = sched_idle_ns(cpu)};
 
-		if (hw_copy_to_guest(gva_make((u64)(info->info.p + cpu)), &one, sizeof(one)) != 0)
+		if (hw_copy_to_guest(guest_at(info->info, cpu), &one, sizeof(one)) != 0)
 			return err(EFAULT);
 	}
 	info->nr_cpus = count;

@@ -184,19 +184,21 @@ const struct trace_record *trace_get(unsigned int cpu, unsigned int idx)
 	return NULL;
 }
 
+static u64 work_bits[FAKE_CPU_MAX];
+
 void work_raise(unsigned int cpu, enum work_bit bit)
 {
-	__atomic_fetch_or(&fake_cpus[cpu].work, BIT(bit), __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&work_bits[cpu], BIT(bit), __ATOMIC_SEQ_CST);
 }
 
 u64 work_take(void)
 {
-	return __atomic_exchange_n(&fake_cpus[fake_cpu].work, 0, __ATOMIC_SEQ_CST);
+	return __atomic_exchange_n(&work_bits[fake_cpu], 0, __ATOMIC_SEQ_CST);
 }
 
 bool work_is_raised(void)
 {
-	return __atomic_load_n(&fake_cpus[fake_cpu].work, __ATOMIC_SEQ_CST) != 0;
+	return __atomic_load_n(&work_bits[fake_cpu], __ATOMIC_SEQ_CST) != 0;
 }
 
 struct domain *domain_get_by_id(domid_t id)

@@ -12,6 +12,8 @@
 #define TABLES 4u /* at the end of the pages */
 #define KERNEL 0x100u
 
+domid_t tool_id;
+
 static void die(const char *what, long rc)
 {
 	fprintf(stderr, "toolstack: %s (%ld)\n", what, rc);
@@ -97,6 +99,14 @@ static long context_give(const struct tool_guest *g)
 	ctx.user_regs.ss = FLAT_KERNEL_SS;
 	ctx.kernel_sp = guest_va(2);
 	ctx.kernel_ss = FLAT_KERNEL_SS;
+	ctx.event_callback_eip = guest_va(0) + 0x800;
+	ctx.failsafe_callback_eip = guest_va(0) + 0x810;
+	ctx.syscall_callback_eip = guest_va(0) + 0x820;
+	for (unsigned int i = 0; i < 256; i++)
+		ctx.trap_ctxt[i] = (struct trap_info){.vector = (u8)i,
+						      .flags = 3,
+						      .cs = FLAT_KERNEL_CS,
+						      .address = guest_va(0) + 0x400 + 4 * i};
 	ctx.ctrlreg[3] = g->mfns[g->pages - 1] << PAGE_SHIFT;
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, &ctx);
 	return tool_domctl(XEN_DOMCTL_setvcpucontext, g->id, &op);
@@ -105,7 +115,7 @@ static long context_give(const struct tool_guest *g)
 long tool_build(struct tool_guest *g, unsigned int vcpus, unsigned int pages)
 {
 	struct xen_domctl op = tool_create_arguments(vcpus);
-	long rc = tool_domctl(XEN_DOMCTL_createdomain, 0, &op);
+	long rc = tool_domctl(XEN_DOMCTL_createdomain, tool_id, &op);
 
 	if (rc)
 		return rc;

@@ -19,6 +19,8 @@ struct tool_guest {
 long tool_domctl(u32 cmd, domid_t id, struct xen_domctl *op);
 /* What createdomain takes at best; to be changed by a test. */
 struct xen_domctl tool_create_arguments(unsigned int vcpus);
+/* The number that the next one gets; 0, at first: any. */
+extern domid_t tool_id;
 /* Created, with memory, page tables pinned, a context for vCPU 0: paused. Page n is mapped at guest_va(n). 0 or what failed. */
 long tool_build(struct tool_guest *g, unsigned int vcpus, unsigned int pages);
 /* Lets it run; on CPU 1, if there is one and its vCPU 0 wakes. */

@@ -516,6 +516,8 @@ void machine_start(unsigned int cpus)
 	fake_tsc = 1000000000;
 	fake_tsc_step = 0;
 	mm_pte_address_mask = hw_paddr_mask;
+	mm_host_e820[0] = (struct mm_e820_entry){0, MACHINE_FRAMES * PAGE_SIZE, 1};
+	mm_host_e820_count = 1;
 	opt_nx = true;
 	debug_hypercall_name = hcall_name;
 	domain_idle_init();

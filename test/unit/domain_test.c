@@ -255,6 +255,7 @@ static void a_crash_is_the_guests_alone(void **state)
 	assert_int_equal(tool_build(&g, 1, 60), 0);
 	tool_run(&g);
 	fake_console_said(NULL);
+	g.d->vcpus[0]->pv->traps[6].address = 0;
 	guest_trap(g.d->vcpus[0], 6, 0);
 	machine_settle();
 	assert_true(fake_console_said("no handler for trap 6"));

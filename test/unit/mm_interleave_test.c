@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "interleave.h"
+#include "mm/priv.h"
 
 static struct domain *d, *other;
 static mfn_t map, a, b, c, e;
@@ -213,6 +214,56 @@ static const struct scenario half = {
 	.check = end,
 };
 
+/* A table that is refused at its last entry, given back in pieces by whoever comes; meanwhile it is wanted in all ways. */
+static void refused_setup(void)
+{
+	world();
+	table_of(a)[0] = pte_make(b, P | US);
+	table_of(a)[1] = pte_make(c, P | US);
+	table_of(a)[2] = pte_make(mfn_make(1ull << 39), P | US); /* nowhere */
+	table_of(e)[0] = pte_make(a, P | US);
+	fake_preempt_every = 1;
+}
+
+static void refused_0(void)
+{
+	rc[0] = pin(a, 2);
+}
+
+static void refused_1(void)
+{
+	rc[1] = pin(e, 3);
+}
+
+static void refused_2(void)
+{
+	rc[2] = update(map, 0, pte_make(a, P | RW));
+	if (!rc[2])
+		update(map, 0, 0);
+}
+
+static void refused_check(void)
+{
+	if (rc[0] != -EINVAL || rc[1] != -EINVAL)
+		abort();
+	for (int restarts = 0; settle(frame_of(a), false); restarts++)
+		if (restarts > 10)
+			abort();
+	if (frame_of(a)->word & FRAME_VALID || frame_of(a)->done)
+		abort();
+	end();
+}
+
+static const struct scenario refused = {
+	.name = "a refused table is given back in pieces",
+	.cpus = 3,
+	.preemptions = 1,
+	.random_runs = 3000,
+	.setup = refused_setup,
+	.body = {refused_0, refused_1, refused_2},
+	.check = refused_check,
+};
+
 /* Two tables that name each other, both promoted at once: neither may wait for the other. */
 static void circle_setup(void)
 {
@@ -380,6 +431,11 @@ static void test_half(void **state)
 	(void)state;
 	run(&half);
 }
+static void test_refused(void **state)
+{
+	(void)state;
+	run(&refused);
+}
 static void test_circle(void **state)
 {
 	(void)state;
@@ -413,9 +469,10 @@ int main(int argc, char **argv)
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_unmap), cmocka_unit_test(test_tree),
-		cmocka_unit_test(test_half),	   cmocka_unit_test(test_circle),
-		cmocka_unit_test(test_entry),	   cmocka_unit_test(test_give),
-		cmocka_unit_test(test_held),	   cmocka_unit_test(test_cross),
+		cmocka_unit_test(test_half),	   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_circle),	   cmocka_unit_test(test_entry),
+		cmocka_unit_test(test_give),	   cmocka_unit_test(test_held),
+		cmocka_unit_test(test_cross),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

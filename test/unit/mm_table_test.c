@@ -13,6 +13,7 @@
 #include "hw/layout.h"
 #include "lib/rangeset.h"
 #include "lib/string.h"
+#include "mm/priv.h"
 #include "mm_world.h"
 
 static struct domain *d;
@@ -264,6 +265,68 @@ static void promotion_preempted_everywhere(void **state)
 		for (unsigned int i = 0; i < 40; i++)
 			assert_int_equal(mm_domain_drop(d, l1[i]), 0);
 	}
+}
+
+/*
+ * Refused at its last entry, and stopped on the way back at every point: the error comes in the end, no sooner is the table
+ * anybody's, and then it can become anything.
+ */
+static void refusal_preempted_everywhere(void **state)
+{
+	(void)state;
+	for (unsigned int what = 0; what < 3; what++)
+		for (unsigned int every = 1; every < 8; every++) {
+			struct tree t = tree_make(P | RW);
+			mfn_t l1[20], map = world_page(d);
+			unsigned int failed = 0;
+			int rc;
+
+			assert_int_equal(pt_pin(d, map, 1), 0);
+			for (unsigned int i = 0; i < 20; i++) {
+				l1[i] = world_page(d);
+				table_of(l1[i])[i] = pte_make(t.leaf, P | RW);
+				table_of(t.l2)[i + 3] = pte_make(l1[i], P | RW | US);
+			}
+			table_of(t.l2)[30] = pte_make(mfn_make(1ull << 39), P | US);
+			fake_preempt_every = every;
+			while ((rc = pt_pin(d, t.l2, 2)) == -ERESTART) {
+				assert_int_equal(world_audit(), 0);
+				failed += (frame_of(t.l2)->done & DONE_FAILED) != 0;
+				if (failed == 2 && what)
+					break;
+			}
+			if (what == 0) {
+				assert_int_equal(rc, -EINVAL);
+			} else if (rc == -ERESTART && what == 1) { /* writable meanwhile */
+				while ((rc = update(slot(map, 0), pte_make(t.l2, P | RW))) ==
+				       -ERESTART)
+					assert_int_equal(world_audit(), 0);
+				assert_int_equal(rc, 0);
+				assert_int_equal(pt_pin(d, t.l2, 2), -EINVAL);
+				assert_int_equal(update(slot(map, 0), 0), 0);
+			} else if (rc == -ERESTART) { /* mended, and wanted by a parent */
+				table_of(t.l2)[30] = 0;
+				table_of(t.l3)[9] = pte_make(t.l2, P | RW | US);
+				while ((rc = pt_pin(d, t.l3, 3)) == -ERESTART)
+					assert_int_equal(world_audit(), 0);
+				assert_int_equal(rc, -EINVAL); /* the old attempt's end */
+			}
+			assert_true(every > 1 || failed);
+			/* Good, as if nothing had been. */
+			table_of(t.l2)[30] = 0;
+			while ((rc = pt_pin(d, t.l2, 2)) == -ERESTART)
+				continue;
+			assert_int_equal(rc, 0);
+			assert_int_equal(world_audit(), 0);
+			while (pt_unpin(d, t.l2) == -ERESTART)
+				continue;
+			assert_int_equal(
+				frame_of(t.leaf)->word & (FRAME_REFS_MASK | FRAME_TYPED_MASK), 1);
+			fake_preempt_every = 0;
+			assert_int_equal(pt_unpin(d, map), 0);
+			for (unsigned int i = 0; i < 20; i++)
+				assert_int_equal(mm_domain_drop(d, l1[i]), 0);
+		}
 }
 
 /* A half-done table is wanted as something else, dropped, or its domain dies. */
@@ -567,6 +630,7 @@ int main(void)
 		CASE(hypervisor_slots_stay),
 		CASE(xsa_58_242_failed_pin_keeps_nothing),
 		CASE(promotion_preempted_everywhere),
+		CASE(refusal_preempted_everywhere),
 		CASE(half_done_table_belongs_to_nobody),
 		CASE(preserve_accessed_and_dirty),
 		CASE(compare_and_update),

@@ -17,6 +17,7 @@
 #include "../unit/image_build.h"
 #include "core/log.h"
 #include "evtchn/evtchn.h"
+#include "gnttab/gnttab.h"
 #include "hw/features.h"
 #include "lib/errno.h"
 #include "lib/rangeset.h"
@@ -118,6 +119,7 @@ static void the_machine(void **state)
 	memset(&sys, 0, sizeof(sys));
 	assert_int_equal(sysctl(XEN_SYSCTL_numainfo), 0);
 	assert_int_equal(sys.u.numainfo.num_nodes, 1);
+	sys.u.numainfo.num_nodes = 1;
 	sys.u.numainfo.meminfo.p = &memory;
 	sys.u.numainfo.distance.p = &distance;
 	assert_int_equal(sysctl(XEN_SYSCTL_numainfo), 0);
@@ -555,6 +557,57 @@ static void foreign_memory(void **state)
 			 -EPERM);
 }
 
+static void resources(void **state)
+{
+	u64 list[70];
+	struct xen_mem_acquire_resource arg = {.domid = g.id,
+					       .type = XENMEM_resource_grant_table,
+					       .id = XENMEM_resource_grant_table_id_shared};
+	const struct xen_mem_acquire_resource good = arg;
+#define ACQUIRE() CALL(memory_op, XENMEM_acquire_resource, U(&arg))
+
+	(void)state;
+	assert_int_equal(ACQUIRE(), 0);
+	assert_int_equal(arg.nr_frames, 64);
+	arg.nr_frames = 2;
+	set_xen_guest_handle(arg.frame_list, list);
+	assert_int_equal(ACQUIRE(), 0);
+	assert_int_equal(list[1], mfn_num(gnttab_frame(g.d, 1)));
+	arg.nr_frames = 65;
+	assert_int_equal(ACQUIRE(), -EINVAL);
+	/* Sums that overflow. */
+	arg.frame = ~0ull;
+	arg.nr_frames = 3;
+	assert_int_equal(ACQUIRE(), -EINVAL);
+	arg.frame = ~0ull - 0xfffffff0;
+	arg.nr_frames = ~0u;
+	assert_int_equal(ACQUIRE(), -EINVAL);
+	arg.frame = 1ull << 32;
+	arg.nr_frames = 1;
+	assert_int_equal(ACQUIRE(), -EINVAL);
+	arg.frame = 0;
+	set_xen_guest_handle(arg.frame_list, (xen_pfn_t *)BAD);
+	assert_int_equal(ACQUIRE(), -EFAULT);
+	arg = good;
+	arg.nr_frames = 1; /* of no list */
+	assert_int_equal(ACQUIRE(), -EINVAL);
+	arg = good;
+	arg.type = XENMEM_resource_ioreq_server;
+	assert_int_equal(ACQUIRE(), -EOPNOTSUPP);
+	arg = good;
+	arg.id = XENMEM_resource_grant_table_id_status;
+	assert_int_equal(ACQUIRE(), -EINVAL);
+	arg = good;
+	arg.pad = 1;
+	assert_int_equal(ACQUIRE(), -EINVAL);
+	arg = good;
+	arg.domid = DOMID_SELF;
+	assert_int_equal(ACQUIRE(), -EPERM);
+	arg.domid = 99;
+	assert_int_equal(ACQUIRE(), -ESRCH);
+	assert_int_equal(CALL(memory_op, XENMEM_acquire_resource, 8), -EFAULT);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -602,6 +655,7 @@ int main(void)
 		TEST(what_frames_are),
 		TEST(the_hypercall_page),
 		TEST(foreign_memory),
+		TEST(resources),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
