@@ -29,6 +29,7 @@ static u32 answered[THREADS_MAX]; /* [a] and done */
 static bool is_on[THREADS_MAX];	  /* [a] a thread plays it */
 static unsigned int thread_count, ended;
 static void (*thread_body)(unsigned int cpu);
+bool (*threads_may_reach)(mfn_t mfn);
 
 u64 threads_random(void)
 {
@@ -95,7 +96,8 @@ static void check(const struct tlb_entry *entry)
 	u16 owner = __atomic_load_n(&f->owner, __ATOMIC_ACQUIRE);
 
 	if ((entry->is_writable && word & FRAME_VALID) ||
-	    (owner != entry->owner && word & FRAME_LIVE)) {
+	    (owner != entry->owner && word & FRAME_LIVE) ||
+	    (threads_may_reach && !threads_may_reach(entry->mfn))) {
 		fprintf(stderr,
 			"cpu %u reaches frame %#lx (word %#lx owner %u) through a stale "
 			"translation\n",

@@ -16,6 +16,9 @@ void threads_run(unsigned int count, void (*body)(unsigned int cpu));
 /* The guest uses the entry at pte on this CPU. Aborts if the TLB leads where it must not. False: a page fault. */
 bool threads_guest_access(maddr_t pte, bool write);
 
+/* Asked of each frame that a TLB leads to: false is wrong too. NULL: whatever the frame's word allows. */
+extern bool (*threads_may_reach)(mfn_t mfn);
+
 /* This thread's own random numbers. */
 u64 threads_random(void);
 
