@@ -21,7 +21,10 @@ static void put(char c)
 	text[lines[self].used++] = c;
 	if (c != '\n' && lines[self].used < sizeof(lines[self].text) - 1)
 		return;
-	hypercall(console_io, CONSOLEIO_write, lines[self].used, text);
+	if (is_child())
+		child_write(text, lines[self].used);
+	else
+		hypercall(console_io, CONSOLEIO_write, lines[self].used, text);
 	lines[self].used = 0;
 }
 
@@ -146,6 +149,21 @@ void check_at(bool good, long got, long want, const char *text, const char *file
 	note_failure("%s:%d %s: got %ld, want %ld", base, line, text, got, want);
 }
 
+/* A check that the child has made counts as ours. */
+void child_line(const char *line)
+{
+	const char *text = line;
+
+	while (*text && !(text[0] == '-' && text[1] == ' '))
+		text++;
+	if (line[0] == 'o' && line[1] == 'k' && *text)
+		check_at(true, 0, 0, text + 2, "child", 0);
+	else if (line[0] == 'n' && line[1] == 'o' && *text)
+		check_at(false, 0, 0, text + 2, "child", 0);
+	else if (line[0] != 'T')
+		print("# child: %s\n", line);
+}
+
 static void power_off(void) __attribute__((noreturn));
 static void power_off(void)
 {
@@ -196,9 +214,13 @@ void guest_start(struct start_info *info);
 void guest_start(struct start_info *info)
 {
 	start_info = info;
+	child_image_keep();
 	trap_init();
 	memory_init();
 	event_init();
-	guest_main();
+	if (is_child())
+		child_main();
+	else
+		guest_main();
 	finish();
 }

@@ -242,4 +242,48 @@ long vcpu_up(unsigned int vcpu, void (*fn)(void));
 unsigned int vcpu_self(void);
 long vcpu_init_args(unsigned int vcpu, void *fn, struct vcpu_guest_context *c);
 
+/* ---- domain.c: a second domain, made by tool calls; it runs the same image, from child_main() on */
+#define CHILD_PAGES 1024u
+/* What both sides see: a page of the child that its maker maps. */
+struct child_shared {
+	u32 log_used;
+	u32 step;    /* the child's, counted up */
+	u32 allowed; /* the maker's: steps that the child may begin */
+	u32 port;    /* of the child, waiting for its maker */
+	u64 words[64];
+	char log[3072];
+};
+struct child {
+	domid_t id;
+	u32 port; /* ours, to the child's */
+	struct child_shared *shared;
+	u64 p2m[CHILD_PAGES];
+};
+extern struct child_shared child_shared;
+static inline bool is_child(void)
+{
+	return !(start_info->flags & SIF_INITDOMAIN);
+}
+void child_main(void);
+void child_image_keep(void);
+void child_write(const char *text, u32 len);
+void child_line(const char *line); /* of its log */
+/* The child says that it has done a step, and waits until it may go on; its maker waits for a step. */
+void child_step(void);
+bool child_wait(struct child *c, u32 step); /* false: it has ended before */
+void child_allow(struct child *c, u32 step);
+/* Made, filled and pinned, not yet running. */
+struct child *child_make(void);
+long child_run(struct child *c);
+/* Waits for its end, prints what it said, destroys it. */
+void child_end(struct child *c);
+/* A foreign page in place of a page of ours, and back. NULL: refused, *rc why. */
+void *foreign_map(domid_t id, u64 mfn, u64 flags, long *rc);
+void foreign_unmap(void *va);
+struct xen_domctl;
+struct xen_sysctl;
+long domctl(u32 cmd, domid_t id, struct xen_domctl *op);
+long sysctl(u32 cmd, struct xen_sysctl *op);
+void sleep_ns(u64 ns);
+
 #endif
