@@ -243,7 +243,7 @@ size: build/mica	## lines of source and bytes of image
 
 # ---------------------------------------------------------------- everything
 
-.PHONY: check check-quick check-matrix check-oracle soak system
+.PHONY: check check-quick check-matrix check-oracle soak system xl
 check:			## install what is missing, build, run every test, count
 	$(Q)$(PY) tools/check.py
 
@@ -251,7 +251,10 @@ check-quick:		## the same without booting anything
 	$(Q)$(PY) tools/check.py --quick
 
 system: build/mica disk	## system tests only (T=expression, HV=mica|xen)
-	$(Q)$(PY) -m pytest -q test/system -m 'not matrix and not soak' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
+	$(Q)$(PY) -m pytest -q test/system -m 'not matrix and not soak and not xl' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
+
+xl: build/mica disk	## tests of guests made by xl only (T=expression, HV=mica|xen)
+	$(Q)$(PY) -m pytest -q test/system -m 'xl and not soak' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
 
 check-matrix: build/mica disk	## the whole matrix of machines
 	$(Q)$(PY) -m pytest -v test/system -m 'not soak'

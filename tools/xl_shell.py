@@ -52,12 +52,21 @@ class Shell:
     def ready(self, limit=180):
         return self.boot.wait_for(r'^MICA-XL-READY.*\n(.*\n)*?.*dom0# ', limit)
 
+    def type(self, text):
+        """Piece by piece, each after the echo of the last: nothing between here and the shell holds a whole line."""
+        for i in range(0, len(text), 16):
+            have = len(self.boot.raw) + len(text[i:i + 16])
+            self.boot.send(text[i:i + 16])
+            for _ in range(40):
+                if len(self.boot.raw) >= have or not self.boot._step(0.05):
+                    break
+
     def run(self, line, limit=None):
         """(status, output); (None, None) when the machine ended or said nothing for too long."""
         self.count += 1
         before = len(self.boot.log)
         # The quotes keep the echo of what is typed from matching.
-        self.boot.send(f'{line}; echo "MICA-"END-{self.count} $?\n')
+        self.type(f'{line}; echo "MICA-"END-{self.count} $?\n')
         found = self.boot.wait_for(rf'^(?:.*[^"\n])?MICA-END-{self.count} (\d+)$', limit or self.limit)
         if not found:
             return None, None

@@ -41,6 +41,8 @@ def pytest_configure(config):
                  'soak: an hour of load (make soak)',
                  'disk: boots the Debian disk',
                  'mica_only: has no meaning on Xen',
+                 'xl: guests made by xl',
+                 'xl_settings(**settings): of the machine that xl_dom0 is',
                  'smoke_xen: also run on Xen in make check'):
         config.addinivalue_line('markers', line)
 
@@ -139,6 +141,57 @@ def debian(boot):
             machine.expect(r'root@mica:~# ', 240)
         return machine
     return start
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == 'call':
+        item.passed = outcome.get_result().passed
+
+
+@pytest.fixture(scope='module')
+def xl_machines(request, tmp_path_factory):
+    """Domain 0s with xl that the tests of a file share, by hypervisor and settings."""
+    import xl
+    import xl_shell
+    kept = {}
+    initrd = xl.initramfs(tmp_path_factory.mktemp('xl'))
+
+    def get(hypervisor, fresh=False, **given):
+        key = (hypervisor, *sorted(given.items()))
+        if fresh or key not in kept or kept[key].machine.ended is not None:
+            LOGS.mkdir(parents=True, exist_ok=True)
+            while kept:
+                kept.popitem()[1].machine.stop()
+            log = LOGS / f'{request.module.__name__}-{hypervisor}-{len(list(LOGS.iterdir()))}.log'
+            words = xl_shell.settings({'smp': 2, 'hv': hypervisor, 'log': log, 'timeout': '', **given}, initrd)
+            kept[key] = xl.Dom0(Machine(**words))
+        return kept[key]
+
+    yield get
+    for dom0 in kept.values():
+        dom0.machine.stop()
+
+
+@pytest.fixture
+def xl_dom0(xl_machines, hypervisor, request):
+    """Domain 0's shell with xl, without guests (xl.Dom0); `xl_settings` of a test: settings of tools/run.py.
+
+    After a test that passed, guests are destroyed, and nothing of them may be left. After one that failed the next
+    test gets a new machine.
+    """
+    marker = request.node.get_closest_marker('xl_settings')
+    dom0 = xl_machines(hypervisor, **(marker.kwargs if marker else {}))
+    yield dom0
+    if getattr(request.node, 'passed', False) and dom0.machine.ended is None:
+        dom0.end_all()
+        left = dom0.clean()
+        if left:
+            dom0.machine.stop()
+        assert not left, 'guests leave something behind'
+    else:
+        dom0.machine.stop()
 
 
 def versions():

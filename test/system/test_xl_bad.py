@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Guests that crash, spin, flood or cannot be made: Domain 0 and the others go on, and nothing is left behind."""
+import re
+
+import pytest
+
+from test_xl_devices import disk
+
+pytestmark = pytest.mark.xl
+
+CRASHES = {'linux': None, 'shutdown': 'crash', 'fault': 'fault'}
+
+
+@pytest.mark.parametrize('how', CRASHES)
+def test_on_crash_destroy(xl_dom0, how):
+    if how == 'linux':
+        guest = xl_dom0.linux('demo', on_crash='destroy').boots()
+        guest.ask('echo c > /proc/sysrq-trigger', 2)
+    else:
+        guest = xl_dom0.tiny(extra=CRASHES[how], on_crash='destroy')
+    guest.gone()
+
+
+def test_on_crash_preserve(xl_dom0):
+    guest = xl_dom0.tiny(extra='fault', on_crash='preserve')
+    xl_dom0.until('xl list tiny', r'(--p|---)-c-')
+    xl_dom0('xl dump-core tiny /srv/tiny.core')
+    guest.xl('destroy')
+
+
+def test_on_crash_coredump_restart(xl_dom0):
+    guest = xl_dom0.linux('demo', on_crash='coredump-restart').boots()
+    before = xl_dom0.domains()['demo'][0]
+    guest.ask('echo c > /proc/sysrq-trigger', 2)
+    xl_dom0.until('ls /var/lib/xen/dump', 'demo', 120)
+    guest.boots(2)
+    assert xl_dom0.domains()['demo'][0] > before
+
+
+def test_storms(xl_dom0):
+    """Guests that burn what they can; another one works on, and so does Domain 0."""
+    there = disk(xl_dom0, 'a', 4)
+    names = ['spin', 'yield', 'storm', 'balloon']
+    for name in names:
+        xl_dom0.tiny(name, extra=name)
+    guest = xl_dom0.linux('demo', disks=['/srv/a.img'], nets=[2]).boots(limit=300)
+    assert guest('md5sum /dev/xvda', limit=300).split()[0] == there
+    assert ' 0% packet loss' in guest('ping -c 3 192.168.77.1')
+    assert set(xl_dom0.domains()) == {'Domain-0', 'demo', *names}
+    for name in names:
+        xl_dom0(f'xl destroy {name}')
+
+
+def test_fork_bomb(xl_dom0):
+    guest = xl_dom0.linux('demo').boots()
+    other = xl_dom0.linux('other').boots()
+    guest.ask('bomb() { bomb | bomb & }; bomb', 2)
+    assert 'other' in other('hostname')
+    guest.xl('destroy')
+
+
+LINUX = dict(kernel='/srv/vmlinux', ramdisk='/srv/guest.cpio.gz', memory=64, vcpus=1)
+BAD = {
+    'no kernel': dict(LINUX, kernel='/srv/nothing'),
+    'not a kernel': dict(LINUX, kernel='/etc/xen/xl.conf'),
+    'half a kernel': dict(LINUX, kernel='/srv/half'),
+    'too little memory': dict(LINUX, memory=8),
+    'too much memory': dict(LINUX, memory=900000),
+    'too many vcpus': dict(LINUX, vcpus=9999),
+    'no disk': dict(LINUX, disk=['format=raw,vdev=xvda,access=w,script=block,target=/srv/nothing.img']),
+    'no bridge': dict(LINUX, vif=['bridge=nothing0']),
+    'no name of a scheduler weight': dict(LINUX, cpu_weight=70000),
+    'cpus that are not there': dict(LINUX, cpus='100'),
+}
+
+
+def words(text):
+    """A message without numbers that change."""
+    return [re.sub(r'0x[0-9a-f]+|\b\d+\b', 'N', line) for line in text.splitlines() if 'libxl_aoutils' not in line]
+
+
+@pytest.mark.parametrize('what', BAD)
+def test_cannot_be_made(xl_dom0, oracle, what):
+    """Status and words are those on Xen, and nothing is left (xl_dom0 looks)."""
+    xl_dom0('head -c 3000000 /srv/vmlinux > /srv/half')
+    path = xl_dom0.config('bad', **BAD[what])
+    status, text = xl_dom0.ask(f'xl create {path}', 300)
+    xl_dom0('rm /srv/half')
+    said = {'status': status, 'text': words(text)}
+    assert said == oracle(f'xl-bad-{what.replace(" ", "-")}', said)
+    xl_dom0.until('xl list | grep -c bad', '^0')
+
+
+def test_fifty_cycles(xl_dom0):
+    """After the first, each cycle of create and destroy gives back all that it took."""
+    path = xl_dom0.config('tiny', kernel='/srv/tiny', memory=16, extra='block')
+    cycle = f'xl create -q {path} && xl destroy tiny || echo BAD'
+    assert 'BAD' not in xl_dom0(cycle)
+    xl_dom0.clean()
+    before = xl_dom0.left()
+    assert 'BAD' not in xl_dom0(f'for i in $(seq 50); do {cycle}; done', limit=1200)
+    xl_dom0.clean()
+    assert xl_dom0.left() == before
+
+
+def test_destroyed_while_booting(xl_dom0):
+    path = xl_dom0.config('demo', **LINUX)
+    for pause in ('', 'sleep 0.2;', 'sleep 1;', 'sleep 3;'):
+        xl_dom0(f'xl create -q {path} && {pause} xl destroy demo')
+        left = xl_dom0.clean()
+        assert not left, pause
+
+
+def test_destroyed_while_being_saved(xl_dom0):
+    guest = xl_dom0.linux('demo').boots()
+    xl_dom0('xl save demo /srv/demo.save > /dev/null 2>&1 & sleep 1; xl destroy demo; wait; rm -f /srv/demo.save')
+    guest.gone()
