@@ -39,11 +39,10 @@ static int eoi(struct vcpu *v, u64 gva)
 	COPY_IN(arg, gva);
 	if (arg.irq >= irq_pirq_count(v->domain))
 		return err(EINVAL);
-	if (irq_eoi_unmasks(v->domain))
-		evtchn_pirq_unmask(v->domain, arg.irq);
 	rc = irq_guest_eoi(v->domain, arg.irq);
-	/* An EOI for what is not bound any more is late, not wrong. */
-	return rc == -EINVAL ? 0 : rc;
+	if (rc == 0 && irq_eoi_unmasks(v->domain))
+		evtchn_pirq_unmask(v->domain, arg.irq);
+	return rc;
 }
 
 static int status(struct vcpu *v, u64 gva)
@@ -222,10 +221,11 @@ static int apic_read(struct vcpu *v, u64 gva)
 	return copy_out(gva, &arg, sizeof(arg));
 }
 
-/* Of a redirection entry trigger and polarity are taken, once; vector, destination and mask are Mica's. */
+/* Of a redirection entry trigger and polarity are taken, once, and the line is mapped; the rest of it is Mica's. */
 static int apic_write(struct vcpu *v, u64 gva)
 {
 	struct physdev_apic arg;
+	s64 gsi, pirq = -1;
 	u32 entry;
 	int ioapic, rc;
 
@@ -241,9 +241,10 @@ static int apic_write(struct vcpu *v, u64 gva)
 		return err(EINVAL);
 	if ((arg.reg & 1) != 0)
 		return 0;
-	rc = irq_gsi_setup(v->domain, hw_ioapic_gsi_base((unsigned int)ioapic) + entry,
-			   (arg.value & ENTRY_LEVEL) != 0, (arg.value & ENTRY_LOW) != 0);
-	return rc == -EEXIST ? 0 : rc;
+	gsi = hw_ioapic_gsi_base((unsigned int)ioapic) + entry;
+	rc = irq_gsi_setup(v->domain, gsi, (arg.value & ENTRY_LEVEL) != 0,
+			   (arg.value & ENTRY_LOW) != 0);
+	return rc == 0 || rc == -EEXIST ? irq_map_gsi(v->domain, gsi, &pirq) : rc;
 }
 
 /* ---------------------------------------------------------------- PCI */

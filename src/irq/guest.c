@@ -263,7 +263,7 @@ static int bind_locked(struct irq *irq, irq_guest_fn fn, unsigned int cpu)
 
 int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsigned int cpu)
 {
-	bool needs_eoi = false;
+	bool needs_eoi;
 	struct irq *irq;
 	u64 saved;
 	int rc;
@@ -277,10 +277,6 @@ int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsig
 		return rc;
 	lock_acquire(&d->irq->lock);
 	irq = pirq_irq_locked(d->irq, pirq);
-	if (!irq && pirq < hw_gsi_count()) {
-		rc = map_gsi_locked(d, pirq);
-		irq = rc ? NULL : pirq_irq_locked(d->irq, pirq);
-	}
 	if (irq) {
 		saved = lock_acquire_irq(&irq->lock);
 		rc = bind_locked(irq, fn, cpu);
@@ -288,8 +284,8 @@ int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsig
 		lock_release_irq(&irq->lock, saved);
 		if (!rc)
 			pirq_eoi_mark(d, pirq, needs_eoi);
-	} else if (!rc) {
-		rc = err(EINVAL);
+	} else {
+		rc = err(EPERM); /* not mapped: as Xen */
 	}
 	lock_release(&d->irq->lock);
 	return rc;
@@ -363,7 +359,7 @@ int irq_guest_status(struct domain *d, u32 pirq, u32 *flags)
 		return err(EINVAL);
 	lock_acquire(&d->irq->lock);
 	irq = pirq_irq_locked(d->irq, pirq);
-	*flags = irq && irq->kind == IRQ_GSI && irq->is_level ? XENIRQSTAT_needs_eoi : 0;
+	*flags = !irq || (irq->kind == IRQ_GSI && irq->is_level) ? XENIRQSTAT_needs_eoi : 0;
 	lock_release(&d->irq->lock);
 	return 0;
 }

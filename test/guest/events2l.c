@@ -156,12 +156,21 @@ static void virqs(void)
 
 static void pirqs(void)
 {
-	struct evtchn_bind_pirq b = {.pirq = 9};
-	long rc = evtchn(EVTCHNOP_bind_pirq, &b);
+	struct evtchn_bind_pirq b = {.pirq = 9}, again = b;
+	struct physdev_irq_status_query query = {.irq = 9};
+	struct physdev_eoi eoi = {.irq = 9};
+	struct physdev_map_pirq map = {
+		.domid = DOMID_SELF, .type = MAP_PIRQ_TYPE_GSI, .index = 9, .pirq = 9};
 
-	check(rc <= 0, "bind_pirq: before map_pirq");
-	if (rc == 0)
-		port_close(b.port);
+	equals(evtchn(EVTCHNOP_bind_pirq, &b), -XEPERM, "bind_pirq: before map_pirq");
+	equals(hypercall(physdev_op, PHYSDEVOP_irq_status_query, &query), 0, "query: not mapped");
+	equals(query.flags, XENIRQSTAT_needs_eoi, "query: not mapped: needs an EOI");
+	equals(hypercall(physdev_op, PHYSDEVOP_eoi, &eoi), -XEINVAL, "eoi: not mapped");
+	equals(hypercall(physdev_op, PHYSDEVOP_map_pirq, &map), 0, "map_pirq");
+	equals(evtchn(EVTCHNOP_bind_pirq, &b), 0, "bind_pirq");
+	equals(evtchn(EVTCHNOP_bind_pirq, &again), -XEEXIST, "bind_pirq: again");
+	equals(hypercall(physdev_op, PHYSDEVOP_eoi, &eoi), 0, "eoi");
+	equals(port_close(b.port), 0, "close: pirq");
 	b.pirq = 0xffffffff;
 	refused(evtchn(EVTCHNOP_bind_pirq, &b), "bind_pirq: -1");
 	b.pirq = 0x10000;

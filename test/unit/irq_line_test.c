@@ -22,6 +22,15 @@ static struct domain *d;
 static unsigned int calls[4096];
 static unsigned int last_cpu;
 
+/* As Domain 0 does: mapped, then bound. */
+static int bind(struct domain *of, u32 gsi, u32 flags, irq_guest_fn fn, unsigned int cpu)
+{
+	s64 pirq = gsi;
+	int rc = irq_map_gsi(of, gsi, &pirq);
+
+	return rc ? rc : irq_guest_bind(of, gsi, flags, fn, cpu);
+}
+
 static void on_irq(struct domain *owner, u32 pirq)
 {
 	assert_ptr_equal(owner, d);
@@ -68,7 +77,7 @@ static void boot_masks_everything(void **state)
 static void edge_each_counts(void **state)
 {
 	(void)state;
-	assert_int_equal(irq_guest_bind(d, 4, 0, on_irq, 1), 0);
+	assert_int_equal(bind(d, 4, 0, on_irq, 1), 0);
 	for (unsigned int i = 1; i <= 5; i++) {
 		fake_line_set(4, true);
 		fake_line_set(4, false);
@@ -84,7 +93,7 @@ static void level_waits_for_guest(void **state)
 {
 	(void)state;
 	assert_int_equal(irq_gsi_setup(d, 16, true, false), 0);
-	assert_int_equal(irq_guest_bind(d, 16, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 16, 0, on_irq, 0), 0);
 	fake_line_set(16, true);
 	assert_int_equal(fake_interrupts_run(0), 1);
 	assert_int_equal(calls[16], 1);
@@ -103,7 +112,7 @@ static void level_low_polarity(void **state)
 {
 	(void)state;
 	fake_line_set(17, true);
-	assert_int_equal(irq_guest_bind(d, 17, BIND_PIRQ__WILL_SHARE, on_irq, 0),
+	assert_int_equal(bind(d, 17, BIND_PIRQ__WILL_SHARE, on_irq, 0),
 			 0); /* PCI default: level, low */
 	assert_int_equal(fake_interrupts_run_all(), 0);
 	fake_line_set(17, false);
@@ -119,12 +128,12 @@ static void override_is_default(void **state)
 	u32 flags = 99;
 
 	(void)state;
-	assert_int_equal(irq_guest_bind(d, 9, 0, on_irq, 0), 0); /* MADT: level, high */
+	assert_int_equal(bind(d, 9, 0, on_irq, 0), 0); /* MADT: level, high */
 	assert_int_equal(irq_guest_status(d, 9, &flags), 0);
 	assert_int_equal(flags, XENIRQSTAT_needs_eoi);
 	fake_line_set(9, true);
 	assert_int_equal(fake_interrupts_run_all(), 1);
-	assert_int_equal(irq_guest_bind(d, 1, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 1, 0, on_irq, 0), 0);
 	assert_int_equal(irq_guest_status(d, 1, &flags), 0);
 	assert_int_equal(flags, 0);
 	assert_int_equal(irq_guest_status(d, 1u << 30, &flags), -EINVAL);
@@ -138,12 +147,12 @@ static void setup_once(void **state)
 	assert_int_equal(irq_gsi_setup(d, FAKE_GSIS, true, true), -EINVAL);
 	assert_int_equal(irq_gsi_setup(d, -1, true, true), -EINVAL);
 	assert_int_equal(irq_gsi_setup(d, 1ll << 40, true, true), -EINVAL);
-	assert_int_equal(irq_guest_bind(d, 18, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 18, 0, on_irq, 0), 0);
 	fake_line_set(18, true);
 	assert_int_equal(fake_interrupts_run_all(), 1);
 	assert_false(fake_ioapic_low(18) & BIT(16)); /* edge */
 	/* not while bound, even if never set up */
-	assert_int_equal(irq_guest_bind(d, 3, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 3, 0, on_irq, 0), 0);
 	assert_int_equal(irq_gsi_setup(d, 3, true, true), -EEXIST);
 }
 
@@ -153,17 +162,18 @@ static void who_may(void **state)
 	s64 pirq = -1;
 
 	(void)state;
-	assert_int_equal(irq_guest_bind(d, 4096, 0, on_irq, 0), -EINVAL);
-	assert_int_equal(irq_guest_bind(d, FAKE_GSIS, 0, on_irq, 0),
-			 -EINVAL); /* a message's, not mapped */
+	assert_int_equal(bind(d, 4096, 0, on_irq, 0), -EINVAL);
+	assert_int_equal(bind(d, FAKE_GSIS, 0, on_irq, 0), -EINVAL);  /* a message's, not mapped */
+	assert_int_equal(irq_guest_bind(d, 5, 0, on_irq, 0), -EPERM); /* not mapped */
+	assert_int_equal(irq_guest_bind(d, FAKE_GSIS, 0, on_irq, 0), -EPERM);
 	assert_int_equal(irq_guest_unbind(d, 5), -EINVAL);
 	assert_int_equal(irq_guest_unbind(d, 0xffffffff), -EINVAL);
-	assert_int_equal(irq_guest_bind(d, 5, 0, on_irq, 0), 0);
-	assert_int_equal(irq_guest_bind(d, 5, 0, on_irq, 0), -EEXIST);
+	assert_int_equal(bind(d, 5, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 5, 0, on_irq, 0), -EEXIST);
 	/* a guest without devices has no pirqs at all */
 	assert_int_equal(irq_domain_init(other), 0);
 	assert_int_equal(irq_pirq_count(other), 0);
-	assert_int_equal(irq_guest_bind(other, 6, 0, on_irq, 0), -EINVAL);
+	assert_int_equal(bind(other, 6, 0, on_irq, 0), -EINVAL);
 	assert_int_equal(irq_map_gsi(other, 6, &pirq), -EINVAL);
 	assert_int_equal(irq_gsi_setup(other, 6, true, true), -EPERM);
 	assert_int_equal(irq_unmap(other, 6), -EINVAL);
@@ -172,15 +182,15 @@ static void who_may(void **state)
 	/* a second one with devices */
 	other->is_hardware = true;
 	assert_int_equal(irq_domain_init(other), 0);
-	assert_int_equal(irq_guest_bind(other, 5, 0, on_irq, 0), -EBUSY);
-	assert_int_equal(irq_guest_bind(other, 6, 0, on_irq, 0), 0);
-	assert_int_equal(irq_guest_bind(d, 6, 0, on_irq, 0), -EBUSY);
+	assert_int_equal(bind(other, 5, 0, on_irq, 0), -EBUSY);
+	assert_int_equal(bind(other, 6, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 6, 0, on_irq, 0), -EBUSY);
 	d = other;
 	fake_line_set(6, true);
 	assert_int_equal(fake_interrupts_run_all(), 1);
 	d = mine;
 	irq_domain_destroy(other);
-	assert_int_equal(irq_guest_bind(d, 6, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 6, 0, on_irq, 0), 0);
 	fake_domain_free(other);
 }
 
@@ -200,7 +210,7 @@ static void map_unmap(void **state)
 	assert_int_equal(irq_unmap(d, 8), -ESRCH);
 	assert_int_equal(irq_unmap(d, -1), -EINVAL);
 	assert_int_equal(irq_unmap(d, 1 << 20), -EINVAL);
-	assert_int_equal(irq_guest_bind(d, 7, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 7, 0, on_irq, 0), 0);
 	assert_int_equal(irq_unmap(d, 7), 0); /* unbinds */
 	assert_int_equal(irq_guest_unbind(d, 7), -EINVAL);
 	assert_int_equal(irq_unmap(d, 7), -ESRCH);
@@ -212,7 +222,7 @@ static void unbind_drops_what_waits(void **state)
 {
 	(void)state;
 	assert_int_equal(irq_gsi_setup(d, 19, true, false), 0);
-	assert_int_equal(irq_guest_bind(d, 19, 0, on_irq, 2), 0);
+	assert_int_equal(bind(d, 19, 0, on_irq, 2), 0);
 	fake_line_set(19, true);
 	assert_int_equal(fake_interrupts_waiting(2), 1);
 	assert_int_equal(irq_guest_unbind(d, 19), 0);
@@ -220,12 +230,12 @@ static void unbind_drops_what_waits(void **state)
 	assert_int_equal(calls[19], 0);
 	assert_true(fake_ioapic_low(19) & BIT(16));
 	/* and bound again it works, line still asserted */
-	assert_int_equal(irq_guest_bind(d, 19, 0, on_irq, 2), 0);
+	assert_int_equal(bind(d, 19, 0, on_irq, 2), 0);
 	assert_int_equal(fake_interrupts_run_all(), 1);
 	assert_int_equal(calls[19], 1);
 	/* unbound while the guest owes an EOI: the new binding does not */
 	assert_int_equal(irq_guest_unbind(d, 19), 0);
-	assert_int_equal(irq_guest_bind(d, 19, 0, on_irq, 2), 0);
+	assert_int_equal(bind(d, 19, 0, on_irq, 2), 0);
 	assert_int_equal(fake_interrupts_run_all(), 1);
 	assert_int_equal(calls[19], 2);
 }
@@ -233,7 +243,7 @@ static void unbind_drops_what_waits(void **state)
 static void edge_moves(void **state)
 {
 	(void)state;
-	assert_int_equal(irq_guest_bind(d, 12, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 12, 0, on_irq, 0), 0);
 	fake_line_set(12, true); /* on its way to CPU 0 */
 	irq_guest_set_affinity(d, 12, 3);
 	assert_int_equal(fake_ioapic_cpu(12), 3);
@@ -252,7 +262,7 @@ static void level_moves_when_quiet(void **state)
 {
 	(void)state;
 	assert_int_equal(irq_gsi_setup(d, 20, true, false), 0);
-	assert_int_equal(irq_guest_bind(d, 20, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 20, 0, on_irq, 0), 0);
 	fake_line_set(20, true);	  /* accepted by CPU 0, not yet served */
 	irq_guest_set_affinity(d, 20, 1); /* the fake would stop us for a new vector now */
 	assert_int_equal(fake_ioapic_cpu(20), 0);
@@ -274,9 +284,9 @@ static void level_moves_when_quiet(void **state)
 static void cpu_leaves(void **state)
 {
 	(void)state;
-	assert_int_equal(irq_guest_bind(d, 3, 0, on_irq, 2), 0);
-	assert_int_equal(irq_guest_bind(d, 21, 0, on_irq, 2), 0);
-	assert_int_equal(irq_guest_bind(d, 4, 0, on_irq, 1), 0);
+	assert_int_equal(bind(d, 3, 0, on_irq, 2), 0);
+	assert_int_equal(bind(d, 21, 0, on_irq, 2), 0);
+	assert_int_equal(bind(d, 4, 0, on_irq, 1), 0);
 	irq_cpu_leave(2);
 	assert_int_equal(fake_ioapic_cpu(21), 2); /* active low, so asserted: waits to be served */
 	assert_int_equal(fake_interrupts_run(2), 1);
@@ -291,7 +301,7 @@ static void edge_storm(void **state)
 	unsigned int total;
 
 	(void)state;
-	assert_int_equal(irq_guest_bind(d, 14, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 14, 0, on_irq, 0), 0);
 	for (unsigned int i = 0; i < 20000; i++) {
 		fake_line_set(14, true);
 		fake_line_set(14, false);
@@ -323,7 +333,7 @@ static void level_storm(void **state)
 {
 	(void)state;
 	assert_int_equal(irq_gsi_setup(d, 22, true, false), 0);
-	assert_int_equal(irq_guest_bind(d, 22, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 22, 0, on_irq, 0), 0);
 	fake_line_set(22, true);
 	for (unsigned int i = 1; i < 10000; i++) {
 		assert_int_equal(fake_interrupts_run_all(), 1);
@@ -359,7 +369,7 @@ static void micas_own(void **state)
 	assert_int_equal(fake_interrupts_run_all(), 1);
 	assert_int_equal(own_calls, 1);
 	assert_int_equal(irq_map_gsi(d, 13, &pirq), -EPERM);
-	assert_int_equal(irq_guest_bind(d, 13, 0, on_irq, 0), -EPERM);
+	assert_int_equal(bind(d, 13, 0, on_irq, 0), -EPERM);
 	assert_int_equal(irq_gsi_setup(d, 13, true, true), -EEXIST);
 	irq_stop_all(); /* as at the end; the others expect it masked */
 }
@@ -370,14 +380,14 @@ static void eoi_page(void **state)
 
 	(void)state;
 	assert_int_equal(irq_gsi_setup(d, 23, true, false), 0);
-	assert_int_equal(irq_guest_bind(d, 23, 0, on_irq, 0), 0);
+	assert_int_equal(bind(d, 23, 0, on_irq, 0), 0);
 	assert_int_equal(irq_eoi_page_set(d, mfn_make(100000), false), -EINVAL);
 	assert_int_equal(irq_eoi_page_set(d, mfn_make(7), true), 0);
 	assert_true(irq_eoi_unmasks(d));
 	assert_int_equal(irq_eoi_page_set(d, mfn_make(8), false), -EBUSY);
 	assert_int_equal(fake_frames_held, 1);
 	assert_int_equal(page[0], BIT(23));
-	assert_int_equal(irq_guest_bind(d, 10, 0, on_irq, 0), 0); /* edge */
+	assert_int_equal(bind(d, 10, 0, on_irq, 0), 0); /* edge */
 	assert_int_equal(page[0], BIT(23));
 	assert_int_equal(irq_unmap(d, 23), 0);
 	assert_int_equal(page[0], 0);

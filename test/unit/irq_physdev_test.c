@@ -120,7 +120,9 @@ static void lines(void **state)
 	fake_line_set(11, false);
 	assert_int_equal(call(PHYSDEVOP_unmap_pirq, &unmap), 0);
 	assert_int_equal(call(PHYSDEVOP_unmap_pirq, &unmap), -ESRCH);
-	assert_int_equal(call(PHYSDEVOP_eoi, &eoi), 0); /* late, not wrong */
+	assert_int_equal(call(PHYSDEVOP_eoi, &eoi), -EINVAL);
+	assert_int_equal(call(PHYSDEVOP_irq_status_query, &status), 0);
+	assert_int_equal(status.flags, XENIRQSTAT_needs_eoi); /* not mapped: said so on Xen too */
 	eoi.irq = 1u << 20;
 	assert_int_equal(call(PHYSDEVOP_eoi, &eoi), -EINVAL);
 	status.irq = ~0u;
@@ -288,12 +290,15 @@ static void eoi_pages(void **state)
 {
 	struct physdev_pirq_eoi_gmfn page = {.gmfn = 1ull << 40};
 	struct physdev_eoi eoi = {.irq = 1};
+	s64 pirq = 1;
 
 	(void)state;
 	assert_int_equal(call(PHYSDEVOP_pirq_eoi_gmfn_v2, &page), -EINVAL);
 	page.gmfn = 3;
 	assert_int_equal(call(PHYSDEVOP_pirq_eoi_gmfn_v1, &page), 0);
 	assert_int_equal(call(PHYSDEVOP_pirq_eoi_gmfn_v2, &page), -EBUSY);
+	assert_int_equal(call(PHYSDEVOP_eoi, &eoi), -EINVAL);
+	assert_int_equal(irq_map_gsi(d, 1, &pirq), 0);
 	assert_int_equal(call(PHYSDEVOP_eoi, &eoi), 0);
 	assert_int_equal(unmasked, 1);
 }
