@@ -5,6 +5,7 @@
  */
 #include "boot/boot.h"
 #include "core/log.h"
+#include "core/trace.h"
 #include "domain/domain.h"
 #include "entry/entry.h"
 #include "hw/clock.h"
@@ -72,6 +73,7 @@ static const struct option_spec specs[] = {
 	{.name = "noreboot", .type = OPTION_BOOL, .value = &opt_noreboot},
 	{.name = "sched_ratelimit_us", .type = OPTION_UINT, .value = &opt_sched_ratelimit_us},
 	{.name = "tsc", .type = OPTION_ENUM, .value = &opt_tsc, .names = tsc_names},
+	{.name = "trace-calls", .type = OPTION_BOOL, .value = &opt_trace_calls},
 	{.name = "x2apic", .type = OPTION_BOOL, .value = &opt_x2apic},
 	/* Understood, without effect: see doc/options.md for why. */
 	{.name = "xpti", .type = OPTION_CUSTOM, .value = ignored_text, .parse = parse_ignored},

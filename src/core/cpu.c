@@ -5,7 +5,7 @@
 struct cpumask cpu_online_mask;
 unsigned int cpu_count;
 
-static u64 work_bits[CPU_MAX]; /* [a] */
+u64 work_bits[CPU_MAX];
 
 void work_raise(unsigned int cpu, enum work_bit bit)
 {
@@ -19,9 +19,4 @@ void work_raise(unsigned int cpu, enum work_bit bit)
 u64 work_take(void)
 {
 	return atomic_exchange(&work_bits[cpu_id()], 0);
-}
-
-bool work_is_raised(void)
-{
-	return atomic_load(&work_bits[cpu_id()]) != 0;
 }

@@ -57,6 +57,10 @@ static inline void cpumask_clear(struct cpumask *mask, unsigned int cpu)
 void work_raise(unsigned int cpu, enum work_bit bit);
 /* This CPU's raised bits, taken (cleared). */
 u64 work_take(void);
-bool work_is_raised(void);
+extern u64 work_bits[CPU_MAX]; /* [a] each CPU's; for the next line only */
+static inline bool work_is_raised(void)
+{
+	return atomic_load(&work_bits[cpu_id()]) != 0;
+}
 
 #endif

@@ -6,6 +6,8 @@
 #include "core/err.h"
 #include "hw/clock.h"
 
+bool opt_trace_calls = MICA_DEBUG;
+
 static struct {
 	u64 count;
 	struct trace_record *records; /* [c] NULL: no ring yet */

@@ -31,6 +31,13 @@ struct trace_record {
 #define TRACE_RECORDS 512 /* a CPU; a power of two */
 
 void trace(enum trace_event event, u64 a, u64 b, const char *text);
+/* A hypercall: not worth its instructions but for who looks for a fault. */
+extern bool opt_trace_calls;
+static inline void trace_call(u64 number, u64 arg)
+{
+	if (unlikely(opt_trace_calls))
+		trace(TRACE_HYPERCALL, number, arg, NULL);
+}
 /* Gives a CPU its ring: TRACE_RECORDS zeroed records. Before that nothing is kept. */
 void trace_ring_set(unsigned int cpu, struct trace_record *records);
 /* The idx-th newest record of a CPU (0 = newest), or NULL. */

@@ -30,9 +30,19 @@ void switch_to(struct vcpu *prev, struct vcpu *next);
 /* work.c: everything in the set of raised bits but WORK_SCHEDULE; interrupts on. */
 void work_handle(u64 bits);
 /* limit.c: the debug build's stop-watch around each entry; `what`, `name`, `argument` go into its complaint. */
-void entry_limit_begin(void);
-void entry_limit_end(const char *what, const char *name, u64 argument);
 extern bool opt_entry_limit;
+void limit_begin(void);
+void limit_end(const char *what, const char *name, u64 argument);
+static inline void entry_limit_begin(void)
+{
+	if (MICA_DEBUG && opt_entry_limit)
+		limit_begin();
+}
+static inline void entry_limit_end(const char *what, const char *name, u64 argument)
+{
+	if (MICA_DEBUG && opt_entry_limit)
+		limit_end(what, name, argument);
+}
 /* trap.c: a vector 0x20..0xff, interrupts off. */
 void entry_interrupt(unsigned int vector);
 

@@ -15,19 +15,14 @@ bool opt_entry_limit;
 
 static u64 began[CPU_MAX];
 
-void entry_limit_begin(void)
+void limit_begin(void)
 {
-	if (MICA_DEBUG && opt_entry_limit)
-		began[cpu_id()] = hw_tsc();
+	began[cpu_id()] = hw_tsc();
 }
 
-void entry_limit_end(const char *what, const char *name, u64 argument)
+void limit_end(const char *what, const char *name, u64 argument)
 {
-	u64 ns;
-
-	if (!MICA_DEBUG || !opt_entry_limit)
-		return;
-	ns = (hw_tsc() - began[cpu_id()]) * 1000000 / hw_tsc_khz;
+	u64 ns = (hw_tsc() - began[cpu_id()]) * 1000000 / hw_tsc_khz;
 	if (ns > LIMIT_NS)
 		log_error("entry limit: %s %s (%lx) took %lu ns", what, name, argument, ns);
 }

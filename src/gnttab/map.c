@@ -48,7 +48,7 @@ static int host_entry(struct vcpu *v, u64 host_addr, u64 flags, maddr_t *entry)
 /* SDM 3A 4.5: not executable, neither accessed nor dirty. Three of the guest's own bits are kept. */
 static u64 host_value(mfn_t mfn, u32 flags)
 {
-	u64 value = pte_make(mfn, PTE_PRESENT | (opt_nx ? PTE_NX : 0));
+	u64 value = pte_make(mfn, PTE_PRESENT | (PTE_NX & ~mm_pte_reserved));
 
 	value |= flags & GNTMAP_readonly ? 0 : PTE_RW;
 	value |= flags & GNTMAP_application_map ? PTE_USER : 0;

@@ -11,38 +11,49 @@
 
 #define SYSCALL_BYTES 2
 
-int hcall_call(struct vcpu *v, u64 number, struct hcall_args *args)
+static inline int call(struct vcpu *v, u64 number, struct hcall_args *args)
 {
-	if (number >= HCALL_COUNT || hcall_table[idx_nospec(number, HCALL_COUNT)].fn == NULL)
+	hcall_fn fn;
+
+	if (unlikely(number >= HCALL_COUNT))
 		return err(ENOSYS);
-	return hcall_table[idx_nospec(number, HCALL_COUNT)].fn(v, args);
+	fn = hcall_table[idx_nospec(number, HCALL_COUNT)].fn;
+	return likely(fn != NULL) ? fn(v, args) : err(ENOSYS);
+}
+
+/* The guest's instruction is run again, with these arguments. */
+static void rewind(struct regs *regs, const struct hcall_args *args)
+{
+	regs->rdi = args->a[0];
+	regs->rsi = args->a[1];
+	regs->rdx = args->a[2];
+	regs->r10 = args->a[3];
+	regs->r8 = args->a[4];
+	regs->r9 = args->a[5];
+	regs->rip -= SYSCALL_BYTES;
 }
 
 bool hcall_dispatch(struct vcpu *v)
 {
 	struct regs *regs = v->pv->regs;
-	u64 number = regs->rax, rip = regs->rip;
+	u64 number = regs->rax;
 	struct hcall_args args = {
 		.a = {regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
 	int rc;
 
-	trace(TRACE_HYPERCALL, number, args.a[0], NULL);
-	if (number == __HYPERVISOR_iret) { /* leaves with a whole set of registers of its own */
+	trace_call(number, args.a[0]);
+	if (unlikely(number ==
+		     __HYPERVISOR_iret)) { /* leaves with a whole set of registers of its own */
 		pv_iret(v);
 		return false;
 	}
-	rc = hcall_call(v, number, &args);
-	if (rc == -ERESTART) {
-		regs->rdi = args.a[0];
-		regs->rsi = args.a[1];
-		regs->rdx = args.a[2];
-		regs->r10 = args.a[3];
-		regs->r8 = args.a[4];
-		regs->r9 = args.a[5];
-		regs->rip = rip - SYSCALL_BYTES;
-		return true;
-	}
-	regs->rax = rc != 0 ? (u64)(s64)rc : args.result;
+	rc = call(v, number, &args);
+	if (likely(rc == 0))
+		regs->rax = args.result;
+	else if (rc == -ERESTART)
+		rewind(regs, &args);
+	else
+		regs->rax = (u64)(s64)rc;
 	return true;
 }
 
@@ -55,52 +66,56 @@ int do_iret(struct vcpu *v, struct hcall_args *args)
 }
 
 /* One entry: 0, or -ERESTART with the entry's arguments rewritten for the next try. */
-static int entry_run(struct vcpu *v, struct multicall_entry *entry)
+static inline int entry_run(struct vcpu *v, u64 op, struct hcall_args *args)
 {
-	struct hcall_args args = {.a = {entry->args[0], entry->args[1], entry->args[2],
-					entry->args[3], entry->args[4], entry->args[5]}};
 	int rc;
 
-	if (entry->op == __HYPERVISOR_multicall || entry->op == __HYPERVISOR_iret)
+	if (unlikely(op == __HYPERVISOR_multicall || op == __HYPERVISOR_iret))
 		rc = err(ENOSYS);
 	else
-		rc = hcall_call(v, entry->op, &args);
-	if (rc == -ERESTART) {
-		for (unsigned int i = 0; i < 6; i++)
-			entry->args[i] = args.a[i];
-		return rc;
+		rc = call(v, op, args);
+	if (unlikely(rc != 0) && rc != -ERESTART) {
+		args->result = (u64)(s64)rc;
+		return 0;
 	}
-	entry->result = rc != 0 ? (u64)(s64)rc : args.result;
-	return 0;
+	return rc;
 }
+
+static int entry_rewrite(gva_t at, const struct hcall_args *args)
+{
+	return hw_copy_to_guest(gva_add(at, offsetof(struct multicall_entry, args)), args->a,
+				sizeof(args->a)) != 0
+		       ? err(EFAULT)
+		       : -ERESTART;
+}
+
+#define ENTRY_WORDS (sizeof(struct multicall_entry) / sizeof(u64))
+_Static_assert(ENTRY_WORDS == 8 && offsetof(struct multicall_entry, args) == 16, "");
 
 /* (list, count): each entry's result is written back to it. */
 int do_multicall(struct vcpu *v, struct hcall_args *args)
 {
 	args->a[1] = (u32)args->a[1];
-	while (args->a[1] != 0) {
-		struct multicall_entry entry;
+	args->result = 0;
+	for (; args->a[1] != 0; args->a[1]--) {
+		struct {
+			u64 op, old_result;
+			struct hcall_args args; /* and here the result that the guest gets */
+		} copy;
 		gva_t at = gva_make(args->a[0]);
-		int rc;
 
 		if (args->a[1] % 4 == 0 && hw_preempt_wanted())
 			return -ERESTART;
-		if (hw_copy_from_guest(&entry, at, sizeof(entry)) != 0)
+		if (!hw_get_words(&copy.op, at, ENTRY_WORDS))
 			return err(EFAULT);
-		rc = entry_run(v, &entry);
-		if (rc == -ERESTART) {
-			if (hw_copy_to_guest(at, &entry, sizeof(entry)) != 0)
-				return err(EFAULT);
-			return rc;
-		}
-		if (hw_copy_to_guest(gva_add(at, offsetof(struct multicall_entry, result)),
-				     &entry.result, sizeof(entry.result)) != 0)
+		if (unlikely(entry_run(v, copy.op, &copy.args) != 0))
+			return entry_rewrite(at, &copy.args);
+		if (!hw_put_word(gva_add(at, offsetof(struct multicall_entry, result)),
+				 copy.args.result))
 			return err(EFAULT);
-		args->a[0] += sizeof(entry);
-		args->a[1]--;
-		if (v->domain->is_crashed)
+		args->a[0] += sizeof(struct multicall_entry);
+		if (unlikely(v->domain->is_crashed))
 			break;
 	}
-	args->result = 0;
 	return 0;
 }

@@ -59,15 +59,20 @@ static int machphys_update(struct domain *d, mfn_t mfn, u64 pfn)
 }
 
 /* A page that is wanted writable again may still be in some vCPU's LDT: it is taken from there. */
-static int update(struct vcpu *v, struct domain *tables, struct domain *pages, maddr_t pte,
-		  u64 value, bool preserve_ad)
+static NOINLINE int update_again(struct vcpu *v, struct domain *tables, struct domain *pages,
+				 maddr_t pte, u64 value, bool preserve_ad)
+{
+	return (value & PTE_PRESENT) != 0 && pv_ldt_revoke(pages, pte_mfn(value))
+		       ? pt_update(v, tables, pages, pte, value, preserve_ad)
+		       : -EINVAL;
+}
+
+static inline int update(struct vcpu *v, struct domain *tables, struct domain *pages, maddr_t pte,
+			 u64 value, bool preserve_ad)
 {
 	int rc = pt_update(v, tables, pages, pte, value, preserve_ad);
 
-	if (unlikely(rc == -EINVAL) && (value & PTE_PRESENT) != 0 &&
-	    pv_ldt_revoke(pages, pte_mfn(value)))
-		rc = pt_update(v, tables, pages, pte, value, preserve_ad);
-	return rc;
+	return likely(rc != -EINVAL) ? rc : update_again(v, tables, pages, pte, value, preserve_ad);
 }
 
 static int request_do(struct vcpu *v, const struct owners *owners, const struct mmu_update *request)
@@ -108,12 +113,29 @@ static int requests_do(struct vcpu *v, const struct owners *owners, u64 from, u3
 	return 0;
 }
 
+/* The common case: one request about the caller's own. */
+static int one_request_do(struct vcpu *v, struct hcall_args *args)
+{
+	const struct owners own = {v->domain, v->domain, false};
+	union {
+		struct mmu_update request;
+		u64 words[sizeof(struct mmu_update) / sizeof(u64)];
+	} copy;
+
+	args->result = 0;
+	if (!hw_get_words(copy.words, gva_make(args->a[0]), ARRAY_SIZE(copy.words)))
+		return err(EFAULT);
+	return request_do(v, &own, &copy.request);
+}
+
 int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 {
 	u32 count, before, done = 0;
 	struct owners owners;
 	int rc;
 
+	if (likely((u32)args->a[1] == 1 && args->a[2] == 0 && (u32)args->a[3] == DOMID_SELF))
+		return one_request_do(v, args);
 	rc = mm_args_batch_begin(args, &count, &before);
 	if (rc)
 		return rc;

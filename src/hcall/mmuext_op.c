@@ -21,7 +21,7 @@ static int baseptr_new(struct vcpu *v, u64 mfn, bool user)
 
 	if (rc)
 		return rc;
-	pv_roots_changed(v);
+	pv_root_changed(v, user);
 	/* Only now is the old one not loaded on this CPU any more. */
 	pt_root_put(v, old);
 	return 0;
@@ -143,17 +143,21 @@ static int op_do(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 static int ops_do(struct vcpu *v, struct domain *d, u64 from, u32 count, u32 *done)
 {
 	for (*done = 0; *done < count; (*done)++) {
-		struct mmuext_op op;
+		union {
+			struct mmuext_op op;
+			u64 words[sizeof(struct mmuext_op) / sizeof(u64)];
+		} copy;
 		int rc;
 
-		if (*done && hw_preempt_wanted())
+		if (*done % 4 == 3 && hw_preempt_wanted())
 			return -ERESTART;
 		rc = pt_settle(v);
-		if (!rc)
-			rc = hw_copy_from_guest(&op, gva_make(from + *done * sizeof(op)),
-						sizeof(op));
-		if (!rc)
-			rc = op_do(v, d, &op);
+		if (rc)
+			return rc;
+		if (!hw_get_words(copy.words, gva_make(from + *done * sizeof(copy)),
+				  ARRAY_SIZE(copy.words)))
+			return err(EFAULT);
+		rc = op_do(v, d, &copy.op);
 		if (rc)
 			return rc;
 	}
@@ -169,6 +173,14 @@ int do_mmuext_op(struct vcpu *v, struct hcall_args *args)
 	rc = mm_args_batch_begin(args, &count, &before);
 	if (rc)
 		return rc;
+	if (likely((domid_t)args->a[3] == DOMID_SELF)) {
+		rc = ops_do(v, v->domain, args->a[0], count, &done);
+		if (likely(!rc && !args->a[2])) {
+			args->result = 0;
+			return 0;
+		}
+		return mm_args_batch_end(args, count, done, before, sizeof(struct mmuext_op), rc);
+	}
 	rc = mm_args_domain(v, (domid_t)args->a[3], &d);
 	if (!rc) {
 		rc = ops_do(v, d, args->a[0], count, &done);

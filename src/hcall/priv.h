@@ -14,7 +14,4 @@ struct hcall_row {
 
 extern const struct hcall_row hcall_table[HCALL_COUNT];
 
-/* Calls the handler; -ENOSYS when there is none. */
-int hcall_call(struct vcpu *v, u64 number, struct hcall_args *args);
-
 #endif

@@ -143,12 +143,14 @@ static bool is_held_elsewhere(const struct frame *f, const struct domain *d)
 /* In use as something else: refused, but an update that will have gone in a moment is no reason. */
 static int conflict(const struct frame *f, const struct domain *d, u64 seen)
 {
-	bool is_passing = is_held_elsewhere(f, d); /* pairs with table_hold() */
-
-	if (!is_passing && atomic_load(&f->word) == seen)
-		return err(EINVAL);
-	hw_relax();
-	return -ERESTART;
+	/* Looked at more than once: one update may have gone and the next have come between two looks. */
+	for (unsigned int i = 0; i < 3; i++)
+		if (is_held_elsewhere(f, d) /* pairs with table_hold() */ ||
+		    atomic_load(&f->word) != seen) {
+			hw_relax();
+			return -ERESTART;
+		}
+	return err(EINVAL);
 }
 
 int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)

@@ -184,10 +184,10 @@ extern u64 mm_l4_template[16];		    /* [c] L4 slots 256..271; filled at boot */
 extern struct rangeset mm_iomem_readonly;   /* [c] frames of devices that guests may only read */
 extern struct mm_e820_entry mm_host_e820[]; /* [c] XENMEM_machine_memory_map */
 extern unsigned int mm_host_e820_count;
-extern bool opt_l1tf;		/* [c] the CPU needs it: a non-present entry may not name RAM */
-extern bool opt_nx;		/* [c] the CPU has NX */
-extern bool opt_user_global;	/* [c] no PCID: guest-user pages are global */
-extern u64 mm_pte_address_mask; /* [c] physical address bits of an entry, by the CPU's MAXPHYADDR */
+extern bool opt_l1tf;	     /* [c] the CPU needs it: a non-present entry may not name RAM */
+extern bool opt_user_global; /* [c] no PCID: guest-user pages are global */
+extern u64
+	mm_pte_reserved; /* [c] address bits of an entry above the CPU's MAXPHYADDR; NX if it has none */
 
 /* ---------------------------------------------------------------- references (frame.c) */
 
@@ -277,7 +277,7 @@ int pt_grant_unmap(struct vcpu *v, maddr_t pte, u64 value, maddr_t from, bool *i
 
 /*
  * New kernel (user = false) or user root; mfn MFN_NONE is allowed for user. The old one is in *old, still held: load the
- * new CR3 (pv_roots_changed) and then pt_root_put() it. -EINVAL, -ERESTART (nothing changed).
+ * new CR3 (pv_root_changed) and then pt_root_put() it. -EINVAL, -ERESTART (nothing changed).
  */
 int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old);
 /* MFN_NONE is fine. What a preempted demotion left is remembered in v->mm->unsettled. */

@@ -59,10 +59,8 @@ void frame_free_stamped(mfn_t mfn);
 /* From so many references on (each typed one is among them), the long way looks whether a count is full. */
 #define QUICK_REFS_MAX (1u << 21)
 /* The word's upper bits, from the type on: a writable page that nobody is changing. */
-#define QUICK_MASK	 ((FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
-#define QUICK_WRITABLE	 ((FRAME_LIVE | type_bits(FRAME_WRITABLE)) >> FRAME_TYPE_SHIFT)
-#define QUICK_TABLE_MASK ((FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
-#define QUICK_TABLE	 ((FRAME_VALID | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
+#define QUICK_MASK     ((FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
+#define QUICK_WRITABLE ((FRAME_LIVE | type_bits(FRAME_WRITABLE)) >> FRAME_TYPE_SHIFT)
 
 /*
  * The common case of a reference, in few instructions: a live frame of that owner, and for a writable mapping already of
@@ -93,16 +91,14 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 	return false;
 }
 
-/* A typed reference on a table (or writable page) of that owner as it is now; false: go the long way. */
-static inline bool type_hold_quick(struct frame *f, domid_t owner, enum frame_type *type)
+/* A typed reference on a judged table of that owner and type; false: go the long way. */
+static inline bool table_get_quick(struct frame *f, domid_t owner, enum frame_type type)
 {
-	u64 old = atomic_load(&f->word), upper = old >> FRAME_TYPE_SHIFT & QUICK_MASK;
+	u64 old = atomic_load(&f->word);
 
-	*type = frame_word_type(old);
-	/* Either a judged table, or WRITABLE. */
 	if (unlikely((u32)old >= QUICK_REFS_MAX) ||
-	    unlikely(upper != QUICK_WRITABLE &&
-		     (*type == FRAME_DESC || (upper & QUICK_TABLE_MASK) != QUICK_TABLE)) ||
+	    unlikely((old >> FRAME_TYPE_SHIFT & QUICK_MASK) !=
+		     ((FRAME_VALID | FRAME_LIVE | type_bits(type)) >> FRAME_TYPE_SHIFT)) ||
 	    unlikely(!atomic_cmpxchg(&f->word, &old, old + FRAME_TYPED_ONE + 1)))
 		return false;
 	if (likely(atomic_load(&f->owner) == owner))
@@ -120,6 +116,25 @@ static inline bool type_put_quick(struct frame *f)
 	       atomic_cmpxchg(&f->word, &old, old - FRAME_TYPED_ONE - 1);
 }
 
+/* As frame_type_put_preemptible(). */
+static inline int type_put(struct frame *f)
+{
+	return likely(type_put_quick(f)) ? 0 : frame_type_put_preemptible(frame_mfn(f));
+}
+
+/* Gives back what a present L1 entry held. */
+static inline void leaf_put(u64 entry)
+{
+	mfn_t mfn = pte_mfn(entry);
+
+	if (unlikely(!hw_frame_is_ram(mfn)))
+		return;
+	if (entry & PTE_RW)
+		(void)type_put(frame_of(mfn));
+	else
+		frame_put(mfn);
+}
+
 #define CACHE_BITS (PTE_PAT | PTE_PCD | PTE_PWT)
 
 /* What a loop over leaves need not look up each time. */
@@ -132,8 +147,7 @@ struct leaf_rules {
 static inline struct leaf_rules leaf_rules(const struct domain *d)
 {
 	return (struct leaf_rules){
-		.looked_at = PTE_PRESENT | (PTE_ADDR & ~mm_pte_address_mask) |
-			     (opt_nx ? 0 : PTE_NX) | CACHE_BITS | PTE_GRANTED,
+		.looked_at = PTE_PRESENT | mm_pte_reserved | CACHE_BITS | PTE_GRANTED,
 		.global = opt_user_global ? PTE_GLOBAL : 0,
 		.owner = d->id,
 	};

@@ -18,9 +18,8 @@
 u64 mm_l4_template[16];
 struct rangeset mm_iomem_readonly;
 bool opt_l1tf;
-bool opt_nx = true;
 bool opt_user_global = true;
-u64 mm_pte_address_mask = PTE_ADDR;
+u64 mm_pte_reserved;
 static struct domain io_domain = {.id = DOMID_IO};
 struct domain *mm_io_domain = &io_domain;
 
@@ -57,7 +56,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 			return err(EINVAL);
 		return 0;
 	}
-	if (e & PTE_ADDR & ~mm_pte_address_mask || (e & PTE_NX && !opt_nx))
+	if (e & mm_pte_reserved)
 		return err(EINVAL);
 	if (level > 1) {
 		if (e & TABLE_REFUSED)
@@ -117,19 +116,12 @@ int entry_get(struct domain *d, struct domain *page_owner, unsigned int level, u
 
 int entry_put(unsigned int level, u64 entry)
 {
-	mfn_t mfn = pte_mfn(entry);
-
 	if (!(entry & PTE_PRESENT))
 		return 0;
-	if (level == 1) {
-		if (unlikely(!hw_frame_is_ram(mfn)))
-			return 0;
-		if (!(entry & PTE_RW)) {
-			frame_put(mfn);
-			return 0;
-		}
-	}
-	return type_put_quick(frame_of(mfn)) ? 0 : frame_type_put_preemptible(mfn);
+	if (level > 1)
+		return type_put(frame_of(pte_mfn(entry)));
+	leaf_put(entry);
+	return 0;
 }
 
 /* The long way to judge a leaf and take its references. */
@@ -259,7 +251,7 @@ static void leaf_table_drain(struct frame *f, const u64 *table)
 		unsigned int idx = f->done - 1u;
 
 		if (table[idx] & PTE_PRESENT)
-			(void)entry_put(1, table[idx]);
+			leaf_put(table[idx]);
 		f->done = (u16)idx;
 	}
 }

@@ -60,8 +60,10 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 		if (!user)
 			return err(EINVAL);
 	} else {
-		int rc = frame_type_get(mfn, v->domain, FRAME_L4);
+		int rc = 0;
 
+		if (unlikely(!table_get_quick(frame_of(mfn_nospec(mfn)), v->domain->id, FRAME_L4)))
+			rc = frame_type_get(mfn, v->domain, FRAME_L4);
 		if (rc)
 			return rc;
 	}
@@ -73,7 +75,7 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 
 void pt_root_put(struct vcpu *v, mfn_t old)
 {
-	if (!mfn_is_none(old) && frame_type_put_preemptible(old) == -ERESTART)
+	if (!mfn_is_none(old) && type_put(frame_of(old)) == -ERESTART)
 		v->mm->unsettled = old;
 }
 

@@ -87,14 +87,13 @@ static inline bool change_leaf_quick(const struct domain *owner, u64 *entry, u64
 	bool is_taken = false;
 
 	if (value & PTE_PRESENT) {
-		mfn_t mfn = pte_mfn(value);
-
-		if ((value & rules.looked_at) != PTE_PRESENT || !hw_frame_is_ram(mfn))
+		if (unlikely((value & rules.looked_at) != PTE_PRESENT))
 			return false;
 		value = leaf_adjusted(value, rules.global);
 		is_taken = ((old ^ value) & ~LEAF_HARMLESS) != 0;
-		if (is_taken &&
-		    !frame_get_quick(frame_of(mfn_nospec(mfn)), rules.owner, value & PTE_RW))
+		/* A number out of range is taken for 0, nobody's: as for holes, the long way finds out. */
+		if (is_taken && unlikely(!frame_get_quick(frame_of(mfn_nospec(pte_mfn(value))),
+							  rules.owner, value & PTE_RW)))
 			return false;
 	} else if (opt_l1tf && value) {
 		return false;
@@ -103,11 +102,11 @@ static inline bool change_leaf_quick(const struct domain *owner, u64 *entry, u64
 		value |= old & (PTE_ACCESSED | PTE_DIRTY);
 	if (unlikely(!atomic_cmpxchg(entry, &old, value))) {
 		if (is_taken)
-			(void)entry_put(1, value);
+			leaf_put(value);
 		return false;
 	}
 	if ((is_taken || !(value & PTE_PRESENT)) && old & PTE_PRESENT)
-		(void)entry_put(1, old);
+		leaf_put(old);
 	return true;
 }
 
@@ -146,8 +145,8 @@ static int change(struct vcpu *v, struct change *change, enum frame_type type)
 }
 
 /* The page that holds the entry, its type held; table_unhold() afterwards. */
-static inline int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct frame **f,
-			     enum frame_type *type, u64 **entry)
+static int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct frame **f,
+		      enum frame_type *type, u64 **entry)
 {
 	mfn_t mfn = maddr_to_mfn(pte);
 	int rc;
@@ -165,7 +164,8 @@ static inline int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, 
 	*f = frame_of(mfn);
 	*entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
 	atomic_store(&v->mm->held, *f); /* before the type is; pairs with conflict() */
-	if (likely(type_hold_quick(*f, owner->id, type)))
+	*type = frame_word_type(atomic_load(&(*f)->word));
+	if (likely(type_level(*type)) && likely(table_get_quick(*f, owner->id, *type)))
 		return 0;
 	rc = type_get_current(mfn, owner, type);
 	if (rc)
@@ -173,37 +173,63 @@ static inline int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, 
 	return rc;
 }
 
-static inline void table_unhold(struct vcpu *v, struct frame *f)
+static void table_unhold(struct vcpu *v, struct frame *f)
 {
-	if (unlikely(!type_put_quick(f)) && frame_type_put_preemptible(frame_mfn(f)) == -ERESTART)
+	if (type_put(f) == -ERESTART)
 		v->mm->unsettled = frame_mfn(f);
 	atomic_store(&v->mm->held, NULL);
 }
 
-int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
-	      u64 value, bool preserve_ad)
+/* The common table: an L1 of its owner's. Such a one is never left half-done. */
+static inline bool update_leaf_quick(const struct vcpu *v, const struct domain *owner, maddr_t pte,
+				     u64 value, bool preserve_ad)
 {
+	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
+	struct frame *f = frame_of(mfn);
+	u64 *entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+	bool is_done;
+
+	if (unlikely(maddr_num(pte) & 7) || unlikely(!mfn_is_none(v->mm->unsettled)))
+		return false;
+	atomic_store(&v->mm->held,
+		     f); /* as in table_hold(); it stays if the long way is to be gone */
+	if (unlikely(!table_get_quick(f, owner->id, FRAME_L1)))
+		return false;
+	is_done = change_leaf_quick(owner, entry, value, preserve_ad);
+	(void)type_put(f);
+	if (likely(is_done))
+		atomic_store(&v->mm->held, NULL);
+	return is_done;
+}
+
+static NOINLINE int update_slow(struct vcpu *v, struct domain *table_owner,
+				struct domain *page_owner, maddr_t pte, u64 value, bool preserve_ad)
+{
+	struct change c = {.value = value, .preserve_ad = preserve_ad};
 	enum frame_type type = FRAME_NONE;
 	struct frame *f;
 	u64 *entry;
 	int rc = table_hold(v, table_owner, pte, &f, &type, &entry);
 
-	if (unlikely(rc))
+	if (unlikely(rc)) {
+		atomic_store(&v->mm->held, NULL);
 		return rc;
-	if (unlikely(type != FRAME_L1 || page_owner != table_owner) ||
-	    unlikely(!change_leaf_quick(table_owner, entry, value, preserve_ad))) {
-		struct change c = {
-			.owner = table_owner,
-			.page_owner = page_owner,
-			.entry = entry,
-			.value = value,
-			.preserve_ad = preserve_ad,
-		};
-
-		rc = change(v, &c, type);
 	}
+	c.owner = table_owner;
+	c.page_owner = page_owner;
+	c.entry = entry;
+	rc = change(v, &c, type);
 	table_unhold(v, f);
 	return rc;
+}
+
+int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
+	      u64 value, bool preserve_ad)
+{
+	if (likely(page_owner == table_owner) &&
+	    likely(update_leaf_quick(v, table_owner, pte, value, preserve_ad)))
+		return 0;
+	return update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
 }
 
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)

@@ -91,7 +91,7 @@ static int root_write(struct emul_state *state, u64 value)
 		return rc;
 	if (rc != 0)
 		return emul_raise(state, EMUL_GP, 0);
-	pv_roots_changed(v);
+	pv_root_changed(v, false);
 	pt_root_put(v, old);
 	return 0;
 }
@@ -302,11 +302,49 @@ static bool execute(struct vcpu *v, const struct emul_insn *insn)
 	return rc == 0 || rc == -EFAULT || rc == -ERESTART;
 }
 
+/*
+ * The instructions that fault most: IN and OUT of 1 or 4 bytes, CLI and STI. False: nothing was done, and the emulator has a
+ * look. TF, prefixes and whatever is not allowed are the emulator's too.
+ */
+static bool emulate_quick(struct vcpu *v)
+{
+	struct regs *regs = v->pv->regs;
+	u8 code[2], opcode;
+	unsigned int bytes;
+	u64 value;
+	u16 port;
+
+	if ((regs->rflags & RFLAGS_TF) != 0 ||
+	    hw_copy_from_guest(code, gva_make(regs->rip), sizeof(code)) != 0)
+		return false;
+	opcode = code[0];
+	bytes = opcode & 1 ? 4 : 1;
+	if ((opcode & 0xf4) == 0xe4) { /* bit 1: OUT, bit 3: by DX */
+		port = opcode & 8 ? (u16)regs->rdx : code[1];
+		if (!pv_io_allowed(v, port, bytes))
+			return false;
+		value = bytes == 1 ? (u8)regs->rax : (u32)regs->rax;
+		if (opcode & 2) {
+			(void)pv_io_out(v, port, value, bytes);
+		} else {
+			(void)pv_io_in(v, port, &value, bytes);
+			regs->rax = bytes == 1 ? (regs->rax & ~0xffull) | value : value;
+		}
+		regs->rip += opcode & 8 ? 1 : 2;
+	} else if ((opcode & 0xfe) == 0xfa && pv_is_kernel(v)) {
+		regs->rip++;
+	} else {
+		return false;
+	}
+	regs->rflags &= ~(u64)RFLAGS_RF;
+	return true;
+}
+
 bool pv_privileged_emulate(struct vcpu *v)
 {
 	struct emul_insn insn;
 
-	return pv_emul_fetch(v, &insn) == 0 && execute(v, &insn);
+	return emulate_quick(v) || (pv_emul_fetch(v, &insn) == 0 && execute(v, &insn));
 }
 
 bool pv_invalid_op_emulate(struct vcpu *v)

@@ -131,7 +131,13 @@ void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code);
 void pv_page_fault_inject(struct vcpu *v, u64 cr2, u32 error_code);
 /* Way out: bounces events, NMI or nothing; true when registers changed. */
 void pv_events_deliver(struct vcpu *v);
-bool pv_events_wanted(const struct vcpu *v);
+static inline bool pv_events_wanted(const struct vcpu *v)
+{
+	/* pairs with evtchn's setting of pending, which comes with an IPI */
+	return (unlikely(atomic_load(&v->info->evtchn_upcall_pending) != 0) &&
+		atomic_load(&v->info->evtchn_upcall_mask) == 0) ||
+	       (unlikely(atomic_load(&v->pv->nmi_pending) != 0) && v->pv->nmi_rip != 0);
+}
 void pv_nmi_send(struct vcpu *v); /* any vCPU, from anywhere but an NMI */
 void pv_syscall_deliver(struct vcpu *v, bool compat);
 void pv_failsafe_deliver(struct vcpu *v);
@@ -154,8 +160,8 @@ void pv_state_load(struct vcpu *v);
 /* V as the CPU knows it: what goes into TSS.rsp0. */
 u64 pv_entry_va(const struct vcpu *v);
 
-/* Loads CR3 for the mode that v is in. After a new base pointer, or a switch. */
-void pv_roots_changed(struct vcpu *v);
+/* v, which runs, has a new kernel or user root: tells the stubs, and loads it if v is in that mode. */
+void pv_root_changed(struct vcpu *v, bool is_user);
 
 /* Privileged instructions and tables (priv.c, ptwr.c, io.c): true when emulated. */
 bool pv_privileged_emulate(struct vcpu *v);

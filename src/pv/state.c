@@ -154,6 +154,11 @@ static bool is_stack(u64 sp)
 	       (sp >> 47 == 0 ? sp >= PAGE_SIZE : sp >= LAYOUT_END + PAGE_SIZE);
 }
 
+static u64 root_maddr(mfn_t root)
+{
+	return mfn_is_none(root) ? 0 : mfn_num(root) << PAGE_SHIFT;
+}
+
 void pv_entry_refresh(struct vcpu *v)
 {
 	const struct pv_vcpu *pv = v->pv;
@@ -166,9 +171,8 @@ void pv_entry_refresh(struct vcpu *v)
 	pv->page->entry = (struct pv_entry){
 		.mode = (pv->page->entry.mode & PV_KERNEL) | (is_fast ? 0 : PV_SLOW),
 		.info = atomic_load(&v->info),
-		.kernel_cr3 = mfn_num(v->mm->root_kernel) << PAGE_SHIFT,
-		.user_cr3 = mfn_is_none(v->mm->root_user) ? 0
-							  : mfn_num(v->mm->root_user) << PAGE_SHIFT,
+		.kernel_cr3 = root_maddr(v->mm->root_kernel),
+		.user_cr3 = root_maddr(v->mm->root_user),
 		.syscall_sp = sp - 7 * sizeof(u64),
 		.fault_sp = sp - 8 * sizeof(u64),
 		.syscall_rip = pv->syscall.rip,
@@ -176,12 +180,16 @@ void pv_entry_refresh(struct vcpu *v)
 	};
 }
 
-void pv_roots_changed(struct vcpu *v)
+void pv_root_changed(struct vcpu *v, bool is_user)
 {
-	if (!atomic_load(&v->is_running))
-		return;
-	pv_entry_refresh(v);
-	pv_cr3_load(v);
+	struct pv_entry *entry = &v->pv->page->entry;
+
+	if (is_user)
+		entry->user_cr3 = root_maddr(v->mm->root_user);
+	else
+		entry->kernel_cr3 = root_maddr(v->mm->root_kernel);
+	if (is_user != pv_is_kernel(v))
+		pv_cr3_load(v);
 	if (opt_user_global)
 		flush_local();
 }

@@ -146,15 +146,6 @@ void pv_device_not_available(struct vcpu *v)
 	pv_trap_inject(v, VECTOR_NM, 0);
 }
 
-bool pv_events_wanted(const struct vcpu *v)
-{
-	/* pairs with evtchn's setting of pending, which comes with an IPI */
-	if (atomic_load(&v->pv->nmi_pending) != 0 && v->pv->nmi_rip != 0)
-		return true;
-	return atomic_load(&v->info->evtchn_upcall_pending) != 0 &&
-	       atomic_load(&v->info->evtchn_upcall_mask) == 0;
-}
-
 void pv_nmi_send(struct vcpu *v)
 {
 	(void)atomic_exchange(&v->pv->nmi_pending, 1u);

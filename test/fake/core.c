@@ -184,7 +184,7 @@ const struct trace_record *trace_get(unsigned int cpu, unsigned int idx)
 	return NULL;
 }
 
-static u64 work_bits[FAKE_CPU_MAX];
+u64 work_bits[CPU_MAX];
 
 void work_raise(unsigned int cpu, enum work_bit bit)
 {
@@ -194,11 +194,6 @@ void work_raise(unsigned int cpu, enum work_bit bit)
 u64 work_take(void)
 {
 	return __atomic_exchange_n(&work_bits[fake_cpu], 0, __ATOMIC_SEQ_CST);
-}
-
-bool work_is_raised(void)
-{
-	return __atomic_load_n(&work_bits[fake_cpu], __ATOMIC_SEQ_CST) != 0;
 }
 
 struct domain *domain_get_by_id(domid_t id)

@@ -33,8 +33,6 @@
 #include "sched/sched.h"
 #include "time/time.h"
 
-void entry_trap_guest(void);
-
 #define CPUS_MAX       8
 #define KERNEL_GPADDR  0x100000ull
 #define SCRATCH_PFN    16u
@@ -412,6 +410,11 @@ mfn_t guest_pfn(u64 pfn)
 
 /* ---------------------------------------------------------------- a guest's traps */
 
+static void hypercall(void)
+{
+	(void)entry_hypercall();
+}
+
 void guest_trap(struct vcpu *v, u32 vector, u32 error_code)
 {
 	struct regs *regs = v->pv->regs;
@@ -421,7 +424,7 @@ void guest_trap(struct vcpu *v, u32 vector, u32 error_code)
 	regs->vector = vector;
 	regs->error_code = error_code;
 	fake_irq_off = true;
-	cpu_run(v->cpu, entry_trap_guest);
+	cpu_run(v->cpu, vector == VECTOR_SYSCALL && pv_is_kernel(v) ? hypercall : entry_trap_guest);
 }
 
 long guest_call_args(struct vcpu *v, u64 number, const u64 a[6])
@@ -515,10 +518,9 @@ void machine_start(unsigned int cpus)
 	fake_relax_hook = others_run;
 	fake_tsc = 1000000000;
 	fake_tsc_step = 0;
-	mm_pte_address_mask = hw_paddr_mask;
+	mm_pte_reserved = PTE_ADDR & ~hw_paddr_mask;
 	mm_host_e820[0] = (struct mm_e820_entry){0, MACHINE_FRAMES * PAGE_SIZE, 1};
 	mm_host_e820_count = 1;
-	opt_nx = true;
 	debug_hypercall_name = hcall_name;
 	domain_idle_init();
 	time_init();

@@ -27,7 +27,7 @@ static mfn_t pages[PAGES];
 static const u8 *data;
 static size_t left;
 
-void pv_roots_changed(struct vcpu *v)
+void pv_root_changed(struct vcpu *v, bool is_user)
 {
 	(void)v;
 }

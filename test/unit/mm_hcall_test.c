@@ -21,7 +21,7 @@ static struct domain *d, *guest;
 static struct vcpu *v, *guest_v;
 static unsigned int roots_changed, ldts_set;
 
-void pv_roots_changed(struct vcpu *who)
+void pv_root_changed(struct vcpu *who, bool is_user)
 {
 	(void)who;
 	roots_changed++;

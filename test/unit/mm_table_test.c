@@ -25,7 +25,8 @@ static int setup(void **state)
 	(void)state;
 	fake_preempt_every = 0;
 	opt_l1tf = false;
-	opt_nx = opt_user_global = true;
+	opt_user_global = true;
+	mm_pte_reserved = 0;
 	world_init(4096);
 	free_before = frame_free_count();
 	d = world_domain(1, 2, 1000);
@@ -166,10 +167,9 @@ static void xsa_182_harmless_flags_only(void **state)
 	assert_int_equal(update(slot(t.l1, 0), pte_make(t.leaf, P)), 0);
 	assert_int_equal(frame_word_typed(frame_of(t.leaf)->word), 0);
 	/* Bits that the CPU does not have. */
-	mm_pte_address_mask = 0x000000fffffff000;
+	mm_pte_reserved = PTE_ADDR & ~0x000000fffffff000;
 	assert_int_equal(update(slot(t.l1, 0), table_of(t.l1)[0] | BIT(45)), -EINVAL);
-	mm_pte_address_mask = PTE_ADDR;
-	opt_nx = false;
+	mm_pte_reserved = PTE_NX;
 	assert_int_equal(update(slot(t.l1, 0), pte_make(t.leaf, P) | PTE_NX), -EINVAL);
 }
 

@@ -59,7 +59,7 @@ static void kernel_at(u64 rip)
 	regs->cs = FLAT_KERNEL_CS;
 	regs->ss = FLAT_KERNEL_SS;
 	regs->rflags = 0x202;
-	v->pv->mode = PV_KERNEL;
+	v->pv->page->entry.mode = PV_KERNEL;
 }
 
 /* The guest's kernel goes to its user code by iret, as Linux does. */
@@ -126,7 +126,7 @@ static void page_faults(void **state)
 	kernel_at(guest_va(CODE_PAGE));
 	to_user(0x400000, 0x7fff0000, 0);
 	guest_trap(v, PF, 6);
-	assert_int_equal(v->pv->mode, PV_KERNEL);
+	assert_true(pv_is_kernel(v));
 	assert_int_equal(frame()[2], 6);
 	assert_int_equal((u32)frame()[4], FLAT_RING3_CS64);
 	assert_int_equal(regs->rsp + 8 * 8, KERNEL_STACK);
@@ -141,7 +141,7 @@ static void to_user_and_back(void **state)
 	assert_int_equal(CALL(set_segment_base, SEGBASE_GS_USER, 0x2000), 0);
 	kernel_at(guest_va(CODE_PAGE));
 	to_user(0x400000, 0x7fff0000, 0);
-	assert_int_equal(v->pv->mode, PV_USER);
+	assert_false(pv_is_kernel(v));
 	assert_int_equal(regs->rip, 0x400000);
 	assert_int_equal(regs->rsp, 0x7fff0000);
 	assert_int_equal(regs->cs, FLAT_RING3_CS64);
@@ -741,7 +741,7 @@ static int before_each(void **state)
 static int after_each(void **state)
 {
 	(void)state;
-	if (v->pv->mode == PV_USER)
+	if (!pv_is_kernel(v))
 		pv_mode_toggle(v);
 	return machine_audit() == 0 && log_warning_count() == 0 ? 0 : -1;
 }

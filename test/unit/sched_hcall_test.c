@@ -62,6 +62,10 @@ void domain_shutdown(struct domain *which, u8 reason)
 	ended_count++;
 }
 
+void pv_entry_refresh(struct vcpu *which)
+{
+}
+
 void pv_nmi_send(struct vcpu *which)
 {
 	which->pv->nmi_pending = 1;

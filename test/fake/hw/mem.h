@@ -46,4 +46,13 @@ static inline u64 *hw_m2p(void)
 int hw_copy_from_guest(void *to, gva_t from, size_t bytes);
 int hw_copy_to_guest(gva_t to, const void *from, size_t bytes);
 
+static inline bool hw_get_words(u64 *to, gva_t from, size_t words)
+{
+	return hw_copy_from_guest(to, from, words * sizeof(u64)) == 0;
+}
+static inline bool hw_put_word(gva_t to, u64 value)
+{
+	return hw_copy_to_guest(to, &value, sizeof(value)) == 0;
+}
+
 #endif

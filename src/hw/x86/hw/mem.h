@@ -6,7 +6,9 @@
 #ifndef HW_MEM_H
 #define HW_MEM_H
 
+#include "hw/asm.h"
 #include "hw/layout.h"
+#include "hw/smap.h"
 #include "lib/types.h"
 
 struct frame;
@@ -54,5 +56,48 @@ static inline u64 *hw_m2p(void)
  */
 int hw_copy_from_guest(void *to, gva_t from, size_t bytes);
 int hw_copy_to_guest(gva_t to, const void *from, size_t bytes);
+
+/*
+ * The same for a few words, their number known to the compiler: true if they were copied. They go in order, so that a first
+ * word outside Mica's range (va >> 43 is 0x1ffff0 there and nowhere else) is enough: what lies below is not canonical.
+ */
+static inline bool hw_is_mica(u64 va)
+{
+	return va >> 43 == LAYOUT_START >> 43;
+}
+/* A fault at 1 goes on at 2 with a bad rc. */
+#define HW_WORD_FIXUP                                                                             \
+	"2: .pushsection .text.fixup, \"ax\"; 3: movl $1, %k0; jmp 2b; .popsection; " HW_EXTABLE( \
+		"1b", "3b")
+
+static inline __attribute__((always_inline)) bool hw_get_words(u64 *to, gva_t from, size_t words)
+{
+	const u64 *at = (const u64 *)gva_num(from);
+	u64 bad = 0;
+
+	if (unlikely(hw_is_mica(gva_num(from))))
+		return false;
+	hw_smap_open();
+#pragma GCC unroll 8
+	for (size_t i = 0; i < words; i++)
+		__asm__ volatile("1: mov %2, %1; " HW_WORD_FIXUP
+				 : "+r"(bad), "=&r"(to[i])
+				 : "m"(at[i]));
+	hw_smap_close();
+	return likely(bad == 0);
+}
+static inline bool hw_put_word(gva_t to, u64 value)
+{
+	u64 bad = 0;
+
+	if (unlikely(hw_is_mica(gva_num(to))))
+		return false;
+	hw_smap_open();
+	__asm__ volatile("1: mov %2, %1; " HW_WORD_FIXUP
+			 : "+r"(bad), "=m"(*(u64 *)gva_num(to))
+			 : "r"(value));
+	hw_smap_close();
+	return likely(bad == 0);
+}
 
 #endif
