@@ -27,7 +27,7 @@ def gdb(port, *commands):
 
 def test_commands_of_the_script(boot):
     port = free_port()
-    boot(gdb=port, smp=2, mem='512M')
+    boot(gdb=port, smp=2, mem='512M', hvargs='trace-calls')
     # Stopped in a hypercall of Domain 0's, some way into its boot.
     out = gdb(port, 'mica-go', 'bt 1', 'thbreak do_mmuext_op', 'continue', 'mica-domains',
               'mica-vcpu dom0->vcpus[0]', 'mica-trace 0 8', 'mica-frame dom0->shared_mfn.m',
