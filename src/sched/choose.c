@@ -63,11 +63,6 @@ struct run_queue *sched_queue_lock(const struct vcpu *v, u64 *flags)
 	}
 }
 
-void sched_queue_unlock(struct run_queue *rq, u64 flags)
-{
-	lock_release_irq(&rq->lock, flags);
-}
-
 /* An idle CPU before a busy one, then the shortest queue, then one that v prefers. */
 unsigned int sched_cpu_pick(const struct vcpu *v)
 {
@@ -92,12 +87,6 @@ unsigned int sched_cpu_pick(const struct vcpu *v)
 	return best;
 }
 
-static void floor_raise_locked(struct run_queue *rq, u64 to)
-{
-	if (pqueue_key_before(rq->floor_ns, to))
-		atomic_store(&rq->floor_ns, to);
-}
-
 /* Counts the time that the current one has had since the last look. */
 static void charge_locked(struct run_queue *rq, u64 now)
 {
@@ -117,7 +106,8 @@ static void charge_locked(struct run_queue *rq, u64 now)
 	least = sv->run_ns;
 	if (rq->queue.count != 0 && pqueue_key_before(pqueue_first(&rq->queue)->key, least))
 		least = pqueue_first(&rq->queue)->key;
-	floor_raise_locked(rq, least);
+	if (pqueue_key_before(rq->floor_ns, least))
+		atomic_store(&rq->floor_ns, least);
 }
 
 /* run_ns is relative to a queue's floor: it takes its distance along. */
@@ -199,17 +189,19 @@ static struct vcpu *steal_from(struct run_queue *rq, unsigned int cpu)
 	lock_acquire(&rq->lock);
 	for (unsigned int i = 0; i < STEAL_LOOKS; i++) {
 		const struct sched_vcpu *sv;
+		bool is_preferred;
 
 		node = pqueue_next(&rq->queue, node);
 		if (node == NULL)
 			break;
 		sv = pqueue_entry(node, struct sched_vcpu, node);
-		if (!sched_cpu_allowed(sv, cpu) || !vcpu_is_runnable(sv->vcpu))
-			continue;
-		if (found == NULL || cpumask_test(&sv->soft, cpu))
+		is_preferred = cpumask_test(&sv->soft, cpu);
+		if (sched_cpu_allowed(sv, cpu) && vcpu_is_runnable(sv->vcpu) &&
+		    (found == NULL || is_preferred)) {
 			found = sv->vcpu;
-		if (cpumask_test(&sv->soft, cpu))
-			break;
+			if (is_preferred)
+				break;
+		}
 	}
 	if (found != NULL) {
 		sched_dequeue_locked(rq, found);
@@ -293,31 +285,27 @@ static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
 /* Nothing here: says so to those who have work to give, then looks at what others have. */
 static struct vcpu *find_elsewhere(struct run_queue *rq, unsigned int cpu, u64 *until)
 {
-	struct vcpu *stolen;
 	struct vcpu *next;
 
 	cpumask_set(&sched_idle_mask, cpu);
 	atomic_fence(); /* pairs with sched_enqueue_locked(), then sched_cpu_pick() or offer() there */
-	stolen = steal(cpu);
+	next = steal(cpu);
 	lock_acquire(&rq->lock);
-	next = stolen;
-	*until = TIMER_NEVER;
-	if (next != NULL && !vcpu_is_runnable(next)) {
-		/* Paused on the way; whoever wakes it finds is_running false from here on. */
-		sched_runstate_set_locked(next, sched_runstate_waiting(next), time_now_ns());
-		atomic_store(&next->is_running, false);
-		next = NULL;
-	}
-	if (next != NULL) {
-		cpumask_clear(&sched_idle_mask, cpu);
+	if (next != NULL && vcpu_is_runnable(next)) {
 		*until = rq->queue.count != 0 ? time_now_ns() + SLICE_NS : TIMER_NEVER;
-		return next;
+	} else {
+		if (next !=
+		    NULL) { /* paused on the way; who wakes it finds is_running false from here on */
+			sched_runstate_set_locked(next, sched_runstate_waiting(next),
+						  time_now_ns());
+			atomic_store(&next->is_running, false);
+		}
+		next = pick_locked(rq, cpu, time_now_ns(),
+				   until); /* something may have come meanwhile */
 	}
-	next = pick_locked(rq, cpu, time_now_ns(), until); /* something may have come meanwhile */
-	if (next != NULL)
-		cpumask_clear(&sched_idle_mask, cpu);
-	else
-		next = rq->idle;
+	if (next == NULL)
+		return rq->idle;
+	cpumask_clear(&sched_idle_mask, cpu);
 	return next;
 }
 
@@ -342,9 +330,9 @@ struct vcpu *sched_choose(unsigned int cpu)
 	}
 	atomic_store(&next->is_running, true);
 	commit_locked(rq, next, now);
-	until = MIN(until, look_again(next, cpu, now));
 	rq->has_slice = until != TIMER_NEVER;
-	if (rq->has_slice)
+	until = MIN(until, look_again(next, cpu, now));
+	if (until != TIMER_NEVER)
 		timer_set(&rq->slice, until);
 	lock_release(&rq->lock);
 	if (next != prev)

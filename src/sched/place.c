@@ -42,7 +42,7 @@ void sched_reconsider(struct vcpu *v)
 		sched_dequeue_locked(rq, v);
 	else if (atomic_load(&v->is_running))
 		work_raise(v->cpu, WORK_SCHEDULE);
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	vcpu_wake(v);
 }
 
@@ -67,7 +67,7 @@ int sched_affinity_set(struct vcpu *v, const struct cpumask *hard, const struct 
 		sv->hard = hard != NULL ? *hard : sv->hard;
 		sv->soft = soft != NULL ? *soft : sv->soft;
 	}
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	sched_reconsider(v);
 	return rc;
 }
@@ -88,7 +88,7 @@ void sched_affinity_get(struct vcpu *v, struct cpumask *hard, struct cpumask *so
 			cpumask_clear(soft, cpu);
 		}
 	}
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 }
 
 int sched_pin_override(struct vcpu *v, s32 cpu)
@@ -106,14 +106,14 @@ int sched_pin_override(struct vcpu *v, s32 cpu)
 	}
 	rq = sched_queue_lock(v, &flags);
 	if (sv->is_overridden == (cpu >= 0)) {
-		sched_queue_unlock(rq, flags);
+		lock_release_irq(&rq->lock, flags);
 		return cpu >= 0 ? err(EBUSY) : err(EINVAL);
 	}
 	if (cpu >= 0)
 		sv->saved = sv->hard;
 	sv->hard = cpu >= 0 ? one : sv->saved;
 	sv->is_overridden = cpu >= 0;
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	sched_reconsider(v);
 	return 0;
 }
@@ -145,30 +145,25 @@ static unsigned int cpu_below(unsigned int end, const struct sched_pool *pool)
 	return CPU_MAX;
 }
 
+static int join_locked(struct domain *d, struct sched_pool *pool)
+{
+	if (pool == NULL)
+		return err(ESRCH);
+	if (cpu_below(cpu_count, pool) == CPU_MAX)
+		return err(ENODEV);
+	pool->domain_count++;
+	atomic_store(&d->sched->pool, pool);
+	return 0;
+}
+
 int sched_pool_join(struct domain *d, u32 id)
 {
-	struct sched_pool *pool;
-
 	int rc;
 
 	lock_acquire(&pools_lock);
-	pool = find_locked(id);
-	if (pool == NULL) {
-		rc = err(ESRCH);
-	} else if (cpu_below(cpu_count, pool) == CPU_MAX) {
-		rc = err(ENODEV);
-	} else {
-		pool->domain_count++;
-		d->sched->pool = pool;
-		rc = 0;
-	}
+	rc = join_locked(d, find_locked(id));
 	lock_release(&pools_lock);
 	return rc;
-}
-
-u32 sched_pool_id(const struct domain *d)
-{
-	return (u32)(atomic_load(&d->sched->pool) - sched_pools);
 }
 
 void sched_pool_leave(struct domain *d)
@@ -177,6 +172,11 @@ void sched_pool_leave(struct domain *d)
 	if (d->sched->pool != NULL)
 		d->sched->pool->domain_count--;
 	lock_release(&pools_lock);
+}
+
+u32 sched_pool_id(const struct domain *d)
+{
+	return (u32)(atomic_load(&d->sched->pool) - sched_pools);
 }
 
 /* New in its pool, or left by it without a CPU: it may run on all of them. */
@@ -192,7 +192,7 @@ static void settle(struct vcpu *v, bool is_new)
 	}
 	if (is_new)
 		sv->soft = sv->hard;
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	sched_reconsider(v);
 }
 
@@ -220,9 +220,10 @@ static bool vcpus_settle_locked(const struct sched_pool *pool, unsigned int cpu,
 
 static int create_locked(struct xen_sysctl_cpupool_op *op)
 {
-	u32 id = op->cpupool_id == XEN_SYSCTL_CPUPOOL_PAR_ANY ? 0 : op->cpupool_id;
+	bool is_any = op->cpupool_id == XEN_SYSCTL_CPUPOOL_PAR_ANY;
+	u32 id = is_any ? 1 : op->cpupool_id;
 
-	while (op->cpupool_id == XEN_SYSCTL_CPUPOOL_PAR_ANY && find_locked(id) != NULL)
+	while (is_any && find_locked(id) != NULL)
 		id++;
 	if (op->sched_id != XEN_SCHEDULER_CREDIT2)
 		return err(ENOENT);
@@ -268,15 +269,14 @@ static int cpu_remove_locked(const struct sched_pool *pool, u32 cpu)
 
 static int move_locked(struct sched_pool *pool, struct domain *d)
 {
+	struct sched_pool *from = d->sched->pool;
 	struct vcpu *v;
 
-	if (pool == d->sched->pool)
+	if (pool == from)
 		return 0;
-	if (cpu_below(cpu_count, pool) == CPU_MAX)
+	if (join_locked(d, pool) != 0)
 		return err(ENOENT);
-	pool->domain_count++;
-	d->sched->pool->domain_count--;
-	atomic_store(&d->sched->pool, pool);
+	from->domain_count--;
 	(void)sched_params_set(d, SCHED_WEIGHT_DEFAULT, 0);
 	for_each_vcpu(d, v)
 		settle(v, true);

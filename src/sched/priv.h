@@ -28,6 +28,7 @@ struct sched_domain {
 	u32 cap;		 /* [a] percent of one CPU; 0: none */
 	s64 budget_ns;		 /* [a] of a capped domain, left in this period */
 	u64 period_end_ns;	 /* [a] */
+	bool is_ticking;	 /* [a] the timer is set, or about to be */
 	struct timer period;
 };
 
@@ -59,7 +60,7 @@ struct run_queue {
 	struct vcpu *idle;	 /* [c] NULL: no such CPU yet */
 	struct sched_pool *pool; /* [a] NULL: in none */
 	u64 floor_ns; /* [l, read by others] smallest run_ns that anyone here may still have; never falls */
-	bool has_slice;	    /* [l] the timer will make this CPU look again */
+	bool has_slice;	    /* [l] the timer will make this CPU look at who waits */
 	struct timer slice; /* raises WORK_SCHEDULE */
 	u64 switch_count;   /* [l] */
 } ALIGNED(64);
@@ -71,7 +72,6 @@ extern struct cpumask sched_idle_mask; /* [a] */
 
 /* The queue of v->cpu, locked, v->cpu stable; interrupts off. */
 struct run_queue *sched_queue_lock(const struct vcpu *v, u64 *flags);
-void sched_queue_unlock(struct run_queue *rq, u64 flags);
 
 /* v is not queued and not running; its new CPU is written last, then rq's lock is the wrong one. */
 void sched_leave_locked(struct run_queue *rq, struct vcpu *v, unsigned int to);
@@ -82,7 +82,7 @@ unsigned int sched_cpu_pick(const struct vcpu *v);
 bool sched_cpu_allowed(const struct sched_vcpu *sv, unsigned int cpu);
 /* Where v may run, or what it may have, has changed: one that runs is judged anew, one that waits is placed anew. */
 void sched_reconsider(struct vcpu *v);
-int sched_pool_join(struct domain *d, u32 id); /* -ESRCH */
+int sched_pool_join(struct domain *d, u32 id); /* -ESRCH; -ENODEV: it has no CPU */
 void sched_pool_leave(struct domain *d);
 
 /* A vCPU has had ns until now. */

@@ -37,7 +37,7 @@ void sched_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 	u64 now = time_now_ns();
 
 	*info = v->sched->runstate;
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	if (now > info->state_entry_time)
 		info->time[info->state] += now - info->state_entry_time;
 }
@@ -100,7 +100,7 @@ void sched_runstate_publish(struct vcpu *v)
 		return;
 	rq = sched_queue_lock(v, &flags);
 	info = sv->runstate;
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	atomic_store(&sv->published_ns, info.state_entry_time);
 	sv->published_state = info.state;
 	area_write(gva_make(area), &info,

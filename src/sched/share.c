@@ -4,20 +4,21 @@
  * up none of its vCPUs is runnable; what was had too much is missing from the next period, so the mean holds. Reached from the
  * queues, the timer and tool calls. No lock: the budget is one atomic number.
  *
- * The timer is set whenever the budget is not full: by whoever takes the first of it, then by the timer itself.
+ * The timer is set while some of the budget has been used: by whoever takes the first of it, then by the timer itself.
  */
 #include "mm/mm.h"
 #include "sched/priv.h"
 
-#define PERIOD_NS 10000000
-#define STEP_NS	  250000 /* a domain with several vCPUs may have so much too much for each */
+#define PERIOD_NS	10000000
+#define PERIODS_DUE_MAX 10     /* so many are made up for, if the timer is late */
+#define STEP_NS		250000 /* a domain with several vCPUs may have so much too much for each */
 
 static s64 quota_ns(const struct sched_domain *sd)
 {
 	return (s64)atomic_load(&sd->cap) * PERIOD_NS / 100;
 }
 
-static void period_set(struct sched_domain *sd, u64 end_ns)
+static void tick(struct sched_domain *sd, u64 end_ns)
 {
 	atomic_store(&sd->period_end_ns, end_ns);
 	timer_set_on(&sd->period, cpu_id(), end_ns);
@@ -27,30 +28,34 @@ static void period_end(void *ctx)
 {
 	struct domain *d = ctx;
 	struct sched_domain *sd = d->sched;
-	s64 quota = quota_ns(sd), old = atomic_load(&sd->budget_ns), full;
 	u64 now = time_now_ns(), end = atomic_load(&sd->period_end_ns);
 	u64 periods = now > end ? (now - end) / PERIOD_NS + 1 : 1;
+	s64 quota = quota_ns(sd), due = quota * (s64)MIN(periods, (u64)PERIODS_DUE_MAX);
+	s64 old = atomic_load(&sd->budget_ns), left;
 	struct vcpu *v;
 
-	do
-		full = MIN(old + (s64)periods * quota, quota);
-	while (!atomic_cmpxchg(&sd->budget_ns, &old, full));
-	if (quota != 0 && full < quota)
-		period_set(sd, end + periods * PERIOD_NS);
-	if (old <= 0 && full > 0)
+	do /* who waits for it gets all that is due; others may save one period's up, as they are charged late */
+		left = old <= 0 ? old + due : MIN(old + due, 2 * quota);
+	while (!atomic_cmpxchg(&sd->budget_ns, &old, left));
+	if (old >= left || quota == 0) { /* nothing was used */
+		atomic_store(&sd->is_ticking, false);
+		atomic_fence(); /* pairs with sched_budget_spend() */
+		if (atomic_load(&sd->budget_ns) >= left || atomic_exchange(&sd->is_ticking, true))
+			return;
+	}
+	tick(sd, end + periods * PERIOD_NS);
+	if (old <= 0 && left > 0)
 		for_each_vcpu(d, v)
 			vcpu_wake(v);
 }
 
 void sched_budget_spend(struct sched_domain *sd, u64 ns, u64 now)
 {
-	s64 quota = quota_ns(sd), left;
-
-	if (quota == 0)
+	if (atomic_load(&sd->cap) == 0)
 		return;
-	left = atomic_sub(&sd->budget_ns, (s64)ns);
-	if (left < quota && left + (s64)ns >= quota)
-		period_set(sd, now - ns + PERIOD_NS);
+	(void)atomic_sub(&sd->budget_ns, (s64)ns);
+	if (!atomic_load(&sd->is_ticking) && !atomic_exchange(&sd->is_ticking, true))
+		tick(sd, now - ns + PERIOD_NS);
 }
 
 bool sched_budget_is_spent(const struct sched_domain *sd)
@@ -104,8 +109,7 @@ int sched_params_set(struct domain *d, u32 weight, u32 cap)
 		return err(EINVAL);
 	if (atomic_exchange(&sd->cap, cap) == cap)
 		return 0;
-	atomic_store(&sd->budget_ns, quota_ns(sd) - 1); /* not full, so the timer is set */
-	period_set(sd, time_now_ns() + PERIOD_NS);
+	atomic_store(&sd->budget_ns, quota_ns(sd));
 	for_each_vcpu(d, v)
 		sched_reconsider(v);
 	return 0;

@@ -35,10 +35,11 @@ void sched_vcpu_destroy(struct vcpu *v)
 
 	if (v->sched == NULL)
 		return;
+	timer_kill(&v->domain->sched->period); /* it would wake v */
 	timer_kill(&v->sched->poll_timer);
 	rq = sched_queue_lock(v, &flags); /* whoever took it off a CPU has let go of it */
 	BUG_ON(v->is_running || v->sched->node.is_queued);
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	heap_free(v->sched);
 	v->sched = NULL;
 }
@@ -56,23 +57,24 @@ void vcpu_wake(struct vcpu *v)
 
 	for (;;) {
 		struct run_queue *rq = sched_queue_lock(v, &flags);
+		bool is_runnable = vcpu_is_runnable(v);
 		unsigned int to;
 
 		/* While it is on a CPU, sched_choose() or sched_switched() there sees that it is runnable. */
 		if (v->is_idle || v->sched->node.is_queued || atomic_load(&v->is_running)) {
-			sched_queue_unlock(rq, flags);
+			lock_release_irq(&rq->lock, flags);
 			return;
 		}
-		to = sched_cpu_pick(v);
-		if (to == v->cpu || !vcpu_is_runnable(v)) {
+		to = is_runnable ? sched_cpu_pick(v) : v->cpu;
+		if (to == v->cpu) {
 			sched_runstate_set_locked(v, sched_runstate_waiting(v), time_now_ns());
-			if (vcpu_is_runnable(v))
+			if (is_runnable)
 				sched_enqueue_locked(rq, v, true);
-			sched_queue_unlock(rq, flags);
+			lock_release_irq(&rq->lock, flags);
 			return;
 		}
 		sched_leave_locked(rq, v, to);
-		sched_queue_unlock(rq, flags);
+		lock_release_irq(&rq->lock, flags);
 	}
 }
 
@@ -119,7 +121,7 @@ void vcpu_yield(struct vcpu *v)
 	struct run_queue *rq = sched_queue_lock(v, &flags);
 
 	v->sched->has_yielded = true;
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 	work_raise(cpu_id(), WORK_SCHEDULE);
 }
 
@@ -188,7 +190,7 @@ void vcpu_sleep_nosync(struct vcpu *v)
 			sched_dequeue_locked(rq, v);
 		sched_runstate_set_locked(v, sched_runstate_waiting(v), time_now_ns());
 	}
-	sched_queue_unlock(rq, flags);
+	lock_release_irq(&rq->lock, flags);
 }
 
 void vcpu_sleep_sync(struct vcpu *v)

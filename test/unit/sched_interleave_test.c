@@ -59,6 +59,8 @@ static void where_all_are(void)
 			fibers_fail("it runs elsewhere");
 		if (vcpu_is_runnable(v) != (is_current || v->sched->node.is_queued))
 			fibers_fail("it is nowhere, or where it must not be");
+		if (vcpu_is_runnable(v) && !sched_cpu_allowed(v->sched, v->cpu))
+			fibers_fail("it is where it may not be");
 		if (v->info->evtchn_upcall_pending && vcpu_is_runnable(v) && is_current)
 			fibers_fail("an event is not delivered");
 		if (v->info->evtchn_upcall_pending && v->sched->wait != WAIT_NONE)
@@ -258,6 +260,102 @@ static void down_b(void)
 	exit_loop();
 }
 
+/* ---------------------------------------------------------------- budgets and pools */
+
+/* a's budget is used up, but nobody has looked. */
+static void one_overruns(void)
+{
+	one_runs();
+	(void)sched_params_set(a->domain, 0, 50);
+	world_settle();
+	fake_tsc += 6000000;
+}
+
+/* ... and it stopped; now the next period has begun. */
+static void one_is_over_its_cap(void)
+{
+	one_overruns();
+	world_move(0);
+	if (a->is_running)
+		fibers_fail("setup");
+	fake_tsc += 10000000;
+}
+
+static void time_passes(void)
+{
+	time_interrupt();
+	exit_loop();
+}
+
+static void cap_goes(void)
+{
+	(void)sched_params_set(a->domain, 0, 0);
+	exit_loop();
+}
+
+static void cap_changes(void)
+{
+	(void)sched_params_set(a->domain, 0, 20);
+	exit_loop();
+}
+
+static void pause_a(void)
+{
+	vcpu_pause(a);
+	if (atomic_load(&a->is_running))
+		fibers_fail("it runs while paused");
+	vcpu_unpause(a);
+	exit_loop();
+}
+
+static void free_a(void)
+{
+	b = a;
+	free_b();
+	b = a = NULL;
+}
+
+/* It may have been stopped once more, but goes on some time. */
+static void ran_again(void)
+{
+	where_all_are();
+	for (unsigned int i = 0; i < 100 && !a->is_running; i++)
+		world_move(1000000);
+	if (!a->is_running)
+		fibers_fail("it never runs again");
+	finish();
+}
+
+static void two_on_cpu_1(void)
+{
+	world_start(3);
+	a = make(1, 1);
+	b = make(2, 1);
+	if (b->is_running) {
+		struct vcpu *swap = a;
+
+		a = b;
+		b = swap;
+	}
+	(void)sched_affinity_set(a, NULL, NULL, true);
+	(void)sched_affinity_set(b, NULL, NULL, true);
+}
+
+static void cpu_leaves(void)
+{
+	struct xen_sysctl_cpupool_op op = {.op = XEN_SYSCTL_CPUPOOL_OP_RMCPU, .cpu = 1};
+	struct cpumask mask;
+
+	(void)sched_pool_op(&op, NULL, &mask);
+	exit_loop();
+}
+
+static void a_preempted(void)
+{
+	vcpu_yield(a);
+	exit_loop();
+}
+
 /* ---------------------------------------------------------------- timers */
 
 static struct timer timer;
@@ -424,6 +522,96 @@ static const struct fiber_case cases[] = {
 	 told,
 	 finish},
 	{"block and free", 3, 2, 30000, 5000, two_run, {exit_loop, b_blocks, free_b}, told, finish},
+	{"budget ends and event",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_overruns,
+	 {time_passes, event_to_a},
+	 told,
+	 ran_again},
+	{"budget ends and cap goes",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_overruns,
+	 {time_passes, cap_goes},
+	 told,
+	 ran_again},
+	{"budget ends and cap changes",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_overruns,
+	 {time_passes, cap_changes},
+	 told,
+	 ran_again},
+	{"budget ends and pause",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_overruns,
+	 {time_passes, pause_a},
+	 told,
+	 ran_again},
+	{"budget is filled and event",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_is_over_its_cap,
+	 {time_passes, event_to_a},
+	 told,
+	 ran_again},
+	{"budget is filled and cap changes",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_is_over_its_cap,
+	 {time_passes, cap_changes},
+	 told,
+	 ran_again},
+	{"budget is filled and pause",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_is_over_its_cap,
+	 {time_passes, pause_a},
+	 told,
+	 ran_again},
+	{"budget is filled and free",
+	 2,
+	 3,
+	 20000,
+	 3000,
+	 one_is_over_its_cap,
+	 {time_passes, free_a},
+	 told,
+	 finish},
+	{"steal and the CPU leaves",
+	 3,
+	 2,
+	 30000,
+	 5000,
+	 one_waits_3,
+	 {yield_a, exit_loop, cpu_leaves},
+	 told,
+	 finish},
+	{"preempted and the CPU leaves",
+	 3,
+	 2,
+	 30000,
+	 5000,
+	 two_on_cpu_1,
+	 {exit_loop, a_preempted, cpu_leaves},
+	 told,
+	 finish},
 	{"timer fires and moves",
 	 2,
 	 3,
