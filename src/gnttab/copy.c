@@ -23,7 +23,7 @@ static void end_close(struct end *end)
 {
 	if (end->granter == NULL)
 		return;
-	pt_grant_put(end->mfn, end->is_writable);
+	pt_grant_put(end->mfn, 1, end->is_writable);
 	if (end->is_ref)
 		entry_unpin(end->granter->gnttab, (u32)end->which, end->is_writable);
 	end->granter = NULL;
@@ -53,7 +53,7 @@ static s16 end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_pt
 				   &end->mfn);
 	if (status != GNTST_okay)
 		return status;
-	status = granted_get(end->mfn, granter, end->is_writable, false, rc);
+	status = granted_get(end->mfn, granter, 1, end->is_writable, false, rc);
 	if (status != GNTST_okay) {
 		if (is_ref)
 			entry_unpin(granter->gnttab, (u32)which, end->is_writable);

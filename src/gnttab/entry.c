@@ -16,7 +16,7 @@
 #define PIN_LOCKED  BIT(31)
 #define TRIES_MAX   4 /* for an owner who never stops changing the entry */
 
-static u32 pins_lock(u32 *pins)
+static inline u32 pins_lock(u32 *pins)
 {
 	u32 old = atomic_load(pins) & ~(u32)PIN_LOCKED;
 
@@ -28,7 +28,7 @@ static u32 pins_lock(u32 *pins)
 	return old;
 }
 
-static bool entry_find(const struct gnttab *gt, u32 ref, u64 **entry, u32 **pins)
+static inline bool entry_find(const struct gnttab *gt, u32 ref, u64 **entry, u32 **pins)
 {
 	u64 count = atomic_load(&gt->frames) * ENTRIES_PER_FRAME, idx = idx_nospec(ref, count);
 	const struct grant_page *page = &gt->pages[idx / ENTRIES_PER_FRAME];
@@ -38,7 +38,7 @@ static bool entry_find(const struct gnttab *gt, u32 ref, u64 **entry, u32 **pins
 	return ref < count;
 }
 
-static s16 entry_use(u64 *entry, domid_t by, bool is_writable, mfn_t *mfn)
+static inline s16 entry_use(u64 *entry, domid_t by, bool is_writable, mfn_t *mfn)
 {
 	u64 now = atomic_load(entry), use = GTF_reading | (is_writable ? GTF_writing : 0);
 

@@ -9,12 +9,10 @@
 #include "core/err.h"
 #include "gnttab/priv.h"
 
-struct domain *peer_find(struct peer *peer, domid_t id)
+struct domain *peer_find_slow(struct peer *peer, domid_t id)
 {
-	if (peer->d == NULL || peer->d->id != id) {
-		peer_put(peer);
-		peer->d = domain_get_by_id(id);
-	}
+	peer_put(peer);
+	peer->d = domain_get_by_id(id);
 	return peer->d != NULL && atomic_load(&peer->d->is_dying) ? NULL : peer->d;
 }
 
@@ -25,9 +23,10 @@ void peer_put(struct peer *peer)
 	peer->d = NULL;
 }
 
-s16 granted_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_mapped, int *rc)
+s16 granted_get(mfn_t mfn, struct domain *owner, unsigned int references, bool is_writable,
+		bool is_mapped, int *rc)
 {
-	*rc = pt_grant_get(mfn, owner, is_writable, is_mapped);
+	*rc = pt_grant_get(mfn, owner, references, is_writable, is_mapped);
 	if (likely(*rc == 0))
 		return GNTST_okay;
 	if (*rc != -ERESTART)
@@ -36,13 +35,16 @@ s16 granted_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_mappe
 									     : GNTST_bad_page;
 }
 
-/* Where a mapping's entry lies, by address or given by the guest. */
-static int host_entry(struct vcpu *v, u64 host_addr, u64 flags, maddr_t *entry)
+/* Where a mapping's page-table entry lies. GNTST_okay; GNTST_general_error, -ERESTART in *rc: try again. */
+static s16 host_find(struct vcpu *v, struct pt_leaf *leaf, u64 host_addr, u64 flags, u64 **entry,
+		     int *rc)
 {
-	if (!(flags & MAPPING_PTE))
-		return walk_l1_entry(v, host_addr, entry);
-	*entry = maddr_make(host_addr);
-	return 0;
+	int found = pt_leaf_find(v, leaf, host_addr, flags & MAPPING_PTE, entry);
+
+	if (likely(found == 0))
+		return GNTST_okay;
+	*rc = found == -ERESTART ? found : 0;
+	return GNTST_general_error;
 }
 
 /* SDM 3A 4.5: not executable, neither accessed nor dirty. Three of the guest's own bits are kept. */
@@ -55,68 +57,46 @@ static u64 host_value(mfn_t mfn, u32 flags)
 	return value | ((u64)(flags >> _GNTMAP_guest_avail0) << PTE_AVAIL_SHIFT & PTE_AVAIL);
 }
 
-/* The entry's reference, and the entry. */
-static s16 host_map(struct vcpu *v, struct domain *granter, mfn_t mfn,
-		    const struct gnttab_map_grant_ref *op, int *rc)
-{
-	bool is_writable = !(op->flags & GNTMAP_readonly);
-	maddr_t entry;
-	s16 status;
-
-	if (host_entry(v, op->host_addr, op->flags, &entry) != 0)
-		return GNTST_general_error;
-	status = granted_get(mfn, granter, is_writable, granter != v->domain, rc);
-	if (status != GNTST_okay)
-		return status;
-	*rc = pt_grant_map(v, entry, host_value(mfn, op->flags));
-	if (likely(*rc == 0))
-		return GNTST_okay;
-	pt_grant_put(mfn, is_writable);
-	*rc = *rc == -ERESTART ? *rc : 0;
-	return GNTST_general_error;
-}
-
 /* 0 with a status, or -ERESTART. */
-static int map_one(struct vcpu *v, struct peer *peer, struct gnttab_map_grant_ref *op)
+static int map_one(struct vcpu *v, struct peer *peer, struct pt_leaf *leaf,
+		   struct gnttab_map_grant_ref *op)
 {
-	bool is_writable = !(op->flags & GNTMAP_readonly);
-	struct gnttab *gt = v->domain->gnttab;
 	struct domain *granter = peer_find(peer, op->dom);
+	bool is_writable = !(op->flags & GNTMAP_readonly), is_host = op->flags & GNTMAP_host_map;
 	struct mapping *m;
+	u64 *entry = NULL;
 	mfn_t mfn;
 	u32 handle;
 	int rc = 0;
 
-	op->status = GNTST_bad_domain;
-	if (granter == NULL)
-		return 0;
-	op->status = GNTST_bad_gntref;
-	if (!(op->flags & (u32)MAPPING_PARTS))
+	op->status = granter == NULL ? GNTST_bad_domain : GNTST_bad_gntref;
+	if (granter == NULL || !(op->flags & (u32)MAPPING_PARTS))
 		return 0;
 	op->status = entry_pin(granter->gnttab, op->ref, v->domain->id, is_writable, &mfn);
-	if (op->status != GNTST_okay)
+	if (unlikely(op->status != GNTST_okay))
 		return 0;
-	op->status = granted_get(mfn, granter, is_writable, granter != v->domain, &rc);
-	if (op->status != GNTST_okay)
+	op->status = granted_get(mfn, granter, is_host ? 2 : 1, is_writable, granter != v->domain,
+				 &rc);
+	if (unlikely(op->status != GNTST_okay))
 		goto unpin;
-	op->status = GNTST_no_space;
-	m = mapping_alloc(gt, &handle);
-	if (m == NULL)
+	if (is_host)
+		op->status = host_find(v, leaf, op->host_addr, op->flags, &entry, &rc);
+	if (unlikely(op->status != GNTST_okay))
 		goto put;
-	op->status = GNTST_okay;
-	if (op->flags & GNTMAP_host_map)
-		op->status = host_map(v, granter, mfn, op, &rc);
-	if (op->status != GNTST_okay)
-		goto free;
+	m = mapping_alloc(v->domain->gnttab, &handle);
+	if (unlikely(m == NULL)) {
+		op->status = GNTST_no_space;
+		goto put;
+	}
+	if (is_host)
+		pt_grant_map(entry, host_value(mfn, op->flags));
 	m->mfn = (u32)mfn_num(mfn);
 	atomic_store(&m->word, (u64)op->ref << 32 | (op->flags & (u32)MAPPING_KEPT));
 	op->handle = handle;
 	op->dev_bus_addr = mfn_num(mfn) << PAGE_SHIFT;
 	return 0;
-free:
-	mapping_free(gt, m, handle);
 put:
-	pt_grant_put(mfn, is_writable);
+	pt_grant_put(mfn, is_host ? 2 : 1, is_writable);
 unpin:
 	entry_unpin(granter->gnttab, op->ref, is_writable);
 	return rc;
@@ -124,11 +104,13 @@ unpin:
 
 int gnttab_map(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
+	struct pt_leaf leaf = {NULL};
 	struct peer peer = {NULL};
 	int rc = 0;
 
 	for (*done = 0; *done < count && rc == 0; *done += rc == 0)
-		rc = map_one(v, &peer, &ops->map_grant_ref[*done]);
+		rc = map_one(v, &peer, &leaf, &ops->map_grant_ref[*done]);
+	pt_leaf_put(v, &leaf);
 	peer_put(&peer);
 	return rc;
 }
@@ -137,20 +119,16 @@ int gnttab_map(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 
 /* What a batch has unmapped: ended when no TLB can hold it any more. */
 struct unmapping {
+	struct vcpu *v;
+	struct pt_leaf leaf, from;
+	bool needs_flush;
+	u32 count;
 	struct {
 		struct mapping *m;
 		u32 handle;
+		u32 references;
 	} ended[GNTTAB_OPS_MAX];
-	u32 count;
-	bool needs_flush;
 };
-
-static void unmapping_flush(struct vcpu *v, struct unmapping *batch)
-{
-	if (batch->needs_flush)
-		flush_domain(v->domain);
-	batch->needs_flush = false;
-}
 
 struct unmap_args {
 	u64 host_addr;
@@ -159,29 +137,55 @@ struct unmap_args {
 	u32 handle;
 };
 
-static s16 host_unmap(struct vcpu *v, u64 word, mfn_t mfn, const struct unmap_args *args,
-		      bool *needs_flush, int *rc)
+static void unmapping_begin(struct unmapping *batch, struct vcpu *v)
 {
-	maddr_t entry, from = maddr_make(0);
-	u64 flags = PTE_PRESENT | (word & MAPPING_READONLY ? 0 : PTE_RW);
+	batch->v = v;
+	batch->leaf = batch->from = (struct pt_leaf){NULL};
+	batch->needs_flush = false;
+	batch->count = 0;
+}
 
-	if (host_entry(v, args->host_addr, word, &entry) != 0 ||
-	    (args->new_addr != 0 &&
-	     (word & MAPPING_PTE || walk_l1_entry(v, args->new_addr, &from) != 0)))
-		return GNTST_general_error;
-	*rc = pt_grant_unmap(v, entry, pte_make(mfn, flags), from, needs_flush);
-	if (likely(*rc == 0))
-		return GNTST_okay;
-	*rc = *rc == -ERESTART ? *rc : 0;
-	return GNTST_general_error;
+static void unmapping_flush(struct unmapping *batch)
+{
+	if (batch->needs_flush)
+		flush_domain(batch->v->domain);
+	batch->needs_flush = false;
+}
+
+/* Only now may the owners take their pages back. */
+static void unmapping_end(struct unmapping *batch)
+{
+	pt_leaf_put(batch->v, &batch->leaf);
+	pt_leaf_put(batch->v, &batch->from);
+	unmapping_flush(batch);
+	for (u32 i = 0; i < batch->count; i++)
+		mapping_end(batch->v->domain->gnttab, batch->ended[i].m, batch->ended[i].handle,
+			    batch->ended[i].references);
+}
+
+static s16 host_unmap(struct unmapping *batch, u64 word, mfn_t mfn, const struct unmap_args *args,
+		      int *rc)
+{
+	u64 flags = PTE_PRESENT | (word & MAPPING_READONLY ? 0 : PTE_RW);
+	u64 *entry, *from = NULL;
+	s16 status = host_find(batch->v, &batch->leaf, args->host_addr, word, &entry, rc);
+
+	if (unlikely(args->new_addr != 0) && status == GNTST_okay)
+		status = word & MAPPING_PTE
+				 ? GNTST_general_error
+				 : host_find(batch->v, &batch->from, args->new_addr, 0, &from, rc);
+	if (status != GNTST_okay)
+		return status;
+	return pt_grant_unmap(entry, pte_make(mfn, flags), from, &batch->needs_flush) == 0
+		       ? GNTST_okay
+		       : GNTST_general_error;
 }
 
 /* 0 with a status, or -ERESTART. */
-static int unmap_one(struct vcpu *v, const struct unmap_args *args, struct unmapping *batch,
-		     s16 *status)
+static int unmap_one(struct unmapping *batch, const struct unmap_args *args, s16 *status)
 {
-	struct mapping *m = mapping_find(v->domain->gnttab, args->handle);
-	u64 word, left;
+	struct mapping *m = mapping_find(batch->v->domain->gnttab, args->handle);
+	u64 word, gone = 0;
 	mfn_t mfn;
 	int rc = 0;
 
@@ -194,37 +198,32 @@ static int unmap_one(struct vcpu *v, const struct unmap_args *args, struct unmap
 	    !atomic_cmpxchg(&m->word, &word, word | MAPPING_BUSY))
 		return 0;
 	mfn = mfn_make(m->mfn);
-	left = word;
 	*status = GNTST_okay;
 	if (args->dev_bus_addr != 0 && word & MAPPING_DEVICE) {
-		left &= ~MAPPING_DEVICE;
+		gone = MAPPING_DEVICE;
 		if (args->dev_bus_addr != mfn_num(mfn) << PAGE_SHIFT)
 			*status = GNTST_bad_dev_addr;
 	}
-	if (*status == GNTST_okay && args->host_addr != 0 && word & MAPPING_HOST) {
-		left &= ~MAPPING_HOST;
-		*status = host_unmap(v, word, mfn, args, &batch->needs_flush, &rc);
+	if (likely(*status == GNTST_okay && args->host_addr != 0 && word & MAPPING_HOST)) {
+		gone |= MAPPING_HOST;
+		*status = host_unmap(batch, word, mfn, args, &rc);
 	}
-	if (*status != GNTST_okay) {
+	if (unlikely(*status != GNTST_okay)) {
 		atomic_store(&m->word, word);
 		return rc;
 	}
-	if (left & MAPPING_PARTS) { /* for another CPU to end, who knows nothing of this batch */
-		unmapping_flush(v, batch);
-		atomic_store(&m->word, left);
+	if (unlikely(word & ~gone & MAPPING_PARTS)) {
+		/* What is left may be ended by another CPU, which knows nothing of this batch. */
+		unmapping_flush(batch);
+		atomic_store(&m->word, word & ~gone);
+		if (gone & MAPPING_HOST)
+			pt_grant_put(mfn, 1, !(word & MAPPING_READONLY));
 		return 0;
 	}
 	batch->ended[batch->count].m = m;
-	batch->ended[batch->count++].handle = args->handle;
+	batch->ended[batch->count].handle = args->handle;
+	batch->ended[batch->count++].references = gone & MAPPING_HOST ? 2 : 1;
 	return 0;
-}
-
-/* Only now may the owners take their pages back. */
-static void unmapping_end(struct vcpu *v, struct unmapping *batch)
-{
-	unmapping_flush(v, batch);
-	for (u32 i = 0; i < batch->count; i++)
-		mapping_end(v->domain->gnttab, batch->ended[i].m, batch->ended[i].handle);
 }
 
 int gnttab_unmap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
@@ -232,17 +231,16 @@ int gnttab_unmap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 	struct unmapping batch;
 	int rc = 0;
 
-	batch.count = 0;
-	batch.needs_flush = false;
+	unmapping_begin(&batch, v);
 	for (*done = 0; *done < count && rc == 0; *done += rc == 0) {
 		struct gnttab_unmap_grant_ref *op = &ops->unmap_grant_ref[*done];
 		struct unmap_args args = {.host_addr = op->host_addr,
 					  .dev_bus_addr = op->dev_bus_addr,
 					  .handle = op->handle};
 
-		rc = unmap_one(v, &args, &batch, &op->status);
+		rc = unmap_one(&batch, &args, &op->status);
 	}
-	unmapping_end(v, &batch);
+	unmapping_end(&batch);
 	return rc;
 }
 
@@ -251,15 +249,14 @@ int gnttab_replace(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 	struct unmapping batch;
 	int rc = 0;
 
-	batch.count = 0;
-	batch.needs_flush = false;
+	unmapping_begin(&batch, v);
 	for (*done = 0; *done < count && rc == 0; *done += rc == 0) {
 		struct gnttab_unmap_and_replace *op = &ops->unmap_and_replace[*done];
 		struct unmap_args args = {
 			.host_addr = op->host_addr, .new_addr = op->new_addr, .handle = op->handle};
 
-		rc = unmap_one(v, &args, &batch, &op->status);
+		rc = unmap_one(&batch, &args, &op->status);
 	}
-	unmapping_end(v, &batch);
+	unmapping_end(&batch);
 	return rc;
 }

@@ -74,7 +74,8 @@ struct mapping *mapping_alloc(struct gnttab *gt, u32 *handle)
 			head = atomic_load(&gt->mapping_free);
 			continue;
 		}
-		m = mapping_find(gt, (u32)head - 1);
+		m = &gt->mappings[((u32)head - 1) / MAPPINGS_PER_PAGE]
+				 [((u32)head - 1) % MAPPINGS_PER_PAGE];
 		if (atomic_cmpxchg(&gt->mapping_free, &head,
 				   ((head + LIST_COUNT_ONE) & ~0xffffffffull) |
 					   atomic_load(&m->next))) {
@@ -90,7 +91,7 @@ void mapping_free(struct gnttab *gt, struct mapping *m, u32 handle)
 	list_push(gt, handle, m);
 }
 
-void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle)
+void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle, unsigned int references)
 {
 	u64 word = atomic_load(&m->word);
 	mfn_t mfn = mfn_make(m->mfn);
@@ -99,7 +100,7 @@ void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle)
 	/* The owner goes with his last frame: his entry first. */
 	entry_unpin(frame_owner(mfn)->gnttab, (u32)(word >> 32), is_writable);
 	mapping_free(gt, m, handle);
-	pt_grant_put(mfn, is_writable);
+	pt_grant_put(mfn, references, is_writable);
 }
 
 int gnttab_domain_release(struct domain *d)
@@ -110,7 +111,7 @@ int gnttab_domain_release(struct domain *d)
 	/* Its page tables hold references of their own, which go with them. */
 	while ((m = mapping_find(gt, gt->released)) != NULL) {
 		if (atomic_load(&m->word) != 0)
-			mapping_end(gt, m, gt->released);
+			mapping_end(gt, m, gt->released, 1);
 		if (++gt->released % HANDLES_PER_PREEMPT == 0 && hw_preempt_wanted())
 			return -ERESTART;
 	}

@@ -58,20 +58,30 @@ void entry_unpin(struct gnttab *gt, u32 ref, bool is_writable);
 struct mapping *mapping_alloc(struct gnttab *gt, u32 *handle);
 void mapping_free(struct gnttab *gt, struct mapping *m, u32 handle);
 struct mapping *mapping_find(const struct gnttab *gt, u32 handle); /* NULL: no such number */
-/* The end of a mapping: pin and reference go. */
-void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle);
+/* The end of a mapping: its pin and so many references go. */
+void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle, unsigned int references);
 
 /*
- * A granted frame of owner, referenced: its type too, if writable; is_mapped: another domain's tables may name it.
- * GNTST_okay, GNTST_bad_page (nothing of his), GNTST_general_error (in use as a table); -ERESTART in *rc: try again.
+ * A granted frame of owner, with so many references, of its type too if writable; is_mapped: another domain's tables may
+ * name it. GNTST_okay, GNTST_bad_page (nothing of his), GNTST_general_error (in use as a table); -ERESTART in *rc: try again.
  */
-s16 granted_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_mapped, int *rc);
+s16 granted_get(mfn_t mfn, struct domain *owner, unsigned int references, bool is_writable,
+		bool is_mapped, int *rc);
 
 /* Whom the operations of a batch name one after the other, mostly the same one. */
 struct peer {
 	struct domain *d; /* referenced, or NULL */
 };
-struct domain *peer_find(struct peer *peer, domid_t id); /* NULL: GNTST_bad_domain */
+struct domain *peer_find_slow(struct peer *peer, domid_t id);
 void peer_put(struct peer *peer);
+/* NULL: GNTST_bad_domain. */
+static inline struct domain *peer_find(struct peer *peer, domid_t id)
+{
+	struct domain *d = peer->d;
+
+	if (likely(d != NULL && d->id == id && !atomic_load(&d->is_dying)))
+		return d;
+	return peer_find_slow(peer, id);
+}
 
 #endif

@@ -25,6 +25,11 @@ struct domain *owner_domain(u16 id)
 	return page ? atomic_load(&page[id % OWNERS_PER_PAGE]) : NULL;
 }
 
+struct domain *frame_owner(mfn_t mfn)
+{
+	return owner_domain(atomic_load(&frame_of(mfn)->owner));
+}
+
 static int owner_set(u16 id, struct domain *d)
 {
 	struct domain **page, **nobody = NULL;
@@ -185,8 +190,8 @@ int mm_domain_claim(struct domain *d, u64 pages)
 	lock_acquire(&mm->lock);
 	if (pages == 0) {
 		claim_set_locked(mm, 0);
-	} else if (mm->pages_claimed != 0 || pages <= mm->pages_current ||
-		   pages > mm->pages_max || atomic_load(&d->is_dying)) {
+	} else if (mm->pages_claimed != 0 || pages <= mm->pages_current || pages > mm->pages_max ||
+		   atomic_load(&d->is_dying)) {
 		rc = err(EINVAL);
 	} else {
 		claim_set_locked(mm, pages - mm->pages_current);

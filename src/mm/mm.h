@@ -261,19 +261,30 @@ int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
 extern struct domain *mm_io_domain; /* page_owner for DOMID_IO: device memory only */
 
 /*
- * Grants. get: a reference on a frame of owner, also of its type if it is to be written, maybe for another domain. -EINVAL
- * (also: Mica's page), -EBUSY, -ERESTART. put gives it back.
+ * Grants. get: so many references on a frame of owner, also of its type if it is to be written, maybe for another domain's
+ * tables. -EINVAL (also: Mica's page), -EBUSY, -ERESTART. put gives them back.
  */
-int pt_grant_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_foreign);
-void pt_grant_put(mfn_t mfn, bool is_writable);
-/* The L1 entry of v's domain at pte becomes value, which brings its reference; what was there is put. -EINVAL, -ERESTART. */
-int pt_grant_map(struct vcpu *v, maddr_t pte, u64 value);
+int pt_grant_get(mfn_t mfn, struct domain *owner, unsigned int count, bool is_writable,
+		 bool is_foreign);
+void pt_grant_put(mfn_t mfn, unsigned int count, bool is_writable);
+/* An L1 table of v's domain, held by a batch that changes entries of it one after the other. Zero: none. */
+struct pt_leaf {
+	u64 *table;
+	struct frame *frame;
+	u64 mfn;
+	u64 tag; /* va >> 21, plus 1, if it was found by an address */
+};
+/* The L1 entry for a virtual address, or at a machine address; leaf holds its table. -EINVAL, -ERESTART. */
+int pt_leaf_find(struct vcpu *v, struct pt_leaf *leaf, u64 addr, bool is_maddr, u64 **entry);
+void pt_leaf_put(struct vcpu *v, struct pt_leaf *leaf);
+/* The entry, found by pt_leaf_find(), becomes value, which brings its reference; what was there is put. */
+void pt_grant_map(u64 *entry, u64 value);
 /*
- * The entry, which must name value's frame with value's PRESENT and RW, becomes 0 and its reference is put; or it becomes what
- * the L1 entry at `from` (0: none) says, which becomes 0. *is_used is set if a TLB may hold one of them: the guest's A bits
- * tell only of an entry that the guest has not changed. -EINVAL, -ERESTART.
+ * The entry, which must name value's frame with value's PRESENT and RW, becomes 0, or what the entry `from` (NULL: none)
+ * says, which becomes 0. Its reference is the caller's now. *is_used is set if a TLB may hold one of them: the A bit tells
+ * only of an entry that the guest has not changed. -EINVAL.
  */
-int pt_grant_unmap(struct vcpu *v, maddr_t pte, u64 value, maddr_t from, bool *is_used);
+int pt_grant_unmap(u64 *entry, u64 value, u64 *from, bool *is_used);
 
 /*
  * New kernel (user = false) or user root; mfn MFN_NONE is allowed for user. The old one is in *old, still held: load the

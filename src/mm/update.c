@@ -255,101 +255,140 @@ int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)
 
 /* ---------------------------------------------------------------- grants */
 
-struct domain *frame_owner(mfn_t mfn)
+/* Word of a frame that can be granted, for writing and for reading: not Mica's page, which goes with its domain. */
+#define GRANT_WRITABLE_MASK (FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE | FRAME_SHARED)
+#define GRANT_WRITABLE	    (FRAME_LIVE | type_bits(FRAME_WRITABLE))
+#define GRANT_READABLE_MASK (FRAME_LIVE | FRAME_SHARED)
+
+static inline u64 references(unsigned int count, bool is_writable)
 {
-	return owner_domain(atomic_load(&frame_of(mfn)->owner));
+	return is_writable ? count * (FRAME_TYPED_ONE + 1) : count;
 }
 
-int pt_grant_get(mfn_t mfn, struct domain *owner, bool is_writable, bool is_foreign)
+static int grant_get_slow(struct frame *f, struct domain *owner, unsigned int count,
+			  bool is_writable, u64 foreign)
 {
-	struct frame *f;
-	u64 word;
-	int rc = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		int rc = is_writable ? type_get(frame_mfn(f), owner, FRAME_WRITABLE, false)
+				     : frame_get(frame_mfn(f), owner);
 
-	if (!hw_frame_is_ram(mfn))
+		if (!rc && atomic_load(&f->word) & FRAME_SHARED) {
+			pt_grant_put(frame_mfn(f), 1, is_writable);
+			rc = err(EINVAL);
+		}
+		if (rc) {
+			pt_grant_put(frame_mfn(f), i, is_writable);
+			return rc;
+		}
+	}
+	atomic_fetch_or(&f->word, foreign);
+	return 0;
+}
+
+int pt_grant_get(mfn_t mfn, struct domain *owner, unsigned int count, bool is_writable,
+		 bool is_foreign)
+{
+	const u64 mask = is_writable ? GRANT_WRITABLE_MASK : GRANT_READABLE_MASK;
+	const u64 wanted = is_writable ? GRANT_WRITABLE : FRAME_LIVE;
+	const u64 foreign = is_foreign ? FRAME_FOREIGN : 0;
+	struct frame *f;
+	u64 old;
+
+	if (unlikely(!hw_frame_is_ram(mfn)))
 		return err(EINVAL);
-	mfn = mfn_nospec(mfn);
-	f = frame_of(mfn);
-	if (unlikely(!frame_get_quick(f, owner->id, is_writable)))
-		rc = is_writable ? type_get(mfn, owner, FRAME_WRITABLE, false)
-				 : frame_get(mfn, owner);
+	f = frame_of(mfn_nospec(mfn));
+	old = atomic_load(&f->word);
+	if (unlikely((old & mask) != wanted) || unlikely((u32)old >= QUICK_REFS_MAX) ||
+	    unlikely(!atomic_cmpxchg(&f->word, &old,
+				     (old + references(count, is_writable)) | foreign)))
+		return grant_get_slow(f, owner, count, is_writable, foreign);
+	if (likely(atomic_load(&f->owner) == owner->id))
+		return 0;
+	pt_grant_put(mfn, count, is_writable);
+	return err(EINVAL);
+}
+
+void pt_grant_put(mfn_t mfn, unsigned int count, bool is_writable)
+{
+	struct frame *f = frame_of(mfn);
+	u64 old = atomic_load(&f->word);
+
+	if (likely((is_writable ? frame_word_typed(old) : (u32)old) > count &&
+		   !(old & FRAME_BUSY)) &&
+	    likely(atomic_cmpxchg(&f->word, &old, old - references(count, is_writable))))
+		return;
+	for (; count; count--)
+		(void)entry_put(1, pte_make(mfn, PTE_PRESENT | (is_writable ? PTE_RW : 0)));
+}
+
+int pt_leaf_find(struct vcpu *v, struct pt_leaf *leaf, u64 addr, bool is_maddr, u64 **entry)
+{
+	u64 tag = is_maddr ? 0 : (addr >> 21) + 1;
+	enum frame_type type = FRAME_NONE;
+	maddr_t pte = maddr_make(addr);
+	int rc;
+
+	if (is_maddr ? leaf->table && addr >> PAGE_SHIFT == leaf->mfn && !(addr & 7)
+		     : leaf->tag == tag) {
+		*entry = leaf->table + (is_maddr ? addr / 8 & 511 : pte_index(addr, 1));
+		return 0;
+	}
+	if (!is_maddr) {
+		rc = walk_l1_entry(v, addr, &pte);
+		if (rc)
+			return rc;
+	}
+	pt_leaf_put(v, leaf);
+	rc = table_hold(v, v->domain, pte, &leaf->frame, &type, entry);
 	if (rc)
 		return rc;
-	word = atomic_load(&f->word);
-	if (unlikely(word & FRAME_SHARED)) { /* does not outlive its domain */
-		pt_grant_put(mfn, is_writable);
+	if (type != FRAME_L1) {
+		table_unhold(v, leaf->frame);
 		return err(EINVAL);
 	}
-	if (is_foreign && unlikely(!(word & FRAME_FOREIGN)))
-		atomic_fetch_or(&f->word, FRAME_FOREIGN);
+	leaf->mfn = mfn_num(maddr_to_mfn(pte));
+	leaf->table = hw_frame_map(frame_mfn(leaf->frame));
+	leaf->tag = tag;
 	return 0;
 }
 
-void pt_grant_put(mfn_t mfn, bool is_writable)
+void pt_leaf_put(struct vcpu *v, struct pt_leaf *leaf)
 {
-	(void)entry_put(1, pte_make(mfn, PTE_PRESENT | (is_writable ? PTE_RW : 0)));
+	if (leaf->table)
+		table_unhold(v, leaf->frame);
+	leaf->table = NULL;
+	leaf->tag = 0;
 }
 
-/* As table_hold(), of an L1 of v's domain. */
-static int leaf_hold(struct vcpu *v, maddr_t pte, struct frame **f, u64 **entry)
+void pt_grant_map(u64 *entry, u64 value)
 {
-	enum frame_type type = FRAME_NONE;
-	int rc = table_hold(v, v->domain, pte, f, &type, entry);
+	u64 global = opt_user_global ? PTE_GLOBAL : 0;
+	u64 old = atomic_exchange(entry, leaf_adjusted(value, global) | PTE_GRANTED);
 
-	if (likely(!rc) && unlikely(type != FRAME_L1)) {
-		table_unhold(v, *f);
-		return err(EINVAL);
-	}
-	return rc;
+	if (unlikely(old & PTE_PRESENT))
+		(void)entry_put(1, old);
 }
 
-int pt_grant_map(struct vcpu *v, maddr_t pte, u64 value)
-{
-	struct frame *f;
-	u64 *entry;
-	int rc = leaf_hold(v, pte, &f, &entry);
-
-	if (unlikely(rc))
-		return rc;
-	value = leaf_adjusted(value, leaf_rules(v->domain).global) | PTE_GRANTED;
-	(void)entry_put(1, atomic_exchange(entry, value));
-	table_unhold(v, f);
-	return 0;
-}
-
-static bool is_used_entry(u64 entry)
+static inline bool is_used_entry(u64 entry)
 {
 	return entry & PTE_PRESENT && (entry & (PTE_GRANTED | PTE_ACCESSED)) != PTE_GRANTED;
 }
 
-int pt_grant_unmap(struct vcpu *v, maddr_t pte, u64 value, maddr_t from, bool *is_used)
+int pt_grant_unmap(u64 *entry, u64 value, u64 *from, bool *is_used)
 {
 	const u64 same = PTE_ADDR | PTE_PRESENT | PTE_RW;
-	struct frame *f, *from_f = NULL;
-	u64 *entry, *from_entry = NULL, old, new = 0;
-	int rc = leaf_hold(v, pte, &f, &entry);
+	u64 old = atomic_load(entry), new = 0;
 
-	if (unlikely(rc))
-		return rc;
-	old = atomic_load(entry);
-	if (unlikely(maddr_num(from)) && !((old ^ value) & same))
-		rc = leaf_hold(v, from, &from_f, &from_entry);
-	if (!rc && from_entry)
-		new = atomic_exchange(from_entry, 0ull);
-	while (!rc) {
-		if (unlikely((old ^ value) & same))
-			rc = err(EINVAL);
-		else if (atomic_cmpxchg(entry, &old, new))
-			break;
-	}
-	if (likely(!rc)) {
-		*is_used = *is_used || is_used_entry(old) || is_used_entry(new);
-		(void)entry_put(1, old);
-	} else if (new) {
-		(void)entry_put(1, atomic_exchange(from_entry, new)); /* another CPU was faster */
-	}
-	if (from_f)
-		table_unhold(v, from_f);
-	table_unhold(v, f);
-	return rc;
+	if (unlikely(from) && !((old ^ value) & same))
+		new = atomic_exchange(from, 0ull);
+	do {
+		if (unlikely((old ^ value) & same)) {
+			if (new) /* another CPU was faster */
+				(void)entry_put(1, atomic_exchange(from, new));
+			return err(EINVAL);
+		}
+	} while (!atomic_cmpxchg(entry, &old, new));
+	if (is_used_entry(old) || unlikely(is_used_entry(new)))
+		*is_used = true;
+	return 0;
 }
