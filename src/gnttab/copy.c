@@ -29,12 +29,11 @@ static void end_close(struct end *end)
 	end->granter = NULL;
 }
 
-static s16 end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_ptr *ptr, bool is_ref,
-		    int *rc)
+static int end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_ptr *ptr, bool is_ref)
 {
 	u64 which = is_ref ? ptr->u.ref : ptr->u.gmfn;
 	struct domain *granter = v->domain;
-	s16 status = GNTST_okay;
+	int status = GNTST_okay;
 
 	if (end->granter != NULL && end->which == which && end->domid == ptr->domid &&
 	    end->is_ref == is_ref)
@@ -51,10 +50,10 @@ static s16 end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_pt
 	if (is_ref)
 		status = entry_pin(granter->gnttab, (u32)which, v->domain->id, end->is_writable,
 				   &end->mfn);
-	if (status != GNTST_okay)
+	if (unlikely(status != GNTST_okay))
 		return status;
-	status = granted_get(end->mfn, granter, 1, end->is_writable, false, rc);
-	if (status != GNTST_okay) {
+	status = granted_get(end->mfn, granter, 1, end->is_writable, false);
+	if (unlikely(status != GNTST_okay)) {
 		if (is_ref)
 			entry_unpin(granter->gnttab, (u32)which, end->is_writable);
 		return status;
@@ -66,32 +65,39 @@ static s16 end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_pt
 	return GNTST_okay;
 }
 
+static inline int copy_one(struct vcpu *v, struct end *from, struct end *to,
+			   const struct gnttab_copy *op)
+{
+	int status = end_open(v, from, &op->source, op->flags & GNTCOPY_source_gref);
+
+	if (likely(status == GNTST_okay))
+		status = end_open(v, to, &op->dest, op->flags & GNTCOPY_dest_gref);
+	if (unlikely(status != GNTST_okay))
+		return status;
+	if ((u32)op->source.offset + op->len > PAGE_SIZE ||
+	    (u32)op->dest.offset + op->len > PAGE_SIZE)
+		return GNTST_bad_copy_arg;
+	memmove((u8 *)hw_frame_map(to->mfn) + op->dest.offset,
+		(const u8 *)hw_frame_map(from->mfn) + op->source.offset, op->len);
+	return GNTST_okay;
+}
+
 int gnttab_copy(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
 	struct end from = {.is_writable = false}, to = {.is_writable = true};
-	int rc = 0;
+	int status = GNTST_okay;
+	u32 i;
 
-	for (*done = 0; *done < count; (*done)++) {
-		struct gnttab_copy *op = &ops->copy[*done];
-
-		op->status = end_open(v, &from, &op->source, op->flags & GNTCOPY_source_gref, &rc);
-		if (op->status == GNTST_okay)
-			op->status = end_open(v, &to, &op->dest, op->flags & GNTCOPY_dest_gref,
-					      &rc);
-		if (rc != 0)
+	for (i = 0; i < count; i++) {
+		status = copy_one(v, &from, &to, &ops->copy[i]);
+		if (unlikely(status == -ERESTART))
 			break;
-		if (op->status != GNTST_okay)
-			continue;
-		if ((u32)op->source.offset + op->len > PAGE_SIZE ||
-		    (u32)op->dest.offset + op->len > PAGE_SIZE)
-			op->status = GNTST_bad_copy_arg;
-		else
-			memmove((u8 *)hw_frame_map(to.mfn) + op->dest.offset,
-				(const u8 *)hw_frame_map(from.mfn) + op->source.offset, op->len);
+		ops->copy[i].status = (s16)status;
 	}
+	*done = i;
 	end_close(&from);
 	end_close(&to);
 	peer_put(&from.peer);
 	peer_put(&to.peer);
-	return rc;
+	return status == -ERESTART ? status : 0;
 }

@@ -15,17 +15,19 @@
 #define PIN_WRITERS (PIN_MAX * PIN_WRITER)
 #define PIN_LOCKED  BIT(31)
 #define TRIES_MAX   4 /* for an owner who never stops changing the entry */
+#define CONTENDED   1 /* no GNTST_ status: take the long way */
 
-static inline u32 pins_lock(u32 *pins)
+/* False: another CPU has it, and the caller does not wait. */
+static inline bool pins_lock(u32 *pins, u32 *old, bool may_wait)
 {
-	u32 old = atomic_load(pins) & ~(u32)PIN_LOCKED;
-
-	while (!atomic_cmpxchg(pins, &old, old | (u32)PIN_LOCKED)) {
-		if (old & PIN_LOCKED)
-			hw_relax();
-		old &= ~(u32)PIN_LOCKED;
+	*old = atomic_load(pins) & ~(u32)PIN_LOCKED;
+	while (unlikely(!atomic_cmpxchg(pins, old, *old | (u32)PIN_LOCKED))) {
+		if (!may_wait)
+			return false;
+		hw_relax();
+		*old &= ~(u32)PIN_LOCKED;
 	}
-	return old;
+	return true;
 }
 
 static inline bool entry_find(const struct gnttab *gt, u32 ref, u64 **entry, u32 **pins)
@@ -38,47 +40,66 @@ static inline bool entry_find(const struct gnttab *gt, u32 ref, u64 **entry, u32
 	return ref < count;
 }
 
-static inline s16 entry_use(u64 *entry, domid_t by, bool is_writable, mfn_t *mfn)
+static inline int entry_use(u64 *entry, domid_t by, bool is_writable, unsigned int tries,
+			    mfn_t *mfn)
 {
 	u64 now = atomic_load(entry), use = GTF_reading | (is_writable ? GTF_writing : 0);
 
-	for (unsigned int i = 0; i < TRIES_MAX; i++) {
+	for (unsigned int i = 0; i < tries; i++) {
 		if ((now & (GTF_type_mask | GTF_sub_page)) != GTF_permit_access ||
 		    (domid_t)(now >> 16) != by || (is_writable && now & GTF_readonly))
 			return GNTST_general_error;
-		if (atomic_cmpxchg(entry, &now, now | use)) {
+		if (likely(atomic_cmpxchg(entry, &now, now | use))) {
 			*mfn = mfn_make(now >> 32);
 			return GNTST_okay;
 		}
 	}
-	return GNTST_general_error;
+	return CONTENDED;
 }
 
-s16 entry_pin(struct gnttab *gt, u32 ref, domid_t by, bool is_writable, mfn_t *mfn)
+static ALWAYS_INLINE int pin(struct gnttab *gt, u32 ref, domid_t by, bool is_writable, mfn_t *mfn,
+			     bool may_wait)
 {
-	s16 status = GNTST_general_error;
+	int status = GNTST_general_error;
 	u64 *entry;
 	u32 *pins, now;
 
-	if (!entry_find(gt, ref, &entry, &pins))
+	if (unlikely(!entry_find(gt, ref, &entry, &pins)))
 		return GNTST_bad_gntref;
-	now = pins_lock(pins);
-	if ((now & PIN_MAX) != PIN_MAX)
-		status = entry_use(entry, by, is_writable, mfn);
-	if (status == GNTST_okay)
+	if (unlikely(!pins_lock(pins, &now, may_wait)))
+		return CONTENDED;
+	if (likely((now & PIN_MAX) != PIN_MAX))
+		status = entry_use(entry, by, is_writable, may_wait ? TRIES_MAX : 1, mfn);
+	if (likely(status == GNTST_okay))
 		now += PIN_ONE + (is_writable ? (u32)PIN_WRITER : 0);
 	atomic_store(pins, now);
 	return status;
 }
 
-void entry_unpin(struct gnttab *gt, u32 ref, bool is_writable)
+static NOINLINE int pin_slow(struct gnttab *gt, u32 ref, domid_t by, bool is_writable, mfn_t *mfn)
+{
+	int status = pin(gt, ref, by, is_writable, mfn, true);
+
+	return status == CONTENDED ? GNTST_general_error : status;
+}
+
+int entry_pin(struct gnttab *gt, u32 ref, domid_t by, bool is_writable, mfn_t *mfn)
+{
+	int status = pin(gt, ref, by, is_writable, mfn, false);
+
+	return likely(status != CONTENDED) ? status : pin_slow(gt, ref, by, is_writable, mfn);
+}
+
+static ALWAYS_INLINE bool unpin(struct gnttab *gt, u32 ref, bool is_writable, bool may_wait)
 {
 	u64 *entry, over = 0;
 	u32 *pins, now;
 
-	if (!entry_find(gt, ref, &entry, &pins))
-		return;
-	now = pins_lock(pins) - PIN_ONE;
+	if (unlikely(!entry_find(gt, ref, &entry, &pins)))
+		return true;
+	if (unlikely(!pins_lock(pins, &now, may_wait)))
+		return false;
+	now -= PIN_ONE;
 	if (!(now & PIN_MAX))
 		over = GTF_reading;
 	if (is_writable) {
@@ -88,6 +109,18 @@ void entry_unpin(struct gnttab *gt, u32 ref, bool is_writable)
 	if (over)
 		(void)atomic_fetch_and(entry, ~over);
 	atomic_store(pins, now);
+	return true;
+}
+
+static NOINLINE void unpin_slow(struct gnttab *gt, u32 ref, bool is_writable)
+{
+	(void)unpin(gt, ref, is_writable, true);
+}
+
+void entry_unpin(struct gnttab *gt, u32 ref, bool is_writable)
+{
+	if (unlikely(!unpin(gt, ref, is_writable, false)))
+		unpin_slow(gt, ref, is_writable);
 }
 
 s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b)
@@ -103,8 +136,8 @@ s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b)
 		return GNTST_bad_gntref;
 	if (ref_a == ref_b)
 		return GNTST_okay;
-	now_a = pins_lock(pins_a);
-	now_b = pins_lock(pins_b);
+	(void)pins_lock(pins_a, &now_a, true);
+	(void)pins_lock(pins_b, &now_b, true);
 	if (now_a || now_b) {
 		status = GNTST_eagain;
 	} else {

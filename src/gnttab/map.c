@@ -23,28 +23,23 @@ void peer_put(struct peer *peer)
 	peer->d = NULL;
 }
 
-s16 granted_get(mfn_t mfn, struct domain *owner, unsigned int references, bool is_writable,
-		bool is_mapped, int *rc)
+int granted_refused(mfn_t mfn, const struct domain *owner, int rc)
 {
-	*rc = pt_grant_get(mfn, owner, references, is_writable, is_mapped);
-	if (likely(*rc == 0))
-		return GNTST_okay;
-	if (*rc != -ERESTART)
-		*rc = 0;
+	if (rc == -ERESTART)
+		return rc;
 	return hw_frame_is_ram(mfn) && frame_owner(mfn_nospec(mfn)) == owner ? GNTST_general_error
 									     : GNTST_bad_page;
 }
 
-/* Where a mapping's page-table entry lies. GNTST_okay; GNTST_general_error, -ERESTART in *rc: try again. */
-static s16 host_find(struct vcpu *v, struct pt_leaf *leaf, u64 host_addr, u64 flags, u64 **entry,
-		     int *rc)
+/* Where a mapping's page-table entry lies. */
+static inline int host_find(struct vcpu *v, struct pt_leaf *leaf, u64 host_addr, u64 flags,
+			    u64 **entry)
 {
-	int found = pt_leaf_find(v, leaf, host_addr, flags & MAPPING_PTE, entry);
+	int rc = pt_leaf_find(v, leaf, host_addr, flags & MAPPING_PTE, entry);
 
-	if (likely(found == 0))
+	if (likely(rc == 0))
 		return GNTST_okay;
-	*rc = found == -ERESTART ? found : 0;
-	return GNTST_general_error;
+	return rc == -ERESTART ? rc : GNTST_general_error;
 }
 
 /* SDM 3A 4.5: not executable, neither accessed nor dirty. Three of the guest's own bits are kept. */
@@ -57,62 +52,66 @@ static u64 host_value(mfn_t mfn, u32 flags)
 	return value | ((u64)(flags >> _GNTMAP_guest_avail0) << PTE_AVAIL_SHIFT & PTE_AVAIL);
 }
 
-/* 0 with a status, or -ERESTART. */
-static int map_one(struct vcpu *v, struct peer *peer, struct pt_leaf *leaf,
-		   struct gnttab_map_grant_ref *op)
+static inline int map_one(struct vcpu *v, struct peer *peer, struct pt_leaf *leaf,
+			  struct gnttab_map_grant_ref *op)
 {
 	struct domain *granter = peer_find(peer, op->dom);
-	bool is_writable = !(op->flags & GNTMAP_readonly), is_host = op->flags & GNTMAP_host_map;
+	const u32 flags = op->flags;
+	const bool is_writable = !(flags & GNTMAP_readonly);
+	const unsigned int references = flags & GNTMAP_host_map ? 2 : 1;
 	struct mapping *m;
 	u64 *entry = NULL;
+	int status;
 	mfn_t mfn;
-	u32 handle;
-	int rc = 0;
 
-	op->status = granter == NULL ? GNTST_bad_domain : GNTST_bad_gntref;
-	if (granter == NULL || !(op->flags & (u32)MAPPING_PARTS))
-		return 0;
-	op->status = entry_pin(granter->gnttab, op->ref, v->domain->id, is_writable, &mfn);
-	if (unlikely(op->status != GNTST_okay))
-		return 0;
-	op->status = granted_get(mfn, granter, is_host ? 2 : 1, is_writable, granter != v->domain,
-				 &rc);
-	if (unlikely(op->status != GNTST_okay))
+	if (unlikely(granter == NULL))
+		return GNTST_bad_domain;
+	if (unlikely(!(flags & (u32)MAPPING_PARTS)))
+		return GNTST_bad_gntref;
+	status = entry_pin(granter->gnttab, op->ref, v->domain->id, is_writable, &mfn);
+	if (unlikely(status != GNTST_okay))
+		return status;
+	status = granted_get(mfn, granter, references, is_writable, granter != v->domain);
+	if (unlikely(status != GNTST_okay))
 		goto unpin;
-	if (is_host)
-		op->status = host_find(v, leaf, op->host_addr, op->flags, &entry, &rc);
-	if (unlikely(op->status != GNTST_okay))
+	if (likely(flags & GNTMAP_host_map))
+		status = host_find(v, leaf, op->host_addr, flags, &entry);
+	if (unlikely(status != GNTST_okay))
 		goto put;
-	m = mapping_alloc(v->domain->gnttab, &handle);
-	if (unlikely(m == NULL)) {
-		op->status = GNTST_no_space;
+	m = mapping_alloc(v->domain->gnttab, &op->handle);
+	status = GNTST_no_space;
+	if (unlikely(m == NULL))
 		goto put;
-	}
-	if (is_host)
-		pt_grant_map(entry, host_value(mfn, op->flags));
+	if (entry != NULL)
+		pt_grant_map(entry, host_value(mfn, flags));
 	m->mfn = (u32)mfn_num(mfn);
-	atomic_store(&m->word, (u64)op->ref << 32 | (op->flags & (u32)MAPPING_KEPT));
-	op->handle = handle;
+	atomic_store(&m->word, (u64)op->ref << 32 | (flags & (u32)MAPPING_KEPT));
 	op->dev_bus_addr = mfn_num(mfn) << PAGE_SHIFT;
-	return 0;
+	return GNTST_okay;
 put:
-	pt_grant_put(mfn, is_host ? 2 : 1, is_writable);
+	pt_grant_put(mfn, references, is_writable);
 unpin:
 	entry_unpin(granter->gnttab, op->ref, is_writable);
-	return rc;
+	return status;
 }
 
 int gnttab_map(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
 	struct pt_leaf leaf = {NULL};
 	struct peer peer = {NULL};
-	int rc = 0;
+	int status = GNTST_okay;
+	u32 i;
 
-	for (*done = 0; *done < count && rc == 0; *done += rc == 0)
-		rc = map_one(v, &peer, &leaf, &ops->map_grant_ref[*done]);
+	for (i = 0; i < count; i++) {
+		status = map_one(v, &peer, &leaf, &ops->map_grant_ref[i]);
+		if (unlikely(status == -ERESTART))
+			break;
+		ops->map_grant_ref[i].status = (s16)status;
+	}
+	*done = i;
 	pt_leaf_put(v, &leaf);
 	peer_put(&peer);
-	return rc;
+	return status == -ERESTART ? status : 0;
 }
 
 /* ---------------------------------------------------------------- unmap */
@@ -152,65 +151,75 @@ static void unmapping_flush(struct unmapping *batch)
 	batch->needs_flush = false;
 }
 
-/* Only now may the owners take their pages back. */
+/* Only now may the owners take their pages back; they go with their last one. */
 static void unmapping_end(struct unmapping *batch)
 {
+	struct mapping *last = NULL;
+	struct domain *owner = NULL;
+	u32 free = 0;
+
 	pt_leaf_put(batch->v, &batch->leaf);
 	pt_leaf_put(batch->v, &batch->from);
 	unmapping_flush(batch);
-	for (u32 i = 0; i < batch->count; i++)
-		mapping_end(batch->v->domain->gnttab, batch->ended[i].m, batch->ended[i].handle,
-			    batch->ended[i].references);
+	for (u32 i = 0; i < batch->count; i++) {
+		struct mapping *m = batch->ended[i].m;
+		mfn_t mfn = mfn_make(m->mfn);
+
+		if (owner == NULL || atomic_load(&frame_of(mfn)->owner) != owner->id)
+			owner = frame_owner(mfn);
+		mapping_end(m, owner, batch->ended[i].references);
+		atomic_store(&m->next, free);
+		free = batch->ended[i].handle + 1;
+		last = last == NULL ? m : last;
+	}
+	if (last != NULL)
+		mapping_free(batch->v->domain->gnttab, free - 1, last);
 }
 
-static s16 host_unmap(struct unmapping *batch, u64 word, mfn_t mfn, const struct unmap_args *args,
-		      int *rc)
+static int host_unmap(struct unmapping *batch, u64 word, mfn_t mfn, const struct unmap_args *args)
 {
 	u64 flags = PTE_PRESENT | (word & MAPPING_READONLY ? 0 : PTE_RW);
 	u64 *entry, *from = NULL;
-	s16 status = host_find(batch->v, &batch->leaf, args->host_addr, word, &entry, rc);
+	int status = host_find(batch->v, &batch->leaf, args->host_addr, word, &entry);
 
 	if (unlikely(args->new_addr != 0) && status == GNTST_okay)
 		status = word & MAPPING_PTE
 				 ? GNTST_general_error
-				 : host_find(batch->v, &batch->from, args->new_addr, 0, &from, rc);
-	if (status != GNTST_okay)
+				 : host_find(batch->v, &batch->from, args->new_addr, 0, &from);
+	if (unlikely(status != GNTST_okay))
 		return status;
 	return pt_grant_unmap(entry, pte_make(mfn, flags), from, &batch->needs_flush) == 0
 		       ? GNTST_okay
 		       : GNTST_general_error;
 }
 
-/* 0 with a status, or -ERESTART. */
-static int unmap_one(struct unmapping *batch, const struct unmap_args *args, s16 *status)
+static inline int unmap_one(struct unmapping *batch, const struct unmap_args *args)
 {
 	struct mapping *m = mapping_find(batch->v->domain->gnttab, args->handle);
+	int status = GNTST_okay;
 	u64 word, gone = 0;
 	mfn_t mfn;
-	int rc = 0;
 
-	*status = GNTST_bad_handle;
-	if (m == NULL)
-		return 0;
+	if (unlikely(m == NULL))
+		return GNTST_bad_handle;
 	word = atomic_load(&m->word);
 	/* Of two CPUs that unmap it one is too late. */
-	if (word == 0 || word & MAPPING_BUSY ||
-	    !atomic_cmpxchg(&m->word, &word, word | MAPPING_BUSY))
-		return 0;
+	if (unlikely(word == 0 || word & MAPPING_BUSY) ||
+	    unlikely(!atomic_cmpxchg(&m->word, &word, word | MAPPING_BUSY)))
+		return GNTST_bad_handle;
 	mfn = mfn_make(m->mfn);
-	*status = GNTST_okay;
-	if (args->dev_bus_addr != 0 && word & MAPPING_DEVICE) {
+	if (unlikely(args->dev_bus_addr != 0) && word & MAPPING_DEVICE) {
 		gone = MAPPING_DEVICE;
 		if (args->dev_bus_addr != mfn_num(mfn) << PAGE_SHIFT)
-			*status = GNTST_bad_dev_addr;
+			status = GNTST_bad_dev_addr;
 	}
-	if (likely(*status == GNTST_okay && args->host_addr != 0 && word & MAPPING_HOST)) {
+	if (likely(status == GNTST_okay && args->host_addr != 0 && word & MAPPING_HOST)) {
 		gone |= MAPPING_HOST;
-		*status = host_unmap(batch, word, mfn, args, &rc);
+		status = host_unmap(batch, word, mfn, args);
 	}
-	if (unlikely(*status != GNTST_okay)) {
+	if (unlikely(status != GNTST_okay)) {
 		atomic_store(&m->word, word);
-		return rc;
+		return status;
 	}
 	if (unlikely(word & ~gone & MAPPING_PARTS)) {
 		/* What is left may be ended by another CPU, which knows nothing of this batch. */
@@ -218,45 +227,54 @@ static int unmap_one(struct unmapping *batch, const struct unmap_args *args, s16
 		atomic_store(&m->word, word & ~gone);
 		if (gone & MAPPING_HOST)
 			pt_grant_put(mfn, 1, !(word & MAPPING_READONLY));
-		return 0;
+		return GNTST_okay;
 	}
 	batch->ended[batch->count].m = m;
 	batch->ended[batch->count].handle = args->handle;
 	batch->ended[batch->count++].references = gone & MAPPING_HOST ? 2 : 1;
-	return 0;
+	return GNTST_okay;
 }
 
 int gnttab_unmap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
 	struct unmapping batch;
-	int rc = 0;
+	int status = GNTST_okay;
+	u32 i;
 
 	unmapping_begin(&batch, v);
-	for (*done = 0; *done < count && rc == 0; *done += rc == 0) {
-		struct gnttab_unmap_grant_ref *op = &ops->unmap_grant_ref[*done];
-		struct unmap_args args = {.host_addr = op->host_addr,
-					  .dev_bus_addr = op->dev_bus_addr,
-					  .handle = op->handle};
+	for (i = 0; i < count; i++) {
+		struct gnttab_unmap_grant_ref *op = &ops->unmap_grant_ref[i];
 
-		rc = unmap_one(&batch, &args, &op->status);
+		status = unmap_one(&batch, &(struct unmap_args){.host_addr = op->host_addr,
+								.dev_bus_addr = op->dev_bus_addr,
+								.handle = op->handle});
+		if (unlikely(status == -ERESTART))
+			break;
+		op->status = (s16)status;
 	}
+	*done = i;
 	unmapping_end(&batch);
-	return rc;
+	return status == -ERESTART ? status : 0;
 }
 
 int gnttab_replace(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
 	struct unmapping batch;
-	int rc = 0;
+	int status = GNTST_okay;
+	u32 i;
 
 	unmapping_begin(&batch, v);
-	for (*done = 0; *done < count && rc == 0; *done += rc == 0) {
-		struct gnttab_unmap_and_replace *op = &ops->unmap_and_replace[*done];
-		struct unmap_args args = {
-			.host_addr = op->host_addr, .new_addr = op->new_addr, .handle = op->handle};
+	for (i = 0; i < count; i++) {
+		struct gnttab_unmap_and_replace *op = &ops->unmap_and_replace[i];
 
-		rc = unmap_one(&batch, &args, &op->status);
+		status = unmap_one(&batch, &(struct unmap_args){.host_addr = op->host_addr,
+								.new_addr = op->new_addr,
+								.handle = op->handle});
+		if (status == -ERESTART)
+			break;
+		op->status = (s16)status;
 	}
+	*done = i;
 	unmapping_end(&batch);
-	return rc;
+	return status == -ERESTART ? status : 0;
 }

@@ -12,18 +12,7 @@
 #define LIST_COUNT_ONE	    BIT(32)
 #define HANDLES_PER_PREEMPT 32u
 
-struct mapping *mapping_find(const struct gnttab *gt, u32 handle)
-{
-	u64 count = atomic_load(&gt->mapping_pages) * MAPPINGS_PER_PAGE;
-
-	if (handle >= count)
-		return NULL;
-	handle = (u32)idx_nospec(handle, count);
-	return &gt->mappings[handle / MAPPINGS_PER_PAGE][handle % MAPPINGS_PER_PAGE];
-}
-
-/* first to last, linked, become free. */
-static void list_push(struct gnttab *gt, u32 first, struct mapping *last)
+void mapping_free(struct gnttab *gt, u32 first, struct mapping *last)
 {
 	u64 head = atomic_load(&gt->mapping_free);
 
@@ -55,52 +44,47 @@ static bool grow(struct gnttab *gt)
 			page[i].next = first + i + 2;
 		gt->mappings[pages] = page;
 		atomic_store(&gt->mapping_pages, pages + 1); /* pairs with mapping_find() */
-		list_push(gt, first, &page[MAPPINGS_PER_PAGE - 1]);
+		mapping_free(gt, first, &page[MAPPINGS_PER_PAGE - 1]);
 	}
 	lock_release(&gt->mapping_lock);
 	return page != NULL;
 }
 
-struct mapping *mapping_alloc(struct gnttab *gt, u32 *handle)
+/* The first of the list; NULL: it is empty, or another CPU was faster. */
+static inline struct mapping *take_first(struct gnttab *gt, u64 *head, u32 *handle)
 {
-	u64 head = atomic_load(&gt->mapping_free);
+	struct mapping *m;
 
+	*handle = (u32)*head - 1;
+	if (unlikely((u32)*head == 0))
+		return NULL;
+	m = &gt->mappings[*handle / MAPPINGS_PER_PAGE][*handle % MAPPINGS_PER_PAGE];
+	if (unlikely(!atomic_cmpxchg(&gt->mapping_free, head,
+				     ((*head + LIST_COUNT_ONE) & ~0xffffffffull) |
+					     atomic_load(&m->next))))
+		return NULL;
+	return m;
+}
+
+static NOINLINE struct mapping *alloc_slow(struct gnttab *gt, u32 *handle)
+{
 	for (;;) {
-		struct mapping *m;
+		u64 head = atomic_load(&gt->mapping_free);
+		struct mapping *m = take_first(gt, &head, handle);
 
-		if ((u32)head == 0) {
-			if (!grow(gt))
-				return NULL;
-			head = atomic_load(&gt->mapping_free);
-			continue;
-		}
-		m = &gt->mappings[((u32)head - 1) / MAPPINGS_PER_PAGE]
-				 [((u32)head - 1) % MAPPINGS_PER_PAGE];
-		if (atomic_cmpxchg(&gt->mapping_free, &head,
-				   ((head + LIST_COUNT_ONE) & ~0xffffffffull) |
-					   atomic_load(&m->next))) {
-			*handle = (u32)head - 1;
+		if (m != NULL)
 			return m;
-		}
+		if ((u32)head == 0 && !grow(gt))
+			return NULL;
 	}
 }
 
-void mapping_free(struct gnttab *gt, struct mapping *m, u32 handle)
+struct mapping *mapping_alloc(struct gnttab *gt, u32 *handle)
 {
-	atomic_store(&m->word, 0ull);
-	list_push(gt, handle, m);
-}
+	u64 head = atomic_load(&gt->mapping_free);
+	struct mapping *m = take_first(gt, &head, handle);
 
-void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle, unsigned int references)
-{
-	u64 word = atomic_load(&m->word);
-	mfn_t mfn = mfn_make(m->mfn);
-	bool is_writable = !(word & MAPPING_READONLY);
-
-	/* The owner goes with his last frame: his entry first. */
-	entry_unpin(frame_owner(mfn)->gnttab, (u32)(word >> 32), is_writable);
-	mapping_free(gt, m, handle);
-	pt_grant_put(mfn, references, is_writable);
+	return likely(m != NULL) ? m : alloc_slow(gt, handle);
 }
 
 int gnttab_domain_release(struct domain *d)
@@ -111,7 +95,7 @@ int gnttab_domain_release(struct domain *d)
 	/* Its page tables hold references of their own, which go with them. */
 	while ((m = mapping_find(gt, gt->released)) != NULL) {
 		if (atomic_load(&m->word) != 0)
-			mapping_end(gt, m, gt->released, 1);
+			mapping_end(m, frame_owner(mfn_make(m->mfn)), 1);
 		if (++gt->released % HANDLES_PER_PREEMPT == 0 && hw_preempt_wanted())
 			return -ERESTART;
 	}

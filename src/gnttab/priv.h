@@ -51,22 +51,47 @@ struct gnttab {
  * entry.c: domain `by` begins to use entry ref of gt, and its flags say so; *mfn is the frame that it grants. GNTST_okay,
  * GNTST_bad_gntref, GNTST_general_error.
  */
-s16 entry_pin(struct gnttab *gt, u32 ref, domid_t by, bool is_writable, mfn_t *mfn);
+int entry_pin(struct gnttab *gt, u32 ref, domid_t by, bool is_writable, mfn_t *mfn);
 void entry_unpin(struct gnttab *gt, u32 ref, bool is_writable);
 
 /* mapping.c: a handle nobody uses, NULL: none left. It is in use once its word is set. */
 struct mapping *mapping_alloc(struct gnttab *gt, u32 *handle);
-void mapping_free(struct gnttab *gt, struct mapping *m, u32 handle);
-struct mapping *mapping_find(const struct gnttab *gt, u32 handle); /* NULL: no such number */
-/* The end of a mapping: its pin and so many references go. */
-void mapping_end(struct gnttab *gt, struct mapping *m, u32 handle, unsigned int references);
+/* Handle first, and those linked behind it up to last, are nobody's any more: their words are 0. */
+void mapping_free(struct gnttab *gt, u32 first, struct mapping *last);
+/* NULL: no such number. */
+static inline struct mapping *mapping_find(const struct gnttab *gt, u32 handle)
+{
+	u64 count = atomic_load(&gt->mapping_pages) * MAPPINGS_PER_PAGE;
+
+	if (unlikely(handle >= count))
+		return NULL;
+	handle = (u32)idx_nospec(handle, count);
+	return &gt->mappings[handle / MAPPINGS_PER_PAGE][handle % MAPPINGS_PER_PAGE];
+}
+/* The end of a mapping: its pin and so many references go, the owner perhaps with the last. */
+static inline void mapping_end(struct mapping *m, struct domain *owner, unsigned int references)
+{
+	u64 word = atomic_load(&m->word);
+
+	entry_unpin(owner->gnttab, (u32)(word >> 32), !(word & MAPPING_READONLY));
+	atomic_store(&m->word, 0ull);
+	pt_grant_put(mfn_make(m->mfn), references, !(word & MAPPING_READONLY));
+}
 
 /*
+ * Within gnttab/ an operation's outcome is its GNTST_ status, or -ERESTART, which is none of them: it is to be tried again.
+ *
  * A granted frame of owner, with so many references, of its type too if writable; is_mapped: another domain's tables may
- * name it. GNTST_okay, GNTST_bad_page (nothing of his), GNTST_general_error (in use as a table); -ERESTART in *rc: try again.
+ * name it. GNTST_bad_page: nothing of his; GNTST_general_error: in use as a table.
  */
-s16 granted_get(mfn_t mfn, struct domain *owner, unsigned int references, bool is_writable,
-		bool is_mapped, int *rc);
+int granted_refused(mfn_t mfn, const struct domain *owner, int rc);
+static inline int granted_get(mfn_t mfn, struct domain *owner, unsigned int references,
+			      bool is_writable, bool is_mapped)
+{
+	int rc = pt_grant_get(mfn, owner, references, is_writable, is_mapped);
+
+	return likely(rc == 0) ? GNTST_okay : granted_refused(mfn, owner, rc);
+}
 
 /* Whom the operations of a batch name one after the other, mostly the same one. */
 struct peer {

@@ -116,6 +116,7 @@ static inline gva_t gva_add(gva_t gva, u64 bytes)
 #define PRINTF_LIKE(fmt, args)		__attribute__((format(printf, fmt, args)))
 #define NORETURN			__attribute__((noreturn))
 #define NOINLINE			__attribute__((noinline))
+#define ALWAYS_INLINE			inline __attribute__((always_inline))
 
 /* An index that a guest chose, already compared with n: the CPU may have guessed that comparison wrong. */
 static inline size_t idx_nospec(size_t idx, size_t n)

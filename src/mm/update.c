@@ -265,23 +265,27 @@ static inline u64 references(unsigned int count, bool is_writable)
 	return is_writable ? count * (FRAME_TYPED_ONE + 1) : count;
 }
 
-static int grant_get_slow(struct frame *f, struct domain *owner, unsigned int count,
-			  bool is_writable, u64 foreign)
+static NOINLINE int grant_refused(mfn_t mfn, unsigned int count, bool is_writable)
+{
+	if (count)
+		pt_grant_put(mfn, count, is_writable);
+	return err(EINVAL);
+}
+
+static NOINLINE int grant_get_slow(struct frame *f, struct domain *owner, unsigned int count,
+				   bool is_writable, u64 foreign)
 {
 	for (unsigned int i = 0; i < count; i++) {
 		int rc = is_writable ? type_get(frame_mfn(f), owner, FRAME_WRITABLE, false)
 				     : frame_get(frame_mfn(f), owner);
 
-		if (!rc && atomic_load(&f->word) & FRAME_SHARED) {
-			pt_grant_put(frame_mfn(f), 1, is_writable);
-			rc = err(EINVAL);
-		}
 		if (rc) {
 			pt_grant_put(frame_mfn(f), i, is_writable);
 			return rc;
 		}
 	}
-	atomic_fetch_or(&f->word, foreign);
+	if (atomic_fetch_or(&f->word, foreign) & FRAME_SHARED)
+		return grant_refused(frame_mfn(f), count, is_writable);
 	return 0;
 }
 
@@ -295,17 +299,22 @@ int pt_grant_get(mfn_t mfn, struct domain *owner, unsigned int count, bool is_wr
 	u64 old;
 
 	if (unlikely(!hw_frame_is_ram(mfn)))
-		return err(EINVAL);
+		return grant_refused(mfn, 0, is_writable);
 	f = frame_of(mfn_nospec(mfn));
 	old = atomic_load(&f->word);
 	if (unlikely((old & mask) != wanted) || unlikely((u32)old >= QUICK_REFS_MAX) ||
 	    unlikely(!atomic_cmpxchg(&f->word, &old,
 				     (old + references(count, is_writable)) | foreign)))
 		return grant_get_slow(f, owner, count, is_writable, foreign);
-	if (likely(atomic_load(&f->owner) == owner->id))
-		return 0;
-	pt_grant_put(mfn, count, is_writable);
-	return err(EINVAL);
+	if (unlikely(atomic_load(&f->owner) != owner->id))
+		return grant_refused(mfn, count, is_writable);
+	return 0;
+}
+
+static NOINLINE void grant_put_slow(mfn_t mfn, unsigned int count, bool is_writable)
+{
+	for (; count; count--)
+		(void)entry_put(1, pte_make(mfn, PTE_PRESENT | (is_writable ? PTE_RW : 0)));
 }
 
 void pt_grant_put(mfn_t mfn, unsigned int count, bool is_writable)
@@ -313,26 +322,19 @@ void pt_grant_put(mfn_t mfn, unsigned int count, bool is_writable)
 	struct frame *f = frame_of(mfn);
 	u64 old = atomic_load(&f->word);
 
-	if (likely((is_writable ? frame_word_typed(old) : (u32)old) > count &&
-		   !(old & FRAME_BUSY)) &&
-	    likely(atomic_cmpxchg(&f->word, &old, old - references(count, is_writable))))
-		return;
-	for (; count; count--)
-		(void)entry_put(1, pte_make(mfn, PTE_PRESENT | (is_writable ? PTE_RW : 0)));
+	if (unlikely((is_writable ? frame_word_typed(old) : (u32)old) <= count) ||
+	    unlikely(old & FRAME_BUSY) ||
+	    unlikely(!atomic_cmpxchg(&f->word, &old, old - references(count, is_writable))))
+		grant_put_slow(mfn, count, is_writable);
 }
 
-int pt_leaf_find(struct vcpu *v, struct pt_leaf *leaf, u64 addr, bool is_maddr, u64 **entry)
+static NOINLINE int leaf_find_slow(struct vcpu *v, struct pt_leaf *leaf, u64 addr, bool is_maddr,
+				   u64 **entry)
 {
-	u64 tag = is_maddr ? 0 : (addr >> 21) + 1;
 	enum frame_type type = FRAME_NONE;
 	maddr_t pte = maddr_make(addr);
 	int rc;
 
-	if (is_maddr ? leaf->table && addr >> PAGE_SHIFT == leaf->mfn && !(addr & 7)
-		     : leaf->tag == tag) {
-		*entry = leaf->table + (is_maddr ? addr / 8 & 511 : pte_index(addr, 1));
-		return 0;
-	}
 	if (!is_maddr) {
 		rc = walk_l1_entry(v, addr, &pte);
 		if (rc)
@@ -348,8 +350,18 @@ int pt_leaf_find(struct vcpu *v, struct pt_leaf *leaf, u64 addr, bool is_maddr, 
 	}
 	leaf->mfn = mfn_num(maddr_to_mfn(pte));
 	leaf->table = hw_frame_map(frame_mfn(leaf->frame));
-	leaf->tag = tag;
+	leaf->tag = is_maddr ? 0 : (addr >> 21) + 1;
 	return 0;
+}
+
+int pt_leaf_find(struct vcpu *v, struct pt_leaf *leaf, u64 addr, bool is_maddr, u64 **entry)
+{
+	if (is_maddr ? leaf->table && addr >> PAGE_SHIFT == leaf->mfn && !(addr & 7)
+		     : leaf->tag == (addr >> 21) + 1) {
+		*entry = leaf->table + (is_maddr ? addr / 8 & 511 : pte_index(addr, 1));
+		return 0;
+	}
+	return leaf_find_slow(v, leaf, addr, is_maddr, entry);
 }
 
 void pt_leaf_put(struct vcpu *v, struct pt_leaf *leaf)
