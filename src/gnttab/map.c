@@ -97,7 +97,7 @@ unpin:
 
 int gnttab_map(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
-	struct pt_leaf leaf = {NULL};
+	struct pt_leaf leaf = {.table = NULL};
 	struct peer peer = {NULL};
 	int status = GNTST_okay;
 	u32 i;
@@ -139,7 +139,7 @@ struct unmap_args {
 static void unmapping_begin(struct unmapping *batch, struct vcpu *v)
 {
 	batch->v = v;
-	batch->leaf = batch->from = (struct pt_leaf){NULL};
+	batch->leaf = batch->from = (struct pt_leaf){.table = NULL};
 	batch->needs_flush = false;
 	batch->count = 0;
 }
