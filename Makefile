@@ -197,8 +197,8 @@ race: $(RACE:%=build/test/race/%)	## host tests with threads, under TSan (T=name
 	$(Q)$(PY) tools/hosttest.py race $(RACE)
 fuzz: fuzz-build	## every fuzzer for S=20 seconds (T=name for one)
 	$(Q)$(PY) tools/hosttest.py fuzz --seconds $(S) $(FUZZ)
-coverage: $(UNIT:%=build/test/cov/%)	## lines of src/ that the host tests run
-	$(Q)$(PY) tools/coverage.py $(UNIT)
+coverage: $(UNIT:%=build/test/cov/%)	## lines of src/ that the host tests run, each file's and in all
+	$(Q)$(PY) tools/coverage.py --min 70 $(UNIT)
 
 .PHONY: print-cflags
 print-cflags:

@@ -25,6 +25,7 @@ STEPS = [
     ('format', 'make fmt-check', False, 60),
     ('tidy', 'make -j2 -k tidy', False, 900),
     ('unit', 'make -j2 unit-build && make unit', False, 900),
+    ('coverage', 'make -j2 coverage', False, 900),
     ('race', 'make -j2 race', False, 600),
     ('fuzz', 'make -j2 fuzz-build && make fuzz', False, 900),
     ('guests', 'make disk test-guests', True, 900),
