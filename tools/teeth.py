@@ -19,7 +19,7 @@ import run
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TREE = ROOT / 'build/teeth'
 LIST = ROOT / 'test/teeth/checks.txt'
-SMP = {'smp': 2}
+SMP = {'smp': 2, 'grant_map': 2}
 LIMIT = 25
 
 
