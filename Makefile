@@ -207,7 +207,7 @@ print-cflags:
 # ---------------------------------------------------------------- style
 
 FORMATTED = $(if $(F),$(F),$(shell find src test -name '*.[ch]'))
-.PHONY: fmt fmt-check tidy layers tour size
+.PHONY: fmt fmt-check tidy layers abi tour size
 fmt:			## clang-format everything in place (F="files" for some)
 	clang-format -i $(FORMATTED)
 fmt-check:		## fail if clang-format would change something
@@ -232,6 +232,9 @@ build/tidy/cppcheck.ok: $(C_SRC) $(shell find src -name '*.h') tools/cppcheck.tx
 
 layers:			## fail if an include points upward (ARCHITECTURE, "The tree")
 	$(Q)$(PY) tools/layers.py
+
+abi:			## fail if doc/abi.md is not what headers, src/hcall and tests say (ABI=--write: mend it)
+	$(Q)$(PY) tools/abi.py $(ABI)
 
 tour:			## the first comment of every file, in reading order
 	$(Q)$(PY) tools/tour.py

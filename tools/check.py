@@ -22,6 +22,7 @@ STEPS = [
     ('build-debug', 'make DEBUG=1 -j2 build/obj/gcc-debug/mica', False, 600),
     ('build', 'make -j2', False, 600),
     ('layers', 'make layers', False, 60),
+    ('abi', 'make abi', False, 60),
     ('format', 'make fmt-check', False, 60),
     ('tidy', 'make -j2 -k tidy', False, 900),
     ('unit', 'make -j2 unit-build && make unit', False, 900),

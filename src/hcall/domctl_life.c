@@ -9,6 +9,7 @@
 #include "hcall/tool.h"
 #include "hw/mem.h"
 #include "lib/rangeset.h"
+#include "irq/irq.h"
 #include "lib/string.h"
 #include "mm/mm.h"
 #include "sched/sched.h"
@@ -252,6 +253,8 @@ int domctl_irq_permission(struct vcpu *v, struct domain *d, struct xen_domctl *o
 {
 	const struct xen_domctl_irq_permission *p = &op->u.irq_permission;
 
+	if (p->pirq >= irq_pirq_count(v->domain))
+		return err(EINVAL);
 	if (!may_give(v->domain->irq_allowed, p->pirq, 1, p->allow_access))
 		return err(EPERM);
 	return range_permit(d, d->irq_allowed, p->pirq, 1, p->allow_access);
@@ -261,6 +264,8 @@ int domctl_iomem_permission(struct vcpu *v, struct domain *d, struct xen_domctl 
 {
 	const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
 
+	if (p->first_mfn + p->nr_mfns - 1 < p->first_mfn)
+		return err(EINVAL);
 	if (!may_give(v->domain->iomem_allowed, p->first_mfn, p->nr_mfns, p->allow_access))
 		return err(EPERM);
 	return range_permit(d, d->iomem_allowed, p->first_mfn, p->nr_mfns, p->allow_access);

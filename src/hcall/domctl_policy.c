@@ -261,10 +261,10 @@ int domctl_set_vcpu_msrs(struct vcpu *v, struct domain *d, struct xen_domctl *op
 		if (i < VCPU_MSRS_MAX &&
 		    hw_copy_from_guest(&msr, guest_at(arg->msrs, i), sizeof(msr)) != 0)
 			return err(EFAULT);
-		arg->msr_count = i;
 		vcpu_pause(target);
 		rc = msr_set(target, &msr) ? 0 : err(EINVAL);
 		vcpu_unpause(target);
+		arg->msr_count = rc == 0 ? count : i;
 	}
 	return rc;
 }

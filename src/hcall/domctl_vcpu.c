@@ -213,7 +213,7 @@ int domctl_sendtrigger(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	if (target == NULL)
 		return err(ESRCH);
 	if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
-		return err(ENOSYS);
+		return err(EINVAL);
 	pv_nmi_send(target);
 	return 0;
 }

@@ -84,7 +84,6 @@ int do_mca(struct vcpu *v, struct hcall_args *args)
 	case XEN_MC_physcpuinfo:
 		rc = cpus(&op.u.mc_physcpuinfo);
 		break;
-	case XEN_MC_notifydomain:
 	case XEN_MC_msrinject:
 	case XEN_MC_mceinject:
 	case XEN_MC_inject_v2:

@@ -142,6 +142,8 @@ int do_memory_op(struct vcpu *v, struct hcall_args *args)
 	case XENMEM_get_pod_target:
 	case XENMEM_reserved_device_memory_map:
 	case XENMEM_get_vnumainfo:
+	case XENMEM_machphys_compat_mfn_list:
+		return err(EOPNOTSUPP);
 	case XENMEM_claim_pages:
 		args->result = 0;
 		return claim(v, gva_make(args->a[1]));
