@@ -121,11 +121,16 @@ static int one_request_do(struct vcpu *v, struct hcall_args *args)
 		struct mmu_update request;
 		u64 words[sizeof(struct mmu_update) / sizeof(u64)];
 	} copy;
+	unsigned int cmd;
 
 	args->result = 0;
 	if (!hw_get_words(copy.words, gva_make(args->a[0]), ARRAY_SIZE(copy.words)))
 		return err(EFAULT);
-	return request_do(v, &own, &copy.request);
+	cmd = copy.request.ptr & 3;
+	if (unlikely(cmd == MMU_MACHPHYS_UPDATE))
+		return request_do(v, &own, &copy.request);
+	return update(v, v->domain, v->domain, maddr_make(copy.request.ptr & ~3ull),
+		      copy.request.val, cmd == MMU_PT_UPDATE_PRESERVE_AD);
 }
 
 int do_mmu_update(struct vcpu *v, struct hcall_args *args)
@@ -152,15 +157,13 @@ int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 }
 
 /* flags of update_va_mapping: what to flush, and a set of vCPUs or a word in its place. */
-static int flush_after(struct vcpu *v, u64 va, u64 flags)
+static NOINLINE int flush_after(struct vcpu *v, u64 va, u64 flags)
 {
 	u64 who = flags & ~(u64)UVMF_FLUSHTYPE_MASK;
 	bool one = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG;
 	struct cpumask mask;
 	int rc;
 
-	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
-		return 0;
 	if (who == UVMF_LOCAL) {
 		if (one)
 			hw_flush_tlb_va_local(va);
@@ -188,12 +191,13 @@ static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
 	maddr_t entry;
 	int rc;
 
-	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_FLUSHTYPE_MASK)
+	if (unlikely((flags & UVMF_FLUSHTYPE_MASK) == UVMF_FLUSHTYPE_MASK))
 		return err(EINVAL);
 	rc = walk_l1_entry(v, va, &entry);
-	if (!rc)
+	if (likely(!rc))
 		rc = update(v, v->domain, page_owner, entry, args->a[1], false);
-	return rc ? rc : flush_after(v, va, flags);
+	return likely(rc || (flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE) ? rc
+									: flush_after(v, va, flags);
 }
 
 /* Restarted with unchanged arguments: an entry that already says so costs nothing. */

@@ -149,14 +149,15 @@ static inline void assign_one(struct frame *f, u32 prev, u32 next, domid_t owner
 
 /*
  * What Domain 0 is made of comes straight from boot and held no guest's data: it may see what firmware and loader left, as
- * on the bare machine. Later everything is scrubbed, also for Domain 0.
+ * on the bare machine. Later everything is scrubbed, also for Domain 0; but where it exchanges frames for others, which it
+ * does to fill them, what still comes straight from boot is not.
  */
-static void scrub(mfn_t mfn, u32 frames)
+static void scrub(mfn_t mfn, u32 frames, bool all)
 {
 	const struct frame *f = frame_of(mfn);
 
 	for (u32 i = 0; i < frames; i++)
-		if (dom0 != NULL || atomic_load(&f[i].word) & FRAME_TAINTED)
+		if (all || atomic_load(&f[i].word) & FRAME_TAINTED)
 			memset(hw_frame_map(mfn_add(mfn, i)), 0, PAGE_SIZE);
 }
 
@@ -215,13 +216,13 @@ static bool claim_use_locked(struct mm_domain *mm, u64 frames)
 	return true;
 }
 
-int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn)
+static int assign(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn, bool scrub_all)
 {
 	struct mm_domain *mm = d->mm;
 	struct frame *f = frame_of(mfn);
 	u32 first = (u32)mfn_num(mfn), frames = 1u << order, last = first + frames - 1;
 
-	scrub(mfn, frames);
+	scrub(mfn, frames, scrub_all);
 	m2p_set_run(mfn, frames, pfn);
 	lock_acquire(&mm->lock);
 	if (atomic_load(&d->is_dying) ||
@@ -248,9 +249,14 @@ int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn
 	return 0;
 }
 
+int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn)
+{
+	return assign(d, mfn, order, pfn, dom0 != NULL);
+}
+
 int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order)
 {
-	return mm_domain_assign_at(d, mfn, order, M2P_INVALID);
+	return assign(d, mfn, order, M2P_INVALID, dom0 != NULL && d != dom0);
 }
 
 mfn_t mm_domain_share_page(struct domain *d)

@@ -8,6 +8,7 @@
 #ifndef MM_MM_H
 #define MM_MM_H
 
+#include "core/atomic.h"
 #include "core/domain.h"
 #include "hw/mem.h"
 #include "lib/types.h"
@@ -133,9 +134,8 @@ struct mm_vcpu {
 	mfn_t unsettled; /* [v] table whose demotion was preempted; MFN_NONE */
 	const struct frame
 		*held; /* [a] whose type an update of an entry holds for a moment; NULL */
-	/* The last walk to an L1: good while root and generation are the same. A hint: pt_update() judges. */
+	/* The last walk to an L1: good until the root changes, and while the generation is the same. A hint: pt_update() judges. */
 	u64 walk_tag; /* [v] va >> 21, plus 1; 0: none */
-	mfn_t walk_root;
 	mfn_t walk_l1;
 	u64 walk_generation;
 };
@@ -157,7 +157,7 @@ void mm_domain_fini(struct domain *d);
  * -EINVAL dying, -ENOMEM above pages_max (only then is the caller still the owner).
  */
 int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order);
-/* The same, and the M2P says pfn, pfn + 1, ... */
+/* The same, and the M2P says pfn, pfn + 1, ...; for Domain 0 too what comes straight from boot is scrubbed. */
 int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn);
 /*
  * XENMEM_claim_pages: so many pages in all (0: none any more) are kept for d. -EINVAL: has a claim, or that many already, or may
@@ -312,7 +312,22 @@ struct walk {
 int walk_root(mfn_t root, u64 va, struct walk *out);
 int walk_guest(const struct vcpu *v, u64 va, struct walk *out); /* from v's kernel root */
 /* Where the L1 entry for va lies, present or not. -EINVAL: there is no L1 for it. */
-int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry);
+int walk_l1_anew(struct vcpu *v, u64 va);
+static inline int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry)
+{
+	const struct mm_vcpu *mm = v->mm;
+
+	/* Neighbours come one after the other. */
+	if (unlikely(mm->walk_tag != (va >> 21) + 1) ||
+	    unlikely(mm->walk_generation != atomic_load(&v->domain->mm->upper_generation))) {
+		int rc = walk_l1_anew(v, va);
+
+		if (rc)
+			return rc;
+	}
+	*entry = maddr_make(mfn_num(mm->walk_l1) << PAGE_SHIFT | pte_index(va, 1) * 8u);
+	return 0;
+}
 /* Where the last entry looked at lies. */
 static inline maddr_t walk_entry_maddr(const struct walk *walk, u64 va)
 {

@@ -56,11 +56,14 @@ struct domain *owner_domain(u16 id);
 /* buddy.c: frees a frame that keeps its stamp. */
 void frame_free_stamped(mfn_t mfn);
 
-/* From so many references on (each typed one is among them), the long way looks whether a count is full. */
-#define QUICK_REFS_MAX (1u << 21)
-/* The word's upper bits, from the type on: a writable page that nobody is changing. */
-#define QUICK_MASK     ((FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE) >> FRAME_TYPE_SHIFT)
-#define QUICK_WRITABLE ((FRAME_LIVE | type_bits(FRAME_WRITABLE)) >> FRAME_TYPE_SHIFT)
+/*
+ * What the quick ways look at: counts far from full (each typed reference is among all), and the type with its flags. They
+ * compare it with a live frame: of any type, a writable page, a judged table that nobody is changing.
+ */
+#define QUICK_COUNTS	0xffe00000ull
+#define QUICK_MASK	(QUICK_COUNTS | FRAME_TYPE_MASK | FRAME_VALID | FRAME_BUSY | FRAME_LIVE)
+#define QUICK_WRITABLE	(FRAME_LIVE | type_bits(FRAME_WRITABLE))
+#define QUICK_TYPED_ONE (FRAME_TYPED_ONE + 1)
 
 /*
  * The common case of a reference, in few instructions: a live frame of that owner, and for a writable mapping already of
@@ -71,14 +74,12 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 {
 	u64 old = atomic_load(&f->word);
 
-	if (unlikely((u32)old >= QUICK_REFS_MAX))
-		return false;
 	if (writable) {
-		if (unlikely((old >> FRAME_TYPE_SHIFT & QUICK_MASK) != QUICK_WRITABLE) ||
-		    unlikely(!atomic_cmpxchg(&f->word, &old, old + FRAME_TYPED_ONE + 1)))
+		if (unlikely((old & QUICK_MASK) != QUICK_WRITABLE) ||
+		    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
 			return false;
 	} else {
-		if (unlikely(!(old & FRAME_LIVE)) ||
+		if (unlikely((old & (QUICK_COUNTS | FRAME_LIVE)) != FRAME_LIVE) ||
 		    unlikely(!atomic_cmpxchg(&f->word, &old, old + 1)))
 			return false;
 	}
@@ -91,20 +92,18 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 	return false;
 }
 
-/* A typed reference on a judged table of that owner and type; false: go the long way. */
-static inline bool table_get_quick(struct frame *f, domid_t owner, enum frame_type type)
+/* A typed reference on a judged table of that owner and type: the word as it was. 0: go the long way. */
+static inline u64 table_get_quick(struct frame *f, domid_t owner, enum frame_type type)
 {
 	u64 old = atomic_load(&f->word);
 
-	if (unlikely((u32)old >= QUICK_REFS_MAX) ||
-	    unlikely((old >> FRAME_TYPE_SHIFT & QUICK_MASK) !=
-		     ((FRAME_VALID | FRAME_LIVE | type_bits(type)) >> FRAME_TYPE_SHIFT)) ||
-	    unlikely(!atomic_cmpxchg(&f->word, &old, old + FRAME_TYPED_ONE + 1)))
-		return false;
+	if (unlikely((old & QUICK_MASK) != (FRAME_VALID | FRAME_LIVE | type_bits(type))) ||
+	    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
+		return 0;
 	if (likely(atomic_load(&f->owner) == owner))
-		return true;
+		return old;
 	(void)frame_type_put_preemptible(frame_mfn(f));
-	return false;
+	return 0;
 }
 
 /* Gives a typed reference back that is not the last one; false: go the long way. */

@@ -62,7 +62,8 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 	} else {
 		int rc = 0;
 
-		if (unlikely(!table_get_quick(frame_of(mfn_nospec(mfn)), v->domain->id, FRAME_L4)))
+		if (unlikely(table_get_quick(frame_of(mfn_nospec(mfn)), v->domain->id, FRAME_L4) ==
+			     0))
 			rc = frame_type_get(mfn, v->domain, FRAME_L4);
 		if (rc)
 			return rc;

@@ -165,7 +165,7 @@ static int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct 
 	*entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
 	atomic_store(&v->mm->held, *f); /* before the type is; pairs with conflict() */
 	*type = frame_word_type(atomic_load(&(*f)->word));
-	if (likely(type_level(*type)) && likely(table_get_quick(*f, owner->id, *type)))
+	if (likely(type_level(*type)) && likely(table_get_quick(*f, owner->id, *type) != 0))
 		return 0;
 	rc = type_get_current(mfn, owner, type);
 	if (rc)
@@ -187,16 +187,21 @@ static inline bool update_leaf_quick(const struct vcpu *v, const struct domain *
 	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
 	struct frame *f = frame_of(mfn);
 	u64 *entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+	u64 before, taken;
 	bool is_done;
 
 	if (unlikely(maddr_num(pte) & 7) || unlikely(!mfn_is_none(v->mm->unsettled)))
 		return false;
 	atomic_store(&v->mm->held,
 		     f); /* as in table_hold(); it stays if the long way is to be gone */
-	if (unlikely(!table_get_quick(f, owner->id, FRAME_L1)))
+	before = table_get_quick(f, owner->id, FRAME_L1);
+	if (unlikely(before == 0))
 		return false;
 	is_done = change_leaf_quick(owner, entry, value, preserve_ad);
-	(void)type_put(f);
+	taken = before + QUICK_TYPED_ONE;
+	if (unlikely(!atomic_cmpxchg(&f->word, &taken,
+				     before))) /* as it was, unless somebody was there */
+		(void)type_put(f);
 	if (likely(is_done))
 		atomic_store(&v->mm->held, NULL);
 	return is_done;
@@ -302,7 +307,7 @@ int pt_grant_get(mfn_t mfn, struct domain *owner, unsigned int count, bool is_wr
 		return grant_refused(mfn, 0, is_writable);
 	f = frame_of(mfn_nospec(mfn));
 	old = atomic_load(&f->word);
-	if (unlikely((old & mask) != wanted) || unlikely((u32)old >= QUICK_REFS_MAX) ||
+	if (unlikely((old & mask) != wanted) || unlikely(old & QUICK_COUNTS) ||
 	    unlikely(!atomic_cmpxchg(&f->word, &old,
 				     (old + references(count, is_writable)) | foreign)))
 		return grant_get_slow(f, owner, count, is_writable, foreign);

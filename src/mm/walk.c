@@ -46,24 +46,17 @@ int walk_guest(const struct vcpu *v, u64 va, struct walk *out)
 	return walk_root(v->mm->root_kernel, va, out);
 }
 
-int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry)
+int walk_l1_anew(struct vcpu *v, u64 va)
 {
 	struct mm_vcpu *mm = v->mm;
 	u64 generation = atomic_load(&v->domain->mm->upper_generation);
+	struct walk walk;
 
-	/* Neighbours come one after the other. */
-	if (mm->walk_tag != (va >> 21) + 1 || mm->walk_generation != generation ||
-	    !mfn_equal(mm->walk_root, mm->root_kernel)) {
-		struct walk walk;
-
-		(void)walk_guest(v, va, &walk);
-		if (walk.level != 1)
-			return err(EINVAL);
-		mm->walk_tag = (va >> 21) + 1;
-		mm->walk_generation = generation;
-		mm->walk_root = mm->root_kernel;
-		mm->walk_l1 = walk.table[1];
-	}
-	*entry = maddr_make(mfn_num(mm->walk_l1) << PAGE_SHIFT | pte_index(va, 1) * 8u);
+	(void)walk_guest(v, va, &walk);
+	if (walk.level != 1)
+		return err(EINVAL);
+	mm->walk_tag = (va >> 21) + 1;
+	mm->walk_generation = generation;
+	mm->walk_l1 = walk.table[1];
 	return 0;
 }
