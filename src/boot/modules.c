@@ -54,9 +54,9 @@ static void *run_alloc(u64 bytes)
 	return hw_frame_map(mfn);
 }
 
-static const void *module_data(const struct boot_module *module)
+static u8 *direct(u64 paddr)
 {
-	return (const void *)(LAYOUT_DIRECT + module->start);
+	return (u8 *)hw_frame_map(maddr_to_mfn(maddr_make(paddr))) + (paddr & (PAGE_SIZE - 1));
 }
 
 static void kernel_unpack(const void *data, size_t size)
@@ -95,7 +95,7 @@ struct elf_image *boot_kernel_read(void)
 
 	if (boot_info.module_count == 0)
 		panic("no module: the loader gave no Domain 0 kernel");
-	data = module_data(module);
+	data = direct(module->start);
 	size = module->end - module->start;
 	switch (image_kind(data, size)) {
 	case IMAGE_KIND_BZIMAGE:
@@ -129,14 +129,14 @@ bool boot_ramdisk_place(u64 *start, u64 *end)
 		copy = run_alloc(bytes);
 		if (copy == NULL)
 			panic("no memory for a copy of the initial ramdisk (%lu KiB)", bytes >> 10);
-		memcpy(copy, module_data(module), bytes);
+		memcpy(copy, direct(module->start), bytes);
 		*start = mfn_num(hw_virt_to_mfn(copy)) << PAGE_SHIFT;
 		ramdisk_was_copied = true;
 	}
 	*end = *start + bytes;
 	/* The rest of its last page goes to Domain 0 too. */
 	room = ROUND_UP(*end, PAGE_SIZE) - *end;
-	memset((void *)(LAYOUT_DIRECT + *end), 0, room);
+	memset(direct(*end), 0, room);
 	return true;
 }
 

@@ -69,6 +69,7 @@ struct hw_features hw_features = {.xcr0 = 7,
 struct efi_info hw_efi;
 u64 paging_root[512] ALIGNED(4096);
 bool hw_has_nx = true, hw_tsc_is_stable = true, opt_x2apic = true;
+unsigned int opt_tsc;
 u64 hw_paddr_mask = 0x000000fffffff000;
 
 __asm__(".pushsection .data; .balign 8; .globl extable_start, extable_end, image_start, text_end\n"

@@ -10,6 +10,7 @@ extern u64 fake_tsc_step;
 extern u64 fake_timer_tsc; /* what hw_timer_arm_tsc() was last told */
 extern u64 hw_tsc_khz;
 extern bool hw_tsc_is_stable;
+extern unsigned int opt_tsc;
 
 static inline u64 hw_tsc(void)
 {
