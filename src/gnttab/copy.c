@@ -11,22 +11,23 @@
 
 struct end {
 	struct peer peer;
-	struct domain *granter; /* whose frame; NULL: the end is closed */
+	struct domain *granter; /* whose frame */
 	u64 which;		/* ref or mfn */
 	domid_t domid;
 	bool is_ref;
 	bool is_writable;
+	bool is_open;
 	mfn_t mfn;
 };
 
 static void end_close(struct end *end)
 {
-	if (end->granter == NULL)
+	if (!end->is_open)
 		return;
+	end->is_open = false;
 	pt_grant_put(end->mfn, 1, end->is_writable);
 	if (end->is_ref)
 		entry_unpin(end->granter->gnttab, (u32)end->which, end->is_writable);
-	end->granter = NULL;
 }
 
 static int end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_ptr *ptr, bool is_ref)
@@ -35,7 +36,7 @@ static int end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_pt
 	struct domain *granter = v->domain;
 	int status = GNTST_okay;
 
-	if (end->granter != NULL && end->which == which && end->domid == ptr->domid &&
+	if (end->is_open && end->which == which && end->domid == ptr->domid &&
 	    end->is_ref == is_ref)
 		return GNTST_okay;
 	end_close(end);
@@ -62,6 +63,7 @@ static int end_open(struct vcpu *v, struct end *end, const struct gnttab_copy_pt
 	end->which = which;
 	end->domid = ptr->domid;
 	end->is_ref = is_ref;
+	end->is_open = true;
 	return GNTST_okay;
 }
 

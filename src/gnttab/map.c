@@ -116,10 +116,20 @@ int gnttab_map(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 
 /* ---------------------------------------------------------------- unmap */
 
+/* unmap_and_replace looks the same. */
+_Static_assert(offsetof(struct gnttab_unmap_and_replace, new_addr) ==
+			       offsetof(struct gnttab_unmap_grant_ref, dev_bus_addr) &&
+		       offsetof(struct gnttab_unmap_and_replace, status) ==
+			       offsetof(struct gnttab_unmap_grant_ref, status) &&
+		       sizeof(struct gnttab_unmap_and_replace) ==
+			       sizeof(struct gnttab_unmap_grant_ref),
+	       "one layout");
+
 /* What a batch has unmapped: ended when no TLB can hold it any more. */
 struct unmapping {
 	struct vcpu *v;
 	struct pt_leaf leaf, from;
+	bool is_replace; /* dev_bus_addr is new_addr: whose entry goes to host_addr's; 0: none */
 	bool needs_flush;
 	u32 count;
 	struct {
@@ -128,21 +138,6 @@ struct unmapping {
 		u32 references;
 	} ended[GNTTAB_OPS_MAX];
 };
-
-struct unmap_args {
-	u64 host_addr;
-	u64 dev_bus_addr;
-	u64 new_addr; /* whose entry goes to host_addr's; 0: none */
-	u32 handle;
-};
-
-static void unmapping_begin(struct unmapping *batch, struct vcpu *v)
-{
-	batch->v = v;
-	batch->leaf = batch->from = (struct pt_leaf){.table = NULL};
-	batch->needs_flush = false;
-	batch->count = 0;
-}
 
 static void unmapping_flush(struct unmapping *batch)
 {
@@ -156,6 +151,7 @@ static void unmapping_end(struct unmapping *batch)
 {
 	struct mapping *last = NULL;
 	struct domain *owner = NULL;
+	u16 owner_id = 0; /* he may be gone himself: then no more frame is his */
 	u32 free = 0;
 
 	pt_leaf_put(batch->v, &batch->leaf);
@@ -165,8 +161,10 @@ static void unmapping_end(struct unmapping *batch)
 		struct mapping *m = batch->ended[i].m;
 		mfn_t mfn = mfn_make(m->mfn);
 
-		if (owner == NULL || atomic_load(&frame_of(mfn)->owner) != owner->id)
+		if (owner == NULL || atomic_load(&frame_of(mfn)->owner) != owner_id) {
 			owner = frame_owner(mfn);
+			owner_id = owner->id;
+		}
 		mapping_end(m, owner, batch->ended[i].references);
 		atomic_store(&m->next, free);
 		free = batch->ended[i].handle + 1;
@@ -176,16 +174,17 @@ static void unmapping_end(struct unmapping *batch)
 		mapping_free(batch->v->domain->gnttab, free - 1, last);
 }
 
-static int host_unmap(struct unmapping *batch, u64 word, mfn_t mfn, const struct unmap_args *args)
+static int host_unmap(struct unmapping *batch, u64 word, mfn_t mfn,
+		      const struct gnttab_unmap_grant_ref *op)
 {
 	u64 flags = PTE_PRESENT | (word & MAPPING_READONLY ? 0 : PTE_RW);
 	u64 *entry, *from = NULL;
-	int status = host_find(batch->v, &batch->leaf, args->host_addr, word, &entry);
+	int status = host_find(batch->v, &batch->leaf, op->host_addr, word, &entry);
 
-	if (unlikely(args->new_addr != 0) && status == GNTST_okay)
+	if (unlikely(batch->is_replace) && op->dev_bus_addr != 0 && status == GNTST_okay)
 		status = word & MAPPING_PTE
 				 ? GNTST_general_error
-				 : host_find(batch->v, &batch->from, args->new_addr, 0, &from);
+				 : host_find(batch->v, &batch->from, op->dev_bus_addr, 0, &from);
 	if (unlikely(status != GNTST_okay))
 		return status;
 	return pt_grant_unmap(entry, pte_make(mfn, flags), from, &batch->needs_flush) == 0
@@ -193,9 +192,9 @@ static int host_unmap(struct unmapping *batch, u64 word, mfn_t mfn, const struct
 		       : GNTST_general_error;
 }
 
-static inline int unmap_one(struct unmapping *batch, const struct unmap_args *args)
+static inline int unmap_one(struct unmapping *batch, const struct gnttab_unmap_grant_ref *op)
 {
-	struct mapping *m = mapping_find(batch->v->domain->gnttab, args->handle);
+	struct mapping *m = mapping_find(batch->v->domain->gnttab, op->handle);
 	int status = GNTST_okay;
 	u64 word, gone = 0;
 	mfn_t mfn;
@@ -208,14 +207,14 @@ static inline int unmap_one(struct unmapping *batch, const struct unmap_args *ar
 	    unlikely(!atomic_cmpxchg(&m->word, &word, word | MAPPING_BUSY)))
 		return GNTST_bad_handle;
 	mfn = mfn_make(m->mfn);
-	if (unlikely(args->dev_bus_addr != 0) && word & MAPPING_DEVICE) {
+	if (unlikely(word & MAPPING_DEVICE) && op->dev_bus_addr != 0 && !batch->is_replace) {
 		gone = MAPPING_DEVICE;
-		if (args->dev_bus_addr != mfn_num(mfn) << PAGE_SHIFT)
+		if (op->dev_bus_addr != mfn_num(mfn) << PAGE_SHIFT)
 			status = GNTST_bad_dev_addr;
 	}
-	if (likely(status == GNTST_okay && args->host_addr != 0 && word & MAPPING_HOST)) {
+	if (likely(status == GNTST_okay && op->host_addr != 0 && word & MAPPING_HOST)) {
 		gone |= MAPPING_HOST;
-		status = host_unmap(batch, word, mfn, args);
+		status = host_unmap(batch, word, mfn, op);
 	}
 	if (unlikely(status != GNTST_okay)) {
 		atomic_store(&m->word, word);
@@ -230,51 +229,40 @@ static inline int unmap_one(struct unmapping *batch, const struct unmap_args *ar
 		return GNTST_okay;
 	}
 	batch->ended[batch->count].m = m;
-	batch->ended[batch->count].handle = args->handle;
+	batch->ended[batch->count].handle = op->handle;
 	batch->ended[batch->count++].references = gone & MAPPING_HOST ? 2 : 1;
 	return GNTST_okay;
 }
 
-int gnttab_unmap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int unmap(struct vcpu *v, struct gnttab_unmap_grant_ref *ops, u32 count, u32 *done,
+		 bool is_replace)
 {
-	struct unmapping batch;
+	struct unmapping batch; /* not all of it cleared */
 	int status = GNTST_okay;
 	u32 i;
 
-	unmapping_begin(&batch, v);
+	batch.v = v;
+	batch.leaf = batch.from = (struct pt_leaf){.table = NULL};
+	batch.is_replace = is_replace;
+	batch.needs_flush = false;
+	batch.count = 0;
 	for (i = 0; i < count; i++) {
-		struct gnttab_unmap_grant_ref *op = &ops->unmap_grant_ref[i];
-
-		status = unmap_one(&batch, &(struct unmap_args){.host_addr = op->host_addr,
-								.dev_bus_addr = op->dev_bus_addr,
-								.handle = op->handle});
+		status = unmap_one(&batch, &ops[i]);
 		if (unlikely(status == -ERESTART))
 			break;
-		op->status = (s16)status;
+		ops[i].status = (s16)status;
 	}
 	*done = i;
 	unmapping_end(&batch);
 	return status == -ERESTART ? status : 0;
 }
 
+int gnttab_unmap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+{
+	return unmap(v, ops->unmap_grant_ref, count, done, false);
+}
+
 int gnttab_replace(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
-	struct unmapping batch;
-	int status = GNTST_okay;
-	u32 i;
-
-	unmapping_begin(&batch, v);
-	for (i = 0; i < count; i++) {
-		struct gnttab_unmap_and_replace *op = &ops->unmap_and_replace[i];
-
-		status = unmap_one(&batch, &(struct unmap_args){.host_addr = op->host_addr,
-								.new_addr = op->new_addr,
-								.handle = op->handle});
-		if (status == -ERESTART)
-			break;
-		op->status = (s16)status;
-	}
-	*done = i;
-	unmapping_end(&batch);
-	return status == -ERESTART ? status : 0;
+	return unmap(v, ops->unmap_grant_ref, count, done, true);
 }

@@ -34,7 +34,7 @@ static bool grow(struct gnttab *gt)
 		return true; /* another CPU was faster */
 	}
 	if (gt->mappings == NULL)
-		gt->mappings = heap_alloc(gt->mapping_pages_max * sizeof(gt->mappings[0]));
+		gt->mappings = heap_alloc(gt->mapping_pages_max * sizeof(void *));
 	if (gt->mappings != NULL && pages < gt->mapping_pages_max)
 		page = heap_alloc(PAGE_SIZE);
 	if (page != NULL) {
