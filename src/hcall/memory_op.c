@@ -96,18 +96,36 @@ static int claim(struct vcpu *v, gva_t at)
 		return err(EPERM);
 	if (arg.extent_start.p || arg.extent_order || arg.mem_flags)
 		return err(EINVAL);
-	rc = mm_args_domain(v, arg.domid, &d);
-	if (rc)
-		return rc;
+	if (arg.domid == DOMID_SELF || mm_args_domain(v, arg.domid, &d))
+		return err(EINVAL);
 	rc = mm_domain_claim(d, arg.nr_extents);
 	domain_put(d);
 	return rc;
+}
+
+/* Device memory that must stay where it is: none, without an IOMMU that would have to map it. */
+static int reserved_map(gva_t at)
+{
+	struct xen_reserved_device_memory_map arg;
+	int rc = hw_copy_from_guest(&arg, at, sizeof(arg));
+
+	return rc == 0 && (arg.flags & ~(u32)XENMEM_RDM_ALL) != 0 ? err(EINVAL) : rc;
+}
+
+/* What no PV guest has. */
+static int refuse(gva_t at, int why)
+{
+	u64 first;
+	int rc = hw_copy_from_guest(&first, at, sizeof(first));
+
+	return rc ? rc : why;
 }
 
 int do_memory_op(struct vcpu *v, struct hcall_args *args)
 {
 	unsigned int cmd = (unsigned int)args->a[0] & CMD_MASK;
 	u64 start = args->a[0] >> MEMORY_EXTENT_SHIFT;
+	gva_t at = gva_make(args->a[1]);
 
 	switch (cmd) {
 	case XENMEM_increase_reservation:
@@ -140,16 +158,20 @@ int do_memory_op(struct vcpu *v, struct hcall_args *args)
 		return err(EACCES);
 	case XENMEM_set_pod_target:
 	case XENMEM_get_pod_target:
-	case XENMEM_reserved_device_memory_map:
+		return refuse(at, err(EINVAL));
 	case XENMEM_get_vnumainfo:
+		return refuse(at, err(EOPNOTSUPP));
 	case XENMEM_machphys_compat_mfn_list:
 		return err(EOPNOTSUPP);
+	case XENMEM_reserved_device_memory_map:
+		args->result = 0;
+		return reserved_map(at);
 	case XENMEM_claim_pages:
 		args->result = 0;
-		return claim(v, gva_make(args->a[1]));
+		return claim(v, at);
 	case XENMEM_acquire_resource:
 		args->result = 0;
-		return resource_acquire(v, gva_make(args->a[1]));
+		return resource_acquire(v, at);
 	default:
 		return err(ENOSYS);
 	}

@@ -4,6 +4,7 @@
  * counts. Security cases 29, 159, 212 (exchange writes where it is told, loses pages), 31 (order without limit),
  * 111, 296, 454 (forged continuation arguments), 214 (a page leaves while it has a type).
  */
+#define __XEN_TOOLS__ 1
 #include "guest.h"
 
 #define FRAME(p)    (mfn_of(p) << 12)
@@ -60,6 +61,38 @@ static void limits(void)
 	check(memop(XENMEM_maximum_gpfn, &self) >= 0, "maximum gpfn");
 	equals(memop(63, NULL), -XENOSYS, "no such command");
 	refused(memop(XENMEM_add_to_physmap, BAD_PTR), "add_to_physmap: bad pointer");
+}
+
+/* What only tools ask for. */
+static void tools(void)
+{
+	struct {
+		u32 flags, count;
+		void *buffer;
+		u64 device;
+	} reserved = {.flags = 1};
+	struct xen_memory_reservation claim = {.nr_extents = 1, .domid = DOMID_SELF};
+	u64 words[8] = {0};
+
+	equals(memop(XENMEM_reserved_device_memory_map, &reserved), 0, "no reserved memory");
+	equals(reserved.count, 0, "none counted");
+	reserved.flags = 2;
+	equals(memop(XENMEM_reserved_device_memory_map, &reserved), -XEINVAL, "such a flag");
+	equals(memop(XENMEM_reserved_device_memory_map, BAD_PTR), -XEFAULT, "its bad pointer");
+	equals(memop(XENMEM_get_pod_target, words), -XEINVAL, "populate on demand: not here");
+	equals(memop(XENMEM_set_pod_target, words), -XEINVAL, "populate on demand: not here");
+	equals(memop(XENMEM_get_vnumainfo, words), -XEOPNOTSUPP, "virtual nodes: none");
+	equals(memop(XENMEM_claim_pages, &claim), -XEINVAL, "claim: not by DOMID_SELF");
+	claim.domid = 77;
+	equals(memop(XENMEM_claim_pages, &claim), -XEINVAL, "claim: nobody");
+	claim.domid = 0;
+	equals(memop(XENMEM_claim_pages, &claim), -XEINVAL, "claim: less than there is");
+	claim.mem_flags = 1;
+	equals(memop(XENMEM_claim_pages, &claim), -XEINVAL, "claim: flags");
+	claim.mem_flags = 0;
+	claim.extent_order = 1;
+	equals(memop(XENMEM_claim_pages, &claim), -XEINVAL, "claim: order");
+	equals(memop(XENMEM_claim_pages, BAD_PTR), -XEFAULT, "claim: bad pointer");
 }
 
 static void down_and_up(void)
@@ -317,6 +350,7 @@ static void m2p_edges(void)
 void guest_main(void)
 {
 	limits();
+	tools();
 	down_and_up();
 	bad_reservations();
 	continuations();
