@@ -6,6 +6,7 @@ A unit or race binary is a cmocka program: its cases are counted from its output
 one case; its corpus lives in build/corpus/NAME, its seeds in test/fuzz/corpus/NAME.
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -50,6 +51,20 @@ def fuzz(name, seconds):
     return (1, 0, out) if rc == 0 else (0, 1, out), runs
 
 
+def one(kind, name, seconds):
+    """Runs one binary: what to print, and how many cases passed and failed."""
+    start = time.time()
+    note = ''
+    if kind == 'fuzz':
+        (good, bad, out), runs = fuzz(name, seconds)
+        note = f', {runs} runs'
+    else:
+        good, bad, out = cmocka(name, kind)
+    line = (f'  {kind} {name:20} {"FAILED" if bad else "ok":6} {good} passed, {bad} failed '
+            f'({time.time() - start:.1f} s{note})')
+    return line + ('\n' + out[-6000:] if bad else ''), good, bad
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument('kind', choices=['unit', 'race', 'fuzz'])
@@ -57,21 +72,12 @@ def main():
     ap.add_argument('names', nargs='*')
     args = ap.parse_intermixed_args()
     passed = failed = 0
-    for name in args.names:
-        start = time.time()
-        note = ''
-        if args.kind == 'fuzz':
-            (good, bad, out), runs = fuzz(name, args.seconds)
-            note = f', {runs} runs'
-        else:
-            good, bad, out = cmocka(name, args.kind)
-        passed += good
-        failed += bad
-        state = 'FAILED' if bad else 'ok'
-        print(f'  {args.kind} {name:20} {state:6} {good} passed, {bad} failed '
-              f'({time.time() - start:.1f} s{note})', flush=True)
-        if bad:
-            print(out[-6000:])
+    # Two at a time, but for races, which have threads of their own.
+    with concurrent.futures.ThreadPoolExecutor(1 if args.kind == 'race' else 2) as pool:
+        for text, good, bad in pool.map(lambda name: one(args.kind, name, args.seconds), args.names):
+            print(text, flush=True)
+            passed += good
+            failed += bad
     print(f'{passed} passed, {failed} failed')
     sys.exit(1 if failed else 0)
 
