@@ -48,6 +48,7 @@ DEFAULTS = dict(
     CPU='Haswell', SMP='1', MEM='1G', MACHINE='pc', ACCEL='tcg', ICOUNT='', GDB='', ISO='', UEFI='',
     GUEST='1', KEEP='', TIMEOUT='', LOG='', QEMU='', VGA='none', CONSOLE='')
 PR_SET_PDEATHSIG = 1
+SLOW = float(os.environ.get('SLOW', '1'))  # tests wait that much longer: for a busy host
 OVMF = '/usr/share/OVMF/OVMF_CODE.fd'
 
 
@@ -220,7 +221,7 @@ class Boot:
     def wait_for(self, pattern, timeout=120):
         """The match, once the pattern is in the log; None if the machine ends or time runs out."""
         regex = re.compile(pattern, re.M)
-        limit = time.time() + timeout
+        limit = time.time() + timeout * SLOW
         while True:
             found = regex.search(self.log)
             if found:
@@ -239,7 +240,7 @@ class Boot:
 
     def finish(self, timeout=120):
         """Waits for the end; returns self."""
-        limit = time.time() + timeout
+        limit = time.time() + timeout * SLOW
         while self.ended is None:
             left = limit - time.time()
             if left <= 0:

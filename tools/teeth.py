@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TREE = ROOT / 'build/teeth'
 LIST = ROOT / 'test/teeth/checks.txt'
 SMP = {'smp': 2, 'grant_map': 2}
-LIMIT = 25
+LIMIT = 90
 
 
 def rows():

@@ -47,7 +47,7 @@ def test_guest(boot, hypervisor, name, request):
     if hypervisor == 'xen':
         words += ' no-bootscrub bootscrub=0 sync_console'
     machine = boot(kernel=image, initrd='none', mem='256M', hvargs=words, smp=SMP.get(name, 1))
-    found = machine.expect(RESULT, 120)
+    found = machine.expect(RESULT, 300)
     machine.stop()
     failed = re.findall(r'^not ok .*$', machine.log, re.M)
     assert found[1] == 'SUCCESS', '\n'.join([found[0]] + failed)
