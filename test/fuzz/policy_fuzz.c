@@ -125,6 +125,37 @@ static void check_question(const struct policy *policy)
 		MUST(value + (1ull << 47) < 1ull << 48);
 }
 
+/* What a tool sets, whatever it is, is no more than the CPU has and a guest may get. */
+static void check_tool(struct policy *policy, const struct policy *host)
+{
+	struct policy_leaf leaf, bad, at = POLICY_FIRST_LEAF;
+	u32 count = 0, words[POLICY_FEATURE_WORDS], real[POLICY_FEATURE_WORDS];
+	u8 sets, which;
+
+	take(&sets, 1);
+	for (sets &= 15; sets; sets--) {
+		take(&leaf, sizeof(leaf));
+		take(&which, 1);
+		if (which < policy->leaf_count) {
+			leaf.leaf = policy->leaf[which].leaf;
+			leaf.sub = policy->leaf[which].sub;
+		}
+		(void)policy_leaf_set(policy, &leaf);
+	}
+	if (!policy_settle(policy, host, &bad)) {
+		policy_make(policy, host, POLICY_MAX);
+		return;
+	}
+	check_features(policy);
+	policy_featureset(policy, words);
+	policy_featureset(host, real);
+	for (unsigned int i = 0; i < POLICY_FEATURE_WORDS; i++)
+		MUST(!(words[i] & ~real[i]));
+	while (policy_leaf_next(policy, &at))
+		count++;
+	MUST(count >= 4 && count <= POLICY_PUBLIC_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct policy *host = malloc(sizeof(*host));
@@ -145,6 +176,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	real[1] |= 1u << 31;
 	for (unsigned int i = 0; i < POLICY_FEATURE_WORDS; i++)
 		MUST(!(words[i] & ~real[i]));
+	check_tool(policy, host);
 	do
 		check_question(policy);
 	while (input_left);

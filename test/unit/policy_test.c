@@ -402,6 +402,128 @@ static void test_featureset(void **state)
 	assert_int_equal(guest[17], 1u << 30);
 }
 
+/* ---------------------------------------------------------------- the public form */
+
+static struct policy_leaf leaf_at(const struct policy *policy, u32 leaf, u32 sub)
+{
+	struct policy_leaf at = POLICY_FIRST_LEAF;
+
+	while (policy_leaf_next(policy, &at))
+		if (at.leaf == leaf && at.sub == sub)
+			return at;
+	fail_msg("no leaf %x.%x", leaf, sub);
+	return at;
+}
+
+static void test_public_order(void **state)
+{
+	static const u32 basic[] = {0, 1, 2, 3, 4, 4, 4, 4,   4,   4,
+				    5, 6, 7, 7, 7, 8, 9, 0xa, 0xb, 0xc};
+	struct policy policy = full_policy("AuthenticAMD", false);
+	struct policy_leaf at = POLICY_FIRST_LEAF, last = {0};
+	unsigned int count = 0;
+
+	(void)state;
+	for (; policy_leaf_next(&policy, &at); count++) {
+		if (count < ARRAY_SIZE(basic))
+			assert_int_equal(at.leaf, basic[count]);
+		assert_true(count == 0 || at.leaf > last.leaf ||
+			    (at.leaf == last.leaf && at.sub > last.sub));
+		assert_int_equal(at.sub == POLICY_NO_SUB,
+				 at.leaf != 4 && at.leaf != 7 && at.leaf != 0xb && at.leaf != 0xd);
+		last = at;
+	}
+	assert_int_equal(last.leaf, 0x80000021);
+	assert_in_range(count, 60, POLICY_PUBLIC_MAX);
+	assert_true(is_zero(leaf_at(&policy, 3, POLICY_NO_SUB).v));
+	assert_true(is_zero(leaf_at(&policy, 0x40000000, POLICY_NO_SUB).v));
+	assert_int_equal(leaf_at(&policy, 0xd, 7).v.a, 1024);
+	/* A CPU of nothing: one leaf of each kind. */
+	memset(&policy, 0, sizeof(policy));
+	at = POLICY_FIRST_LEAF;
+	for (count = 0; policy_leaf_next(&policy, &at); count++)
+		assert_true(is_zero(at.v));
+	assert_int_equal(count, 4);
+}
+
+static bool set(struct policy *policy, u32 leaf, u32 sub, u32 all)
+{
+	return policy_leaf_set(policy, &(struct policy_leaf){leaf, sub, {all, all, all, all}});
+}
+
+static void test_public_leaves(void **state)
+{
+	static const struct policy_leaf bad[] = {
+		{.leaf = 0, .sub = 0},
+		{.leaf = 1, .sub = 1},
+		{.leaf = 4, .sub = 6},
+		{.leaf = 4, .sub = POLICY_NO_SUB},
+		{.leaf = 7, .sub = 3},
+		{.leaf = 0xb, .sub = 2},
+		{.leaf = 0xd, .sub = 63},
+		{.leaf = 0xe, .sub = POLICY_NO_SUB},
+		{.leaf = 0x40000001, .sub = ~0u},
+		{.leaf = 0x80000022, .sub = ~0u},
+		{.leaf = 0x7fffffff, .sub = ~0u},
+		{.leaf = ~0u, .sub = ~0u},
+	};
+	struct policy policy = full_policy("GenuineIntel", false), before = policy;
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(policy_leaf_set(&policy, &bad[i]));
+	/* There are such leaves, and nothing of them is kept. */
+	assert_true(set(&policy, 3, POLICY_NO_SUB, ~0u));
+	assert_true(set(&policy, 0xb, 1, ~0u));
+	assert_true(set(&policy, 0xd, 62, ~0u));
+	assert_true(set(&policy, 0x40000100, POLICY_NO_SUB, ~0u));
+	assert_memory_equal(&policy, &before, sizeof(policy));
+	assert_true(policy_msr_is_known(0xce) && policy_msr_is_known(0x10a) &&
+		    !policy_msr_is_known(0x10));
+	assert_true(policy_msr_set(&policy, 0xce, 0));
+	assert_false(policy_msr_set(&policy, 0xce, 1ull << 31));
+}
+
+/* A tool that asks for everything gets what a guest may have; one that asks for less gets less. */
+static void test_public_settle(void **state)
+{
+	struct policy policy = full_policy("GenuineIntel", true), raw, most = policy;
+	u32 words[POLICY_FEATURE_WORDS], allowed[POLICY_FEATURE_WORDS];
+	struct policy_leaf bad;
+
+	(void)state;
+	policy_raw_init(&raw, fake_cpuid);
+	raw.arch_caps = UINT64_MAX;
+	for (unsigned int i = 0; i < policy.leaf_count; i++)
+		if (policy.leaf[i].leaf != 0 && policy.leaf[i].leaf != 0x80000000)
+			memset(&policy.leaf[i].v, 0xff, sizeof(policy.leaf[i].v));
+	assert_true(policy_msr_set(&policy, 0x10a, UINT64_MAX));
+	assert_true(policy_settle(&policy, &raw, &bad));
+	policy_featureset(&policy, words);
+	policy_featureset(&most, allowed);
+	assert_memory_equal(words, allowed, sizeof(words));
+	assert_int_equal(policy.xcr0_max, most.xcr0_max);
+	assert_int_equal(leaf_at(&policy, 0xd, 7).v.b, 1664);
+	assert_int_equal(leaf_at(&policy, 0x80000008, POLICY_NO_SUB).v.a, 48 << 8 | 52);
+
+	/* Without AVX: none of its state, nor what needs that. */
+	assert_true(policy_leaf_set(
+		&policy, &(struct policy_leaf){1, POLICY_NO_SUB, {0, 0, ~(1u << 28), ~0u}}));
+	assert_true(policy_settle(&policy, &raw, &bad));
+	assert_int_equal(policy.xcr0_max, 3);
+	assert_false(policy_has(&policy, F(AVX2)) || policy_has(&policy, F(AVX512F)));
+	assert_true(policy_has(&policy, F(AESNI)));
+
+	/* A maximum above the CPU's own. */
+	assert_true(set(&policy, 0, POLICY_NO_SUB, 0xe));
+	assert_false(policy_settle(&policy, &raw, &bad));
+	assert_int_equal(bad.leaf, 0);
+	policy = most;
+	assert_true(set(&policy, 0x80000000, POLICY_NO_SUB, 0x80000022));
+	assert_false(policy_settle(&policy, &raw, &bad));
+	assert_int_equal(bad.leaf, 0x80000000);
+}
+
 /* ---------------------------------------------------------------- MSRs */
 
 static enum policy_msr_do read_of(const struct policy *policy, u32 msr)
@@ -565,6 +687,9 @@ int main(void)
 		cmocka_unit_test(test_xsave_contradictions),
 		cmocka_unit_test(test_guest_topology),
 		cmocka_unit_test(test_featureset),
+		cmocka_unit_test(test_public_order),
+		cmocka_unit_test(test_public_leaves),
+		cmocka_unit_test(test_public_settle),
 		cmocka_unit_test(test_unknown_msrs_fault),
 		cmocka_unit_test(test_hardware_is_for_dom0),
 		cmocka_unit_test(test_bases),
