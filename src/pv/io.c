@@ -29,7 +29,7 @@ bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes)
 {
 	const struct pv_vcpu *pv = v->pv;
 
-	if (pv_is_kernel(v) ? pv->iopl >= 1 : pv->iopl >= 3)
+	if (pv_is_kernel(v) ? pv->iopl >= 1 || pv_shows_iopl(v) : pv->iopl >= 3)
 		return true;
 	return bitmap_allows(pv, port, bytes);
 }

@@ -8,7 +8,10 @@
 
 #define VECTOR_PF 14
 
-/* The virtual IOPL is only seen in frames by kernels that asked for it (xen.h, VMASST_TYPE_architectural_iopl). */
+/*
+ * A kernel that asked for it (xen.h, VMASST_TYPE_architectural_iopl) sees the virtual IOPL in frames, changes it by iret, and
+ * may use ports whatever it is.
+ */
 static inline bool pv_shows_iopl(const struct vcpu *v)
 {
 	return (atomic_load(&v->domain->vm_assist) & BIT(VMASST_TYPE_architectural_iopl)) != 0;

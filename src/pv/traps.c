@@ -212,6 +212,8 @@ void pv_iret(struct vcpu *v)
 		}
 		pv_mode_toggle(v);
 	}
+	if (pv_shows_iopl(v))
+		v->pv->iopl = (u32)(iret.rflags >> 12) & 3;
 	regs->rip = iret.rip;
 	regs->cs = (iret.cs & 0xffff) | 3;
 	regs->rflags = (iret.rflags & RFLAGS_GUEST_MAY) | RFLAGS_IF | 2;

@@ -108,6 +108,8 @@ extern struct trap last_trap;
 /* Sees each entry first; true: dealt with. */
 extern bool (*trap_hook)(struct regs *regs);
 void trap_init(void);
+/* All handlers again, each entry with events masked or as they are. */
+void trap_register(bool masks_events);
 void trap_handle(struct regs *regs);
 extern char trap_entries[], entry_event[], entry_nmi[], entry_syscall[], entry_syscall32[],
 	entry_failsafe[], kernel_stack[], kernel_stack_top[], vcpu_start[], hypercall_page[],

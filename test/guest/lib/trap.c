@@ -18,6 +18,11 @@ void event_upcall(void);
 
 void trap_init(void)
 {
+	trap_register(false);
+}
+
+void trap_register(bool masks_events)
+{
 	static struct trap_info table[257];
 	struct {
 		u16 type;
@@ -31,12 +36,13 @@ void trap_init(void)
 	/* Every vector, user mode may use them all; QEMU gives wrong error codes for others than these. */
 	for (unsigned int i = 0; i < 256; i++)
 		table[i] = (struct trap_info){.vector = (u8)i,
-					      .flags = 3,
+					      .flags = masks_events ? 7 : 3,
 					      .cs = FLAT_KERNEL_CS,
 					      .address = (unsigned long)trap_entry(i)};
 	hypercall(set_trap_table, table);
 	for (size_t i = 0; i < ARRAY_SIZE(callbacks); i++) {
 		struct callback_register r = {.type = callbacks[i].type,
+					      .flags = masks_events ? CALLBACKF_mask_events : 0,
 					      .address = (unsigned long)callbacks[i].entry};
 
 		hypercall(callback_op, CALLBACKOP_register, &r);
@@ -109,9 +115,13 @@ void user_init(struct user *u, const void *code)
 
 u64 user_run(struct user *u)
 {
+	u8 mask = vcpu_infos[0] ? vcpu_infos[0]->evtchn_upcall_mask : 0;
+
 	user_root();
 	last_trap.vector = NO_TRAP;
 	user_now = u;
 	user_enter(u);
+	if (vcpu_infos[0])
+		vcpu_infos[0]->evtchn_upcall_mask = mask; /* an entry may have masked them */
 	return last_trap.vector;
 }
