@@ -135,9 +135,10 @@ static int policy_init(struct domain *d)
 	policy_make(d->policy, &policy_cpu, d->is_hardware ? POLICY_MAX : POLICY_DEFAULT);
 	d->policy->is_dom0 = d->is_hardware;
 	d->policy->machine_bits = (u8)(64 - __builtin_clzll(hw_frame_max << PAGE_SHIFT));
-	d->policy->incarnation = 1;
+	d->policy->incarnation = !d->is_hardware;
 	d->policy->is_tsc_stable = hw_tsc_is_stable;
-	d->policy->tsc_khz = d->policy->guest_tsc_khz = (u32)hw_tsc_khz;
+	d->policy->tsc_khz = (u32)hw_tsc_khz;
+	d->policy->guest_tsc_khz = d->is_hardware ? 0 : (u32)hw_tsc_khz;
 	return 0;
 }
 
