@@ -202,4 +202,3 @@ u64 frame_free_count(void)
 {
 	return atomic_load(&free_count);
 }
-

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define MARK() __asm__ volatile(".byte 0x0f, 0x1f, 0x80, 'M', 'A', 'R', 'K'" ::: "memory")
-#define PAGES 256
+#define PAGES  256
 
 static char *page, *many;
 static volatile int hits;

@@ -21,9 +21,9 @@ typedef uint32_t grant_ref_t;
 #include <xen/gntalloc.h>
 #include <xen/gntdev.h>
 
-#define PAGES	  40
-#define PROCESSES 3
-#define PAGE	  4096ul
+#define PAGES	    40
+#define PROCESSES   3
+#define PAGE	    4096ul
 #define COPY_TO_REF 2 /* GNTCOPY_dest_gref */
 #define COPY_OF_REF 1
 
@@ -99,7 +99,8 @@ static void round_do(int dev, char *granted, int round)
 		map.m.refs[i] = (struct ioctl_gntdev_grant_ref){.ref = alloc.a.gref_ids[i]};
 	if (ioctl(dev, IOCTL_GNTDEV_MAP_GRANT_REF, &map))
 		bad("map", round);
-	seen = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev, (off_t)map.m.index);
+	seen = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dev,
+		    (off_t)map.m.index);
 	if (seen == MAP_FAILED)
 		bad("mmap", round);
 	if (round % 3) /* sometimes nothing is touched */
