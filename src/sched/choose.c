@@ -46,7 +46,7 @@ int sched_cpu_init(unsigned int cpu, struct vcpu *idle)
 	atomic_store(&idle->is_running, true);
 	sched_runstate_set_locked(idle, RUNSTATE_running, now);
 	cpumask_set(&sched_idle_mask, cpu);
-	atomic_store(&rq->idle, idle); /* pairs with steal() */
+	atomic_store(&rq->idle, idle); /* pairs with sched_print() */
 	return 0;
 }
 
@@ -63,7 +63,7 @@ struct run_queue *sched_queue_lock(const struct vcpu *v, u64 *flags)
 	}
 }
 
-/* An idle CPU before a busy one, then the shortest queue, then one that v prefers. */
+/* An idle CPU before a busy one, then the least load, then one that v prefers. */
 unsigned int sched_cpu_pick(const struct vcpu *v)
 {
 	const struct sched_vcpu *sv = v->sched;
@@ -78,7 +78,7 @@ unsigned int sched_cpu_pick(const struct vcpu *v)
 		if (!sched_cpu_allowed(sv, cpu))
 			continue;
 		if (!cpumask_test(&sched_idle_mask, cpu))
-			cost += 2 + 2 * atomic_load(&sched_queues[cpu].waiting);
+			cost += 2 + 2 * atomic_load(&sched_queues[cpu].load);
 		if (cost < best_cost) {
 			best = cpu;
 			best_cost = cost;
@@ -120,6 +120,12 @@ void sched_leave_locked(struct run_queue *rq, struct vcpu *v, unsigned int to)
 	atomic_store(&v->cpu, to);
 }
 
+static void load_add_locked(struct run_queue *rq, struct vcpu *v)
+{
+	v->sched->load = v->is_idle ? 0 : atomic_load(&v->domain->sched->weight);
+	atomic_store(&rq->load, rq->load + v->sched->load);
+}
+
 void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting)
 {
 	struct sched_vcpu *sv = v->sched;
@@ -131,6 +137,7 @@ void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting
 		sv->run_ns = least;
 	pqueue_insert(&rq->queue, &sv->node, sv->run_ns);
 	atomic_store(&rq->waiting, rq->queue.count);
+	load_add_locked(rq, v);
 	/* Whoever looks for an idle CPU next finds another one. */
 	cpumask_clear(&sched_idle_mask, v->cpu);
 	/* One that was just preempted need not be looked at before the slice ends. */
@@ -142,6 +149,7 @@ void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v)
 {
 	pqueue_remove(&rq->queue, &v->sched->node);
 	atomic_store(&rq->waiting, rq->queue.count);
+	atomic_store(&rq->load, rq->load - v->sched->load);
 }
 
 /* Whoever may not run any more, since the domain's budget is spent, goes off: a full budget wakes him. */
@@ -184,7 +192,7 @@ static struct vcpu *steal_from(struct run_queue *rq, unsigned int cpu)
 	struct pqueue_node *node = NULL;
 	struct vcpu *found = NULL;
 
-	if (atomic_load(&rq->waiting) == 0)
+	if (atomic_load(&rq->waiting) == 0) /* also: no such CPU yet */
 		return NULL;
 	lock_acquire(&rq->lock);
 	for (unsigned int i = 0; i < STEAL_LOOKS; i++) {
@@ -215,13 +223,8 @@ static struct vcpu *steal_from(struct run_queue *rq, unsigned int cpu)
 static struct vcpu *steal(unsigned int cpu)
 {
 	for (unsigned int i = 1; i < cpu_count; i++) {
-		unsigned int other = cpu + i < cpu_count ? cpu + i : cpu + i - cpu_count;
-		struct vcpu *v;
+		struct vcpu *v = steal_from(&sched_queues[(cpu + i) % cpu_count], cpu);
 
-		if (atomic_load(&sched_queues[other].idle) ==
-		    NULL) /* pairs with sched_cpu_init() */
-			continue;
-		v = steal_from(&sched_queues[other], cpu);
 		if (v != NULL)
 			return v;
 	}
@@ -278,6 +281,8 @@ static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
 	sched_runstate_set_locked(next, RUNSTATE_running, now);
 	next->sched->charged_ns = now;
 	next->sched->picked_ns = now;
+	atomic_store(&rq->load, rq->load - prev->sched->load);
+	load_add_locked(rq, next);
 	rq->running = next;
 	rq->switch_count++;
 }
@@ -309,6 +314,30 @@ static struct vcpu *find_elsewhere(struct run_queue *rq, unsigned int cpu, u64 *
 	return next;
 }
 
+/* One that waits here while another CPU has nothing to do: tells that one to look. */
+static void offer(const struct vcpu *v, unsigned int cpu)
+{
+	unsigned int other;
+
+	atomic_fence(); /* queued, then who is idle: pairs with find_elsewhere() */
+	other = sched_cpu_pick(v);
+	if (other != cpu && cpumask_test(&sched_idle_mask, other))
+		work_raise(other, WORK_SCHEDULE);
+}
+
+/* Several came while this CPU was idle: each looked only whether it is. */
+static void offer_all_locked(const struct run_queue *rq, unsigned int cpu)
+{
+	struct pqueue_node *node = NULL;
+
+	for (unsigned int i = 0; i < STEAL_LOOKS; i++) {
+		node = pqueue_next(&rq->queue, node);
+		if (node == NULL)
+			break;
+		offer(pqueue_entry(node, struct sched_vcpu, node)->vcpu, cpu);
+	}
+}
+
 struct vcpu *sched_choose(unsigned int cpu)
 {
 	struct run_queue *rq = &sched_queues[cpu];
@@ -334,42 +363,31 @@ struct vcpu *sched_choose(unsigned int cpu)
 	until = MIN(until, look_again(next, cpu, now));
 	if (until != TIMER_NEVER)
 		timer_set(&rq->slice, until);
+	if (prev->is_idle)
+		offer_all_locked(rq, cpu);
 	lock_release(&rq->lock);
 	if (next != prev)
 		atomic_fence(); /* is_running is seen before we look at next's pending events: pairs with vcpu_kick() */
 	return next;
 }
 
-/* One that waits here while another CPU has nothing to do: tells that one to look. */
-static void offer(const struct vcpu *v, unsigned int cpu)
-{
-	unsigned int other;
-
-	atomic_fence(); /* queued, then who is idle: pairs with find_elsewhere() */
-	other = sched_cpu_pick(v);
-	if (other != cpu && cpumask_test(&sched_idle_mask, other))
-		work_raise(other, WORK_SCHEDULE);
-}
-
-/* Where prev had better wait: here, unless it may not, or another CPU has nothing to do or a shorter queue. */
+/* Where prev had better wait: here, unless it may not, or another CPU has nothing to do or less to do. */
 static unsigned int place_locked(const struct run_queue *rq, const struct vcpu *prev,
 				 unsigned int cpu)
 {
-	unsigned int to;
+	unsigned int to = sched_cpu_pick(prev);
 
-	if (!vcpu_is_runnable(prev))
-		return cpu;
-	to = sched_cpu_pick(prev);
 	if (!sched_cpu_allowed(prev->sched, cpu) || cpumask_test(&sched_idle_mask, to))
 		return to;
-	return atomic_load(&sched_queues[to].waiting) < rq->waiting ? to : cpu;
+	return atomic_load(&sched_queues[to].load) < rq->load ? to : cpu;
 }
 
 void sched_switched(struct vcpu *prev, struct vcpu *next)
 {
 	unsigned int cpu = cpu_id();
 	struct run_queue *rq = &sched_queues[cpu];
-	unsigned int to;
+	unsigned int to = cpu;
+	bool is_runnable;
 
 	(void)next;
 	if (prev->is_idle) {
@@ -377,7 +395,10 @@ void sched_switched(struct vcpu *prev, struct vcpu *next)
 		return;
 	}
 	lock_acquire(&rq->lock);
-	to = place_locked(rq, prev, cpu);
+	is_runnable = vcpu_is_runnable(
+		prev); /* who makes it so from now on finds is_running false */
+	if (is_runnable)
+		to = place_locked(rq, prev, cpu);
 	while (to != prev->cpu) {
 		/* is_running stays set until it is under the other lock: see the head of this file */
 		sched_leave_locked(rq, prev, to);
@@ -388,7 +409,7 @@ void sched_switched(struct vcpu *prev, struct vcpu *next)
 			to = sched_cpu_pick(prev);
 	}
 	atomic_store(&prev->is_running, false);
-	if (vcpu_is_runnable(prev)) {
+	if (is_runnable && vcpu_is_runnable(prev)) {
 		sched_enqueue_locked(rq, prev, false);
 		offer(prev, cpu);
 	}

@@ -15,18 +15,26 @@ static struct sched_pool *cpu_pool(unsigned int cpu)
 	return atomic_load(&sched_queues[cpu].pool);
 }
 
-bool sched_cpu_allowed(const struct sched_vcpu *sv, unsigned int cpu)
+static bool is_in_pool(const struct vcpu *v, unsigned int cpu)
 {
-	return cpumask_test(&sv->hard, cpu) && cpumask_test(&cpu_online_mask, cpu) &&
-	       cpu_pool(cpu) == atomic_load(&sv->vcpu->domain->sched->pool);
+	return cpumask_test(&cpu_online_mask, cpu) &&
+	       cpu_pool(cpu) == atomic_load(&v->domain->sched->pool);
 }
 
-static bool has_allowed_cpu(struct vcpu *v, const struct cpumask *hard)
+static bool is_hard(const struct sched_vcpu *sv, unsigned int cpu)
 {
-	const struct sched_vcpu sv = {.vcpu = v, .hard = *hard};
+	return sv->pinned != 0 ? sv->pinned == cpu + 1 : cpumask_test(&sv->hard, cpu);
+}
 
+bool sched_cpu_allowed(const struct sched_vcpu *sv, unsigned int cpu)
+{
+	return is_hard(sv, cpu) && is_in_pool(sv->vcpu, cpu);
+}
+
+static bool has_cpu(const struct vcpu *v, const struct cpumask *hard)
+{
 	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
-		if (sched_cpu_allowed(&sv, cpu))
+		if (cpumask_test(hard, cpu) && is_in_pool(v, cpu))
 			return true;
 	return false;
 }
@@ -50,18 +58,15 @@ int sched_affinity_set(struct vcpu *v, const struct cpumask *hard, const struct 
 		       bool is_forced)
 {
 	struct sched_vcpu *sv = v->sched;
-	struct run_queue *rq;
 	u64 flags;
+	struct run_queue *rq = sched_queue_lock(v, &flags);
 	int rc = 0;
 
-	rq = sched_queue_lock(v, &flags);
-	if (sv->is_overridden && is_forced) {
-		sv->hard = sv->saved;
-		sv->is_overridden = false;
-	}
-	if (hard != NULL && !has_allowed_cpu(v, hard)) {
+	if (is_forced)
+		sv->pinned = 0;
+	if (hard != NULL && !has_cpu(v, hard)) {
 		rc = err(EINVAL);
-	} else if (sv->is_overridden && (hard != NULL || soft != NULL)) {
+	} else if (sv->pinned != 0 && (hard != NULL || soft != NULL)) {
 		rc = err(EBUSY);
 	} else {
 		sv->hard = hard != NULL ? *hard : sv->hard;
@@ -75,18 +80,18 @@ int sched_affinity_set(struct vcpu *v, const struct cpumask *hard, const struct 
 void sched_affinity_get(struct vcpu *v, struct cpumask *hard, struct cpumask *soft,
 			bool is_effective)
 {
+	const struct sched_vcpu *sv = v->sched;
 	u64 flags;
 	struct run_queue *rq = sched_queue_lock(v, &flags);
 
-	*hard = v->sched->hard;
-	*soft = v->sched->soft;
-	for (unsigned int cpu = 0; cpu < CPU_MAX; cpu++) {
-		bool is_allowed = cpu < cpu_count && sched_cpu_allowed(v->sched, cpu);
-
-		if (cpu >= cpu_count || (is_effective && !is_allowed)) {
-			cpumask_clear(hard, cpu);
-			cpumask_clear(soft, cpu);
-		}
+	*hard = *soft = (struct cpumask){0};
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++) {
+		if (is_effective && !sched_cpu_allowed(sv, cpu))
+			continue;
+		if (is_hard(sv, cpu))
+			cpumask_set(hard, cpu);
+		if (cpumask_test(&sv->soft, cpu))
+			cpumask_set(soft, cpu);
 	}
 	lock_release_irq(&rq->lock, flags);
 }
@@ -94,28 +99,19 @@ void sched_affinity_get(struct vcpu *v, struct cpumask *hard, struct cpumask *so
 int sched_pin_override(struct vcpu *v, s32 cpu)
 {
 	struct sched_vcpu *sv = v->sched;
-	struct cpumask one = {0};
-	struct run_queue *rq;
 	u64 flags;
+	struct run_queue *rq = sched_queue_lock(v, &flags);
+	int rc = 0;
 
-	if (cpu >= 0) {
-		if ((u32)cpu < cpu_count)
-			cpumask_set(&one, (u32)cpu);
-		if (!has_allowed_cpu(v, &one))
-			return err(EINVAL);
-	}
-	rq = sched_queue_lock(v, &flags);
-	if (sv->is_overridden == (cpu >= 0)) {
-		lock_release_irq(&rq->lock, flags);
-		return cpu >= 0 ? err(EBUSY) : err(EINVAL);
-	}
-	if (cpu >= 0)
-		sv->saved = sv->hard;
-	sv->hard = cpu >= 0 ? one : sv->saved;
-	sv->is_overridden = cpu >= 0;
+	if (cpu < 0 ? sv->pinned == 0 : (u32)cpu >= cpu_count || !is_in_pool(v, (u32)cpu))
+		rc = err(EINVAL);
+	else if (cpu >= 0 && sv->pinned != 0)
+		rc = err(EBUSY);
+	else
+		sv->pinned = cpu >= 0 ? (u32)cpu + 1 : 0;
 	lock_release_irq(&rq->lock, flags);
 	sched_reconsider(v);
-	return 0;
+	return rc;
 }
 
 bool sched_is_pinned(struct vcpu *v)
@@ -186,12 +182,12 @@ static void settle(struct vcpu *v, bool is_new)
 	u64 flags;
 	struct run_queue *rq = sched_queue_lock(v, &flags);
 
-	if (is_new || !has_allowed_cpu(v, &sv->hard)) {
+	if (is_new || !has_cpu(v, &sv->hard))
 		memset(&sv->hard, 0xff, sizeof(sv->hard));
-		sv->is_overridden = false;
-	}
-	if (is_new)
+	if (is_new) {
 		sv->soft = sv->hard;
+		sv->pinned = 0;
+	}
 	lock_release_irq(&rq->lock, flags);
 	sched_reconsider(v);
 }
@@ -205,13 +201,10 @@ static bool vcpus_settle_locked(const struct sched_pool *pool, unsigned int cpu,
 
 	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
 		for_each_vcpu(d, v) {
-			bool is_kept = v->sched->is_overridden &&
-				       cpumask_test(&v->sched->hard, cpu);
-
 			if (d->sched->pool == pool && !is_asked)
 				settle(v, false);
-			else if (d->sched->pool == pool)
-				may_go &= !is_kept;
+			else
+				may_go &= d->sched->pool != pool || v->sched->pinned != cpu + 1;
 		}
 		domain_put(d);
 	}
@@ -245,6 +238,7 @@ static int cpu_add_locked(struct sched_pool *pool, u32 cpu)
 	if (cpu == CPU_MAX || cpu_pool(cpu) != NULL)
 		return err(ENODEV);
 	atomic_store(&sched_queues[cpu].pool, pool);
+	work_raise(cpu, WORK_SCHEDULE); /* there may be something for it to take */
 	return 0;
 }
 

@@ -39,12 +39,13 @@ struct sched_vcpu {
 	u32 poll_port;		 /* [a] written before wait */
 	struct timer poll_timer;
 
-	u64 run_ns;	    /* [l] time it has had, weighted; compared within one queue only */
-	u64 charged_ns;	    /* [l] up to when run_ns counts */
-	u64 picked_ns;	    /* [l] since when it has the CPU */
-	bool has_yielded;   /* [l] */
-	bool is_overridden; /* [l] SCHEDOP_pin_override: saved holds what was in hard */
-	struct cpumask hard, soft, saved; /* [l] */
+	u64 run_ns;	  /* [l] time it has had, weighted; compared within one queue only */
+	u64 charged_ns;	  /* [l] up to when run_ns counts */
+	u64 picked_ns;	  /* [l] since when it has the CPU */
+	u32 load;	  /* [l] its weight, as its queue counts it */
+	bool has_yielded; /* [l] */
+	u32 pinned; /* [l] SCHEDOP_pin_override: that CPU + 1, whatever hard says; 0: no such */
+	struct cpumask hard, soft; /* [l] */
 
 	struct vcpu_runstate_info runstate; /* [l] */
 	u64 area;			    /* [a] guest address of the runstate area; 0: none */
@@ -56,6 +57,7 @@ struct run_queue {
 	struct lock lock;
 	struct pqueue queue;	 /* [l] runnable, not running */
 	u32 waiting;		 /* [a] queue.count for those without the lock */
+	u32 load;		 /* [a] sum of the weights that wait or run here */
 	struct vcpu *running;	 /* [l] what sched_choose() said last */
 	struct vcpu *idle;	 /* [c] NULL: no such CPU yet */
 	struct sched_pool *pool; /* [a] NULL: in none */

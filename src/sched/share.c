@@ -10,8 +10,10 @@
 #include "sched/priv.h"
 
 #define PERIOD_NS	10000000
-#define PERIODS_DUE_MAX 10     /* so many are made up for, if the timer is late */
-#define STEP_NS		250000 /* a domain with several vCPUs may have so much too much for each */
+#define PERIODS_DUE_MAX 100 /* so many are made up for, if the timer is late */
+#define SAVED_MAX \
+	4 /* periods that one may save up: it may have to wait for a CPU, and is charged late */
+#define STEP_NS 250000 /* a domain with several vCPUs may have so much too much for each */
 
 static s64 quota_ns(const struct sched_domain *sd)
 {
@@ -34,8 +36,8 @@ static void period_end(void *ctx)
 	s64 old = atomic_load(&sd->budget_ns), left;
 	struct vcpu *v;
 
-	do /* who waits for it gets all that is due; others may save one period's up, as they are charged late */
-		left = old <= 0 ? old + due : MIN(old + due, 2 * quota);
+	do /* who was stopped until now gets all that is due */
+		left = old <= 0 ? old + due : MIN(old + due, SAVED_MAX * quota);
 	while (!atomic_cmpxchg(&sd->budget_ns, &old, left));
 	if (old >= left || quota == 0) { /* nothing was used */
 		atomic_store(&sd->is_ticking, false);
@@ -46,7 +48,7 @@ static void period_end(void *ctx)
 	tick(sd, end + periods * PERIOD_NS);
 	if (old <= 0 && left > 0)
 		for_each_vcpu(d, v)
-			vcpu_wake(v);
+			sched_reconsider(v);
 }
 
 void sched_budget_spend(struct sched_domain *sd, u64 ns, u64 now)

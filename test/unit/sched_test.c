@@ -156,6 +156,12 @@ static void cap_holds(void **state)
 	gets(a->domain, 50);
 	assert_int_equal(sched_params_set(a->domain, 256, 20), 0);
 	gets(a->domain, 20);
+	/* Less than its weight would give it, or more: it does not depend on who else is there. */
+	(void)sched_params_set(hog(3, 0)->domain, 512, 0);
+	assert_int_equal(sched_params_set(a->domain, 1024, 50), 0);
+	gets(a->domain, 50);
+	assert_int_equal(sched_params_set(a->domain, 1024, 60), 0);
+	gets(a->domain, 57);
 }
 
 /* All of a domain's vCPUs together; a cap is no right. */
@@ -202,7 +208,7 @@ static void cap_of_one_that_sleeps(void **state)
 	world_settle();
 	before = ran(a);
 	move_ms(100);
-	assert_in_range(ran(a) - before, 50 * MS, 61 * MS);
+	assert_in_range(ran(a) - before, 50 * MS, 71 * MS);
 	/* While it is over its cap it wants to run, and an event does not make it. */
 	while (a->is_running)
 		world_move(MS / 10);
@@ -398,6 +404,38 @@ static void hogs_spread(void **state)
 		world_move(MS);
 	for (unsigned int i = 0; i < 4; i++)
 		assert_true(ran(v[i]) - before[i] >= 350 * MS); /* of 480 */
+}
+
+/* Weights count across CPUs, too. */
+static void weights_are_spread(void **state)
+{
+	struct domain *light = world_domain(1, 2), *heavy = world_domain(2, 2);
+	struct cpumask hard = {{1}}, all = {{3}};
+	u64 light_ns = 0, heavy_ns = 0;
+
+	(void)state;
+	(void)sched_params_set(heavy, 1024, 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		hard.bits[0] = 1;
+		(void)sched_affinity_set(light->vcpus[i], &hard, NULL, false);
+		hard.bits[0] = 2;
+		(void)sched_affinity_set(heavy->vcpus[i], &hard, NULL, false);
+		world_up(light->vcpus[i]);
+		world_up(heavy->vcpus[i]);
+	}
+	world_settle();
+	move_ms(10);
+	for (unsigned int i = 0; i < 2; i++) {
+		(void)sched_affinity_set(light->vcpus[i], &all, NULL, false);
+		(void)sched_affinity_set(heavy->vcpus[i], &all, NULL, false);
+	}
+	world_settle();
+	move_ms(10000);
+	for (unsigned int i = 0; i < 2; i++) {
+		light_ns += ran(light->vcpus[i]);
+		heavy_ns += ran(heavy->vcpus[i]);
+	}
+	assert_in_range(heavy_ns, light_ns * 38 / 10, light_ns * 42 / 10);
 }
 
 static void affinity_moves_what_runs(void **state)
@@ -979,8 +1017,16 @@ static void check_world(void)
 		}
 		assert_int_equal(domains[i]->poll_count, polling);
 	}
-	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++) {
+		u32 load = world_current(cpu)->sched->load;
+
 		assert_int_equal(cpumask_test(&sched_idle_mask, cpu), world_current(cpu)->is_idle);
+		for (unsigned int i = 0; i < RANDOM_DOMAINS; i++)
+			for_each_vcpu(domains[i], v)
+				load += v->sched->node.is_queued && v->cpu == cpu ? v->sched->load
+										  : 0;
+		assert_int_equal(sched_queues[cpu].load, load);
+	}
 }
 
 static void act_current(struct vcpu *v)
@@ -1104,6 +1150,7 @@ int main(void)
 		T(yield_lets_the_other_go),
 		T(idle_cpu_takes_work),
 		T(hogs_spread),
+		T(weights_are_spread),
 		T(affinity_moves_what_runs),
 		T(override_is_undone),
 		T(soft_affinity_is_preferred),
