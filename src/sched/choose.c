@@ -100,7 +100,7 @@ static void charge_locked(struct run_queue *rq, u64 now)
 		u64 ns = now - sv->charged_ns;
 
 		sv->run_ns += ns * SCHED_WEIGHT_DEFAULT / atomic_load(&sd->weight);
-		sched_budget_spend(sd, ns, now);
+		sched_budget_spend(rq->running, ns, now);
 		sv->charged_ns = now;
 	}
 	least = sv->run_ns;

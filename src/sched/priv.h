@@ -87,8 +87,8 @@ void sched_reconsider(struct vcpu *v);
 int sched_pool_join(struct domain *d, u32 id); /* -ESRCH; -ENODEV: it has no CPU */
 void sched_pool_leave(struct domain *d);
 
-/* A vCPU has had ns until now. */
-void sched_budget_spend(struct sched_domain *sd, u64 ns, u64 now);
+/* v, which runs, has had ns until now. */
+void sched_budget_spend(const struct vcpu *v, u64 ns, u64 now);
 bool sched_budget_is_spent(const struct sched_domain *sd);
 /* When v, which begins to run now, has used it up; TIMER_NEVER: no cap. */
 u64 sched_budget_until(const struct vcpu *v, u64 now);

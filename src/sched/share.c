@@ -20,10 +20,10 @@ static s64 quota_ns(const struct sched_domain *sd)
 	return (s64)atomic_load(&sd->cap) * PERIOD_NS / 100;
 }
 
-static void tick(struct sched_domain *sd, u64 end_ns)
+static void tick(struct sched_domain *sd, unsigned int cpu, u64 end_ns)
 {
 	atomic_store(&sd->period_end_ns, end_ns);
-	timer_set_on(&sd->period, cpu_id(), end_ns);
+	timer_set_on(&sd->period, cpu, end_ns);
 }
 
 static void period_end(void *ctx)
@@ -45,19 +45,21 @@ static void period_end(void *ctx)
 		if (atomic_load(&sd->budget_ns) >= left || atomic_exchange(&sd->is_ticking, true))
 			return;
 	}
-	tick(sd, end + periods * PERIOD_NS);
+	tick(sd, cpu_id(), end + periods * PERIOD_NS);
 	if (old <= 0 && left > 0)
 		for_each_vcpu(d, v)
 			sched_reconsider(v);
 }
 
-void sched_budget_spend(struct sched_domain *sd, u64 ns, u64 now)
+void sched_budget_spend(const struct vcpu *v, u64 ns, u64 now)
 {
+	struct sched_domain *sd = v->domain->sched;
+
 	if (atomic_load(&sd->cap) == 0)
 		return;
 	(void)atomic_sub(&sd->budget_ns, (s64)ns);
 	if (!atomic_load(&sd->is_ticking) && !atomic_exchange(&sd->is_ticking, true))
-		tick(sd, now - ns + PERIOD_NS);
+		tick(sd, v->cpu, now - ns + PERIOD_NS);
 }
 
 bool sched_budget_is_spent(const struct sched_domain *sd)
