@@ -58,12 +58,12 @@ static u64 ram_pages(void)
 	return pages;
 }
 
-/* CPUs whose APIC ids differ from the first one's in the low bits only. */
+/* CPUs whose APIC ids differ from the first one's in the low bits only, and that one. */
 static u32 cpus_beside_first(u32 bits)
 {
-	u32 count = 0;
+	u32 count = 1;
 
-	for (u32 cpu = 0; cpu < cpu_count; cpu++)
+	for (u32 cpu = 1; cpu < cpu_count; cpu++)
 		count += hw_cpu_apic_id[cpu] >> bits == hw_cpu_apic_id[0] >> bits;
 	return count;
 }
