@@ -54,9 +54,9 @@ class Shell:
 
     def type(self, text):
         """Piece by piece, each after the echo of the last: nothing between here and the shell holds a whole line."""
-        for i in range(0, len(text), 16):
-            have = len(self.boot.raw) + len(text[i:i + 16])
-            self.boot.send(text[i:i + 16])
+        for i in range(0, len(text), 30):
+            have = len(self.boot.raw) + len(text[i:i + 30])
+            self.boot.send(text[i:i + 30])
             for _ in range(40):
                 if len(self.boot.raw) >= have or not self.boot._step(0.05):
                     break

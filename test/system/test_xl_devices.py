@@ -29,9 +29,9 @@ def test_disk_of_64_mib(xl_dom0):
     there = disk(xl_dom0, 'a', 64)
     assert there == digest('disk of a.img', size)
     guest = xl_dom0.linux('demo', disks=['/srv/a.img']).boots()
-    assert guest('md5sum /dev/xvda', limit=300).split()[0] == there
-    guest(f'yes written | head -c {size} | dd of=/dev/xvda bs=1M; sync', limit=300)
-    assert guest('echo 3 > /proc/sys/vm/drop_caches; md5sum /dev/xvda', limit=300).split()[0] == digest('written', size)
+    assert guest('md5sum /dev/xvda').split()[0] == there
+    guest(f'yes written | head -c {size} | dd of=/dev/xvda bs=1M; sync')
+    assert guest('echo 3 > /proc/sys/vm/drop_caches; md5sum /dev/xvda').split()[0] == digest('written', size)
     guest.xl('shutdown -w')
     guest.gone()
     assert xl_dom0('md5sum /srv/a.img').split()[0] == digest('written', size)
@@ -72,9 +72,9 @@ def test_network_to_domain0(xl_dom0):
     assert ' 0% packet loss' in xl_dom0('ping -c 3 192.168.77.2')
     assert ' 0% packet loss' in guest('ping -c 3 -s 8000 192.168.77.1')
     xl_dom0('nc -l -p 5000 < /srv/a.img & sleep 0.5')
-    assert guest('nc 192.168.77.1 5000 < /dev/null | md5sum', limit=300).split()[0] == there
+    assert guest('nc 192.168.77.1 5000 < /dev/null | md5sum').split()[0] == there
     xl_dom0('nc -l -p 5001 < /dev/null | md5sum > /tmp/sum & sleep 0.5')
-    guest(f'yes sent | head -c {size} | nc 192.168.77.1 5001', limit=300)
+    guest(f'yes sent | head -c {size} | nc 192.168.77.1 5001')
     xl_dom0.until('cat /tmp/sum', digest('sent', size))
 
 
@@ -86,7 +86,7 @@ def test_network_between_guests(xl_dom0):
     two.boots()
     assert ' 0% packet loss' in two('ping -c 3 192.168.77.2')
     one('nc -l -p 6000 < /dev/xvda > /dev/null 2>&1 &')
-    assert two('sleep 1; nc 192.168.77.2 6000 < /dev/null | md5sum', limit=300).split()[0] == there
+    assert two('sleep 1; nc 192.168.77.2 6000 < /dev/null | md5sum').split()[0] == there
 
 
 def test_several_interfaces_and_queues(xl_dom0):

@@ -11,8 +11,8 @@ JOB = ('(i=0; while [ $i -lt 60 ]; do md5sum < /dev/xvda; i=$((i + 1)); done > /
 
 
 def saved_and_restored(dom0, guest, flags=''):
-    dom0(f'xl save {flags} {guest.name} /srv/{guest.name}.save', limit=300)
-    dom0(f'xl restore /srv/{guest.name}.save', limit=300)
+    dom0(f'xl save {flags} {guest.name} /srv/{guest.name}.save')
+    dom0(f'xl restore /srv/{guest.name}.save')
     dom0(f'rm /srv/{guest.name}.save')
 
 
@@ -21,10 +21,10 @@ def test_what_was_there_is_there(xl_dom0):
     guest = xl_dom0.linux('demo', disks=['/srv/a.img'], nets=[2]).boots()
     guest('echo kept > /tmp/word; cut -d. -f1 /proc/uptime > /tmp/then')
     before = xl_dom0.domains()['demo'][0]
-    xl_dom0('xl save demo /srv/demo.save', limit=300)
+    xl_dom0('xl save demo /srv/demo.save')
     guest.gone()
     assert xl_dom0('head -c 31 /srv/demo.save').startswith('Xen saved domain, xl format')
-    xl_dom0('xl restore /srv/demo.save', limit=300)
+    xl_dom0('xl restore /srv/demo.save')
     assert xl_dom0.domains()['demo'][0] > before
     assert 'kept' in guest('cat /tmp/word')
     assert guest('[ $(cut -d. -f1 /proc/uptime) -ge $(cat /tmp/then) ] && echo later').strip() == 'later'
@@ -45,17 +45,17 @@ def test_twice_with_four_vcpus(xl_dom0):
 
 def test_goes_on_after_a_checkpoint(xl_dom0):
     guest = xl_dom0.linux('demo', nets=[2]).boots()
-    xl_dom0('xl save -c demo /srv/demo.save', limit=300)
+    xl_dom0('xl save -c demo /srv/demo.save')
     guest('echo later > /tmp/word')
     assert ' 0% packet loss' in guest('ping -c 3 192.168.77.1')
     guest.xl('destroy')
-    xl_dom0('xl restore /srv/demo.save', limit=300)
+    xl_dom0('xl restore /srv/demo.save')
     guest('cat /tmp/word', 1)
 
 
 def test_restored_paused(xl_dom0):
     guest = xl_dom0.linux('demo').boots()
-    xl_dom0('xl save demo /srv/demo.save; xl restore -p /srv/demo.save', limit=300)
+    xl_dom0('xl save demo /srv/demo.save; xl restore -p /srv/demo.save')
     assert guest.state == 'p'
     guest.xl('unpause')
     assert 'demo' in guest('hostname')
@@ -82,14 +82,14 @@ def test_a_destroyed_target_leaves_the_source(xl_dom0):
 
 def test_restore_without_memory(xl_dom0):
     guest = xl_dom0.linux('demo', memory=192).boots()
-    xl_dom0('xl save demo /srv/demo.save', limit=300)
+    xl_dom0('xl save demo /srv/demo.save')
     guest.gone()
     free = int(xl_dom0("xl info | sed -n 's/^free_memory *: //p'"))
     xl_dom0.tiny('big', memory=free - 100)
-    assert xl_dom0.ask('xl restore /srv/demo.save', 300)[0] != 0
+    assert xl_dom0.ask('xl restore /srv/demo.save')[0] != 0
     assert set(xl_dom0.domains()) == {'Domain-0', 'big'}
     xl_dom0('xl destroy big')
-    xl_dom0('xl restore /srv/demo.save', limit=300)
+    xl_dom0('xl restore /srv/demo.save')
     assert 'demo' in guest('hostname')
 
 

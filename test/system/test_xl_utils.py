@@ -6,6 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.xl
 
+
 def shape(text):
     """Without numbers, and without what differs by design (names and versions of the hypervisor)."""
     text = re.sub(r'0x[0-9a-f]+|\b[0-9a-f]{8}\b|[\d.]+', 'N', text)

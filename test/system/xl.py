@@ -55,13 +55,13 @@ class Dom0:
         self('dmesg -n 1; . /srv/left')
         self.first = self.left()
 
-    def ask(self, line, limit=180):
+    def ask(self, line, limit=400):
         status, text = self.shell.run(line, limit)
         if status is None:
             pytest.fail(f'no answer to {line!r} (machine: {self.machine.ended})\n{tail(self.machine.log)}', pytrace=False)
         return status, text
 
-    def __call__(self, line, status=0, limit=180):
+    def __call__(self, line, status=0, limit=400):
         got, text = self.ask(line, limit)
         if got != status:
             pytest.fail(f'{line!r}: status {got}, not {status}\n{text}\n{self.hypervisor_says()}', pytrace=False)
@@ -70,7 +70,7 @@ class Dom0:
     def hypervisor_says(self):
         return tail('\n'.join(line for line in self.machine.log.splitlines() if line.startswith('(XEN)')), 8)
 
-    def until(self, line, pattern, limit=60):
+    def until(self, line, pattern, limit=300):
         """Repeats the line until its output matches."""
         end = time.time() + limit
         while True:
@@ -80,14 +80,13 @@ class Dom0:
                 return found
             if time.time() > end:
                 pytest.fail(f'{line!r} never shows {pattern!r}\n{text}\n{self.hypervisor_says()}', pytrace=False)
+            time.sleep(0.5)
 
     def write(self, path, text):
-        """A file in Domain 0, in pieces that fit a terminal's line."""
+        """A file in Domain 0, in pieces (of whole base64 groups) that fit a terminal's line."""
         coded = base64.b64encode(text.encode()).decode()
-        self(f': > {path}.64')
-        for i in range(0, len(coded), 600):
-            self(f'echo {coded[i:i + 600]} >> {path}.64')
-        self(f'base64 -d {path}.64 > {path}')
+        for i in range(0, len(coded), 2000):
+            self(f'echo {coded[i:i + 2000]} | base64 -d {">>" if i else ">"} {path}')
 
     def config(self, name, **words):
         text = ''.join(f'{k} = {v if isinstance(v, int) else value(v)}\n' for k, v in {'name': name, **words}.items())
@@ -124,7 +123,7 @@ class Dom0:
         """What a guest that is gone must not leave behind, as lines."""
         return self('left').splitlines()
 
-    def clean(self, limit=40):
+    def clean(self, limit=120):
         """Waits until nothing is left of any guest; the lines that stay different."""
         end = time.time() + limit
         while True:
@@ -132,6 +131,7 @@ class Dom0:
             other = [f'-{x}' for x in self.first if x not in now] + [f'+{x}' for x in now if x not in self.first]
             if not other or time.time() > end:
                 return other
+            time.sleep(0.5)
 
     def end_all(self):
         for name in self.domains():
@@ -147,10 +147,10 @@ class Guest:
         self.dom0 = dom0
         self.name = name
 
-    def ask(self, line, limit=180):
+    def ask(self, line, limit=400):
         return self.dom0.ask(f"LIMIT={limit} in-guest {self.name} '{line}'", limit * 2 + 20)
 
-    def __call__(self, line, status=0, limit=180):
+    def __call__(self, line, status=0, limit=400):
         return self.dom0(f"LIMIT={limit} in-guest {self.name} '{line}'", status, limit * 2 + 20)
 
     def xl(self, verb, *rest, **kw):
@@ -159,15 +159,18 @@ class Guest:
     def console(self):
         return self.dom0(f'tr -d "\\r" < /var/log/xen/console/guest-{self.name}.log')
 
-    def says(self, pattern, limit=90):
+    def says(self, pattern, limit=300):
         """Waits until its console shows the pattern."""
         return self.dom0.until(f'tr -d "\\r" < /var/log/xen/console/guest-{self.name}.log | tail -60', pattern, limit)
 
-    def boots(self, times=1, limit=120):
-        self.dom0.until(f'grep -c ^MICA-GUEST-END /var/log/xen/console/guest-{self.name}.log', rf'^{times}$', limit)
+    def boots(self, times=1, limit=500):
+        """Waits, in Domain 0, until the guest has come to its shell that many times."""
+        log = f'/var/log/xen/console/guest-{self.name}.log'
+        loop = f'for i in $(seq {limit}); do [ "$(grep -c ^MICA-GUEST-END {log})" = {times} ] && break; sleep 1; done'
+        self.dom0(f'{loop}; tail -3 {log}; [ $i -lt {limit} ]', limit=limit * 3)
         return self
 
-    def gone(self, limit=60):
+    def gone(self, limit=300):
         self.dom0.until(f'xl domid {self.name} 2>/dev/null || echo gone', '^gone', limit)
 
     @property
