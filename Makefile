@@ -246,7 +246,7 @@ size: build/mica	## lines of source and bytes of image
 
 # ---------------------------------------------------------------- everything
 
-.PHONY: check check-quick check-matrix check-oracle soak system xl
+.PHONY: check check-quick check-matrix check-oracle soak system xl xl-table
 check:			## install what is missing, build, run every test, count
 	$(Q)$(PY) tools/check.py
 
@@ -258,6 +258,9 @@ system: build/mica disk	## system tests only (T=expression, HV=mica|xen)
 
 xl: build/mica disk	## tests of guests made by xl only (T=expression, HV=mica|xen)
 	$(Q)$(PY) -m pytest -q test/system -m 'xl and not soak' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
+
+xl-table: build/mica disk	## make doc/xl.md, the table of xl's verbs
+	$(Q)$(PY) -m pytest test/system/test_xl_utils.py -q -k verbs --record
 
 check-matrix: build/mica disk	## the whole matrix of machines
 	$(Q)$(PY) -m pytest -v test/system -m 'not soak'

@@ -6,6 +6,7 @@ vmlinuz, vmlinux              the stock kernel as packaged, and unpacked
 vmlinuz-cloud, vmlinux-cloud  the same of the cloud kernel
 xen                           Debian's Xen 4.17, the oracle
 initramfs.cpio.gz             busybox with tools/init.sh
+grub-xen                      GRUB as a PV kernel (pvgrub), for a guest that boots from its own disk
 versions.json                 which package versions these are
 
 Packages are downloaded by apt from wherever this machine's apt is configured to look, and are
@@ -32,6 +33,7 @@ WANTED = {
     'cloud': ('linux-image-cloud-amd64', True),
     'xen': ('xen-hypervisor-4.17-amd64', False),
     'busybox': ('busybox-static', False),
+    'pvgrub': ('grub-xen-host', False),
 }
 
 
@@ -147,7 +149,7 @@ def put(name, data):
 
 def done(versions):
     """Whether all is there. Looks at our own files only, so that it costs nothing."""
-    names = 'vmlinux vmlinuz vmlinux-cloud vmlinuz-cloud xen initramfs.cpio.gz'.split()
+    names = 'vmlinux vmlinuz vmlinux-cloud vmlinuz-cloud xen grub-xen initramfs.cpio.gz'.split()
     if not versions.exists() or not all((GUEST / n).exists() for n in names):
         return False
     newest = max(INIT.stat().st_mtime, pathlib.Path(__file__).stat().st_mtime)
@@ -171,6 +173,7 @@ def main():
         put('vmlinuz' + suffix, image)
         put('vmlinux' + suffix, unpack(image))
     put('xen', gzip.decompress((folder['xen'] / 'boot/xen-4.17-amd64.gz').read_bytes()))
+    put('grub-xen', (folder['pvgrub'] / 'usr/lib/grub-xen/grub-x86_64-xen.bin').read_bytes())
     say('CPIO    build/guest/initramfs.cpio.gz')
     put('initramfs.cpio.gz', initramfs((folder['busybox'] / 'bin/busybox').read_bytes()))
     put('versions.json', json.dumps(known, indent=1, sort_keys=True).encode() + b'\n')
