@@ -14,6 +14,7 @@
 
 #define BOOT_MAPPED    0x100000000ull /* what head.S mapped */
 #define DIRECT_MAP_MAX (5ull << 40)
+#define M2P_PIECE      BIT(21)
 
 struct boot_info boot_info;
 struct e820_map boot_map, boot_host_map;
@@ -167,10 +168,12 @@ static void back(u64 va, u64 bytes, int fill, u64 va2, u64 flags2)
 static void frames_map(u64 start, u64 end)
 {
 	u64 first = start >> PAGE_SHIFT, frames = (end - start) >> PAGE_SHIFT;
+	/* Tools map it in pieces of 2 MiB, each in one. */
+	u64 m2p = ROUND_DOWN(first * 8, M2P_PIECE);
 
 	back(LAYOUT_FRAMES + first * sizeof(struct frame), frames * sizeof(struct frame), 0, 0, 0);
-	back(LAYOUT_M2P_RW + first * 8, frames * 8, 0xff, LAYOUT_M2P + first * 8,
-	     MAP_RODATA | MAP_USER);
+	back(LAYOUT_M2P_RW + m2p, ROUND_UP((first + frames) * 8, M2P_PIECE) - m2p, 0xff,
+	     LAYOUT_M2P + m2p, MAP_RODATA | MAP_USER);
 	for (u64 m = first; m < first + frames;) {
 		if (m % 64 == 0 && first + frames - m >= 64) {
 			hw_ram_bitmap[m / 64] = ~0ull;
@@ -240,6 +243,16 @@ void boot_memory_map(void)
 	}
 }
 
+/* What tools may map of it, to read. */
+static void m2p_share(void)
+{
+	u64 paddr;
+
+	for (u64 at = 0; at < hw_frame_max * 8; at += PAGE_SIZE)
+		if (paging_lookup(LAYOUT_M2P_RW + at, &paddr))
+			mm_readable_share(maddr_to_mfn(maddr_make(paddr)));
+}
+
 void boot_memory_pools(void)
 {
 	unsigned int cursor = 0;
@@ -248,6 +261,7 @@ void boot_memory_pools(void)
 	while (e820_next(&boot_map, E820_RAM, &cursor, &start, &end))
 		frame_pool_add(maddr_to_mfn(maddr_make(start)), (end - start) >> PAGE_SHIFT);
 	paging_table_alloc = table_alloc_late;
+	m2p_share();
 	for (unsigned int i = 0; i < boot_host_map.count && i < MM_E820_MAX; i++) {
 		const struct e820_entry *entry = &boot_host_map.entry[i];
 

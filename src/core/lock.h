@@ -26,6 +26,7 @@ enum lock_rank {
 	LOCK_RANK_EVTCHN_B,	/* a domain's ports; one domain at a time */
 	LOCK_RANK_PIRQ,		/* a domain's physical interrupts */
 	LOCK_RANK_VMAP,		/* the hypervisor's own page tables */
+	LOCK_RANK_MIRROR,	/* mirrors of a domain's page tables */
 	LOCK_RANK_PAGELIST,	/* a domain's list of frames */
 	LOCK_RANK_HEAP,		/* slabs */
 	LOCK_RANK_BUDDY,	/* free frames */

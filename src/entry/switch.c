@@ -34,11 +34,11 @@ static void areas_publish(struct vcpu *v)
 	if (!sched_runstate_wanted(v) && !time_vcpu_publish_wanted(v))
 		return;
 	if (is_user)
-		hw_cr3_write(mfn_num(v->mm->root_kernel) << PAGE_SHIFT);
+		hw_cr3_write(mfn_num(mm_mirror_root(v, false)) << PAGE_SHIFT);
 	sched_runstate_publish(v);
 	time_vcpu_publish(v);
 	if (is_user)
-		hw_cr3_write(mfn_num(v->mm->root_user) << PAGE_SHIFT);
+		hw_cr3_write(mfn_num(mm_mirror_root(v, true)) << PAGE_SHIFT);
 }
 
 void switch_to(struct vcpu *prev, struct vcpu *next)

@@ -15,6 +15,7 @@
 #include "hw/lapic.h"
 #include "hw/vectors.h"
 #include "irq/irq.h"
+#include "mm/mm.h"
 #include "pv/pv.h"
 #include "time/time.h"
 
@@ -89,8 +90,16 @@ static bool is_descriptor_read(u32 error_code)
 	return (error_code & (PF_PRESENT | PF_WRITE | PF_USER)) == 0;
 }
 
+/* With what is logged, most faults are the mirror's. */
+static bool mirror_fault(struct vcpu *v, u64 cr2, u32 *error_code)
+{
+	return mm_mirror_fault(v, mfn_make(hw_cr3_read() >> PAGE_SHIFT), cr2, error_code);
+}
+
 static void page_fault(struct vcpu *v, struct regs *regs, u64 cr2)
 {
+	if (mirror_fault(v, cr2, &regs->error_code))
+		return;
 	if (is_descriptor_read(regs->error_code)) {
 		if (pv_ldt_fault(v, cr2))
 			return;
@@ -217,6 +226,9 @@ void entry_trap_own(struct regs *regs)
 	/* A selector of the guest that is loaded at a switch. */
 	if (regs->vector == EXCEPTION_PF && is_descriptor_read(regs->error_code) &&
 	    current_vcpu()->pv != NULL && pv_ldt_fault(current_vcpu(), hw_cr2_read()))
+		return;
+	if (regs->vector == EXCEPTION_PF && current_vcpu()->mm != NULL &&
+	    mirror_fault(current_vcpu(), hw_cr2_read(), &regs->error_code))
 		return;
 	if (!extable_fix(regs))
 		debug_fatal_trap(regs);

@@ -123,6 +123,19 @@ void entry_unpin(struct gnttab *gt, u32 ref, bool is_writable)
 		unpin_slow(gt, ref, is_writable);
 }
 
+void gnttab_dirty_mark(struct domain *d)
+{
+	u32 frames = atomic_load(&d->gnttab->frames);
+
+	for (u32 i = 0; i < frames; i++) {
+		const struct grant_page *page = &d->gnttab->pages[i];
+
+		for (u32 j = 0; j < ENTRIES_PER_FRAME; j++)
+			if (unlikely(atomic_load(&page->pins[j]) & PIN_WRITERS))
+				mm_mark_dirty(d, mfn_make(atomic_load(&page->entries[j]) >> 32));
+	}
+}
+
 s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b)
 {
 	u64 *entry_a, *entry_b, was_a;

@@ -57,6 +57,8 @@ int gnttab_map(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done);
 int gnttab_unmap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done);
 int gnttab_replace(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done);
 int gnttab_copy(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done);
+/* What others may be writing of d's is dirty. */
+void gnttab_dirty_mark(struct domain *d);
 /* Two entries of d that nobody uses change places; a GNTST_ status. */
 s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b);
 

@@ -73,6 +73,8 @@ static inline void mapping_end(struct mapping *m, struct domain *owner, unsigned
 {
 	u64 word = atomic_load(&m->word);
 
+	if (!(word & MAPPING_READONLY))
+		mm_mark_dirty(owner, mfn_make(m->mfn)); /* before the pin goes, which says so too */
 	entry_unpin(owner->gnttab, (u32)(word >> 32), !(word & MAPPING_READONLY));
 	atomic_store(&m->word, 0ull);
 	pt_grant_put(mfn_make(m->mfn), references, !(word & MAPPING_READONLY));

@@ -41,6 +41,7 @@ static const struct domctl_row table[] = {
 	ROW(set_ext_vcpucontext),
 	ROW(get_ext_vcpucontext),
 	ROW(getpageframeinfo3),
+	ROW(shadow_op),
 	ROW(setvcpuextstate),
 	ROW(getvcpuextstate),
 	ROW(set_virq_handler),

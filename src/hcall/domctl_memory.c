@@ -2,11 +2,13 @@
 /*
  * Tool calls about a domain's memory: how much it may have, what its frames are used as. Reached from domctl.c; calls mm. No lock.
  */
+#include "gnttab/gnttab.h"
 #include "hcall/tool.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
+#include "sched/sched.h"
 
 #define FRAMES_AT_A_TIME 64u
 
@@ -26,6 +28,7 @@ int domctl_hypercall_init(struct vcpu *v, struct domain *d, struct xen_domctl *o
 	if (rc != 0)
 		return rc == -ERESTART ? rc : err(EACCES);
 	pv_hypercall_page_fill(hw_frame_map(mfn_nospec(mfn)));
+	mm_mark_dirty(d, mfn);
 	frame_type_put(mfn);
 	return 0;
 }
@@ -73,4 +76,56 @@ int domctl_getpageframeinfo3(struct vcpu *v, struct domain *d, struct xen_domctl
 		done += count;
 	}
 	return 0;
+}
+
+/* Pages that Mica or a back end writes at any time are dirty each time. */
+static int dirty_read(struct domain *d, struct xen_domctl_shadow_op *arg)
+{
+	struct mm_dirty_read read = {
+		.bitmap = gva_make((u64)arg->dirty_bitmap.p),
+		.pages = arg->pages,
+		.is_clean = arg->op == XEN_DOMCTL_SHADOW_OP_CLEAN,
+	};
+	struct vcpu *v;
+	int rc;
+
+	for_each_vcpu(d, v)
+		if (!mfn_is_none(v->info_mfn))
+			mm_mark_dirty(d, v->info_mfn);
+	gnttab_dirty_mark(d);
+	rc = mm_mirror_read(d, &read);
+	arg->stats = (struct xen_domctl_shadow_op_stats){read.fault_count, read.dirty_count};
+	return rc;
+}
+
+static int shadow_op(struct domain *d, struct xen_domctl_shadow_op *arg)
+{
+	switch (arg->op) {
+	case XEN_DOMCTL_SHADOW_OP_OFF:
+		return d->mm->mirror != NULL ? mm_mirror_disable(d) : err(EINVAL);
+	case XEN_DOMCTL_SHADOW_OP_ENABLE:
+		if (arg->mode != XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY)
+			return err(EINVAL);
+		return mm_mirror_enable(d);
+	case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
+		return mm_mirror_enable(d);
+	case XEN_DOMCTL_SHADOW_OP_CLEAN:
+	case XEN_DOMCTL_SHADOW_OP_PEEK:
+		return dirty_read(d, arg);
+	default:
+		return err(EOPNOTSUPP);
+	}
+}
+
+/* Live save. What of it is preempted comes again with the same arguments. */
+int domctl_shadow_op(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+{
+	int rc;
+
+	if (d == v->domain)
+		return err(EINVAL);
+	domain_pause(d);
+	rc = shadow_op(d, &op->u.shadow_op);
+	domain_unpause(d);
+	return rc;
 }

@@ -5,6 +5,7 @@
  */
 #include "evtchn/evtchn.h"
 #include "hcall/tool.h"
+#include "hw/features.h"
 #include "hw/mem.h"
 #include "lib/string.h"
 #include "mm/mm.h"
@@ -150,7 +151,7 @@ int domctl_set_ext_vcpucontext(struct vcpu *v, struct domain *d, struct xen_domc
 	return 0;
 }
 
-/* Without a buffer: how large it has to be. */
+/* Without a buffer: how large it has to be, and which components there are: none, and tools save none. */
 int domctl_getvcpuextstate(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuextstate *ext = &op->u.vcpuextstate;
@@ -161,6 +162,7 @@ int domctl_getvcpuextstate(struct vcpu *v, struct domain *d, struct xen_domctl *
 
 	if (rc != 0)
 		return rc;
+	ext->xfeature_mask = hw_features.xcr0;
 	if ((u64)ext->buffer.p == 0 || bytes == 0) {
 		ext->size = bytes;
 		return 0;
@@ -173,7 +175,6 @@ int domctl_getvcpuextstate(struct vcpu *v, struct domain *d, struct xen_domctl *
 	vcpu_pause(target);
 	pv_xstate_get(target, state);
 	vcpu_unpause(target);
-	ext->xfeature_mask = state->xcr0_accum;
 	if (hw_copy_to_guest(gva_make((u64)ext->buffer.p), state, bytes) != 0)
 		rc = err(EFAULT);
 	heap_free(state);

@@ -30,8 +30,13 @@ int mm_args_page_owner(struct vcpu *v, domid_t id, struct domain **d)
 		*d = mm_io_domain;
 		return 0;
 	}
-	if (id == DOMID_XEN)
-		return err(EPERM);
+	if (id == DOMID_XEN) {
+		if (!v->domain->is_privileged)
+			return err(EPERM);
+		domain_get(mm_xen_domain);
+		*d = mm_xen_domain;
+		return 0;
+	}
 	return mm_args_domain(v, id, d);
 }
 

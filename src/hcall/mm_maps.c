@@ -118,6 +118,7 @@ static int machphys_list(u64 arg)
 {
 	struct xen_machphys_mfn_list list;
 	u64 pieces = (hw_frame_max * 8 + 0x1fffff) >> 21;
+	u64 mfn = 0;
 	u32 count;
 	int rc = hw_copy_from_guest(&list, gva_make(arg), sizeof(list));
 
@@ -125,8 +126,9 @@ static int machphys_list(u64 arg)
 		return rc;
 	count = (u32)MIN(list.max_extents, pieces);
 	for (u32 i = 0; !rc && i < count; i++) {
-		u64 mfn = m2p_piece(LAYOUT_M2P + ((u64)i << 21));
+		u64 here = m2p_piece(LAYOUT_M2P + ((u64)i << 21));
 
+		mfn = here ? here : mfn; /* tools map a hole too: any piece will do */
 		rc = hw_copy_to_guest(gva_make((u64)list.extent_start.p + i * sizeof(mfn)), &mfn,
 				      sizeof(mfn));
 	}

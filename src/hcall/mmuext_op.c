@@ -61,6 +61,7 @@ static int page_clear(struct domain *d, u64 number)
 	if (rc)
 		return rc;
 	memset(hw_frame_map(mfn_nospec(mfn)), 0, PAGE_SIZE);
+	mm_mark_dirty(d, mfn);
 	frame_type_put(mfn);
 	return 0;
 }
@@ -75,6 +76,7 @@ static int page_copy(struct domain *d, u64 to_number, u64 from_number)
 	rc = frame_type_get(to, d, FRAME_WRITABLE);
 	if (!rc) {
 		memcpy(hw_frame_map(mfn_nospec(to)), hw_frame_map(mfn_nospec(from)), PAGE_SIZE);
+		mm_mark_dirty(d, to);
 		frame_type_put(to);
 	}
 	frame_put(from);

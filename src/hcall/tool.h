@@ -45,6 +45,7 @@ DOMCTL_FN(sendtrigger);
 DOMCTL_FN(max_mem);
 DOMCTL_FN(hypercall_init);
 DOMCTL_FN(getpageframeinfo3);
+DOMCTL_FN(shadow_op);
 /* domctl_sched.c */
 DOMCTL_FN(setvcpuaffinity);
 DOMCTL_FN(getvcpuaffinity);

@@ -61,6 +61,7 @@ int mm_domain_init(struct domain *d, u64 pages_max)
 	if (!mm)
 		return err(ENOMEM);
 	lock_init(&mm->lock, LOCK_RANK_PAGELIST);
+	lock_init(&mm->mirror_lock, LOCK_RANK_MIRROR);
 	mm->pages_head = mm->shared_head = mm->dying_head = FRAME_LINK_NONE;
 	mm->pages_max = pages_max;
 	rc = owner_set(d->id, d);
@@ -246,6 +247,8 @@ static int assign(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn, bool
 	}
 	mm->pages_head = first;
 	lock_release(&mm->lock);
+	if (unlikely(atomic_load(&mirror_count)))
+		mirror_mark_pfns(d, pfn, frames);
 	return 0;
 }
 
@@ -257,6 +260,14 @@ int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn
 int mm_domain_assign(struct domain *d, mfn_t mfn, unsigned int order)
 {
 	return assign(d, mfn, order, M2P_INVALID, dom0 != NULL && d != dom0);
+}
+
+void mm_readable_share(mfn_t mfn)
+{
+	struct frame *f = frame_of(mfn);
+
+	f->owner = FRAME_OWNER_MICA;
+	f->word = FRAME_LIVE | FRAME_SHARED | 1;
 }
 
 mfn_t mm_domain_share_page(struct domain *d)
@@ -351,6 +362,8 @@ int mm_domain_steal(struct domain *d, mfn_t mfn)
 	lock_release(&d->mm->lock);
 	atomic_store(&f->stamp, flush_clock());
 	f->done = 0;
+	if (unlikely(atomic_load(&mirror_count)))
+		mirror_mark_pfns(d, m2p_get(mfn), 1);
 	atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
 	if (is_last)
 		domain_put(d);
@@ -444,7 +457,9 @@ int mm_domain_release(struct domain *d)
 
 	ASSERT(d->is_dying);
 	(void)mm_domain_claim(d, 0);
-	rc = release_roots(d);
+	rc = mm_mirror_disable(d);
+	if (!rc)
+		rc = release_roots(d);
 	while (!rc) {
 		struct frame *f = release_next(d);
 

@@ -61,7 +61,11 @@ void frame_put(mfn_t mfn)
 /* The end of a demotion or of a failed promotion: entries are given back. refs: references to give back too. */
 static int undo_type(struct frame *f, enum frame_type type, u64 typed, u64 refs, bool failed)
 {
-	int rc = table_drain(f, type);
+	int rc;
+
+	if (unlikely(atomic_load(&mirror_count)) && type_level(type))
+		mirror_table_gone(f);
+	rc = table_drain(f, type);
 
 	if (rc) {
 		/* Half-done: the table keeps one of the references for itself. */
@@ -96,6 +100,7 @@ static int promote(struct frame *f, struct domain *d, enum frame_type type, bool
 	rc = f->done & DONE_FAILED ? err(EINVAL) : table_fill(f, d, type);
 	if (!rc) {
 		f->done = 0;
+		mm_mark_dirty(d, frame_mfn(f));
 		atomic_sub(&f->word, FRAME_BUSY - FRAME_VALID + self);
 		return 0;
 	}

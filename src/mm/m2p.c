@@ -3,13 +3,18 @@
  * The machine-to-physical table, which guests read: for each frame the pfn that its owner gave it. Reached by the
  * memory hypercalls and when frames change hands; no lock (single words, the guest's own business).
  */
-#include "mm/mm.h"
+#include "mm/priv.h"
 
 #include "core/atomic.h"
 
 void m2p_set(mfn_t mfn, u64 pfn)
 {
-	atomic_store(&hw_m2p()[mfn_num(mfn)], pfn);
+	u64 old = atomic_exchange(&hw_m2p()[mfn_num(mfn)], pfn);
+
+	if (unlikely(atomic_load(&mirror_count))) {
+		mirror_mark_pfns(frame_owner(mfn), old, 1);
+		mirror_mark_pfns(frame_owner(mfn), pfn, 1);
+	}
 }
 
 u64 m2p_get(mfn_t mfn)

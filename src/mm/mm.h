@@ -113,15 +113,20 @@ struct mm_e820_entry { /* layout of the ABI's struct e820entry */
 	u32 type;
 } PACKED;
 
+struct mirror; /* mirror.c */
+
 struct mm_domain {
-	struct lock lock;     /* LOCK_RANK_PAGELIST: lists and counts */
-	u32 pages_head;	      /* [l] its frames, newest first */
-	u32 shared_head;      /* [l] Mica's pages lent to it */
-	u32 dying_head;	      /* [l] frames that teardown has dealt with, still referred to */
-	u64 pages_current;    /* [l] frames on pages_head and dying_head (not the shared ones) */
-	u64 pages_shared;     /* [l] */
-	u64 pages_max;	      /* [l] pages_current may not pass it by the guest's own wish */
-	u64 pages_claimed;    /* [l] */
+	struct lock lock;	 /* LOCK_RANK_PAGELIST: lists and counts */
+	struct lock mirror_lock; /* LOCK_RANK_MIRROR */
+	struct mirror
+		*mirror;   /* [a] NULL: what it writes is not logged; changed while it is paused */
+	u32 pages_head;	   /* [l] its frames, newest first */
+	u32 shared_head;   /* [l] Mica's pages lent to it */
+	u32 dying_head;	   /* [l] frames that teardown has dealt with, still referred to */
+	u64 pages_current; /* [l] frames on pages_head and dying_head (not the shared ones) */
+	u64 pages_shared;  /* [l] */
+	u64 pages_max;	   /* [l] pages_current may not pass it by the guest's own wish */
+	u64 pages_claimed; /* [l] */
 	u64 upper_generation; /* [a] changes of L2 to L4 entries */
 	u64 perdomain_l3_entry; /* [c] L4 entry of slot 258 for this domain's roots; the lead sets it at creation */
 	unsigned int e820_count;    /* [l] domain lock */
@@ -165,6 +170,8 @@ int mm_domain_assign_at(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn
  */
 int mm_domain_claim(struct domain *d, u64 pages);
 u64 mm_claimed_total(void);
+/* At boot: a page of Mica's that Domain 0 may map as DOMID_XEN's, read-only, for ever. */
+void mm_readable_share(mfn_t mfn);
 /* A cleared page of Mica that d may map, writable too, but never use as a table. Freed by mm_domain_fini(). MFN_NONE. */
 mfn_t mm_domain_share_page(struct domain *d);
 /* Takes a page of mm_domain_share_page() back early; -EBUSY while the guest refers to it (it stays shared). */
@@ -259,6 +266,8 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 /* The same, but only if the entry is *expected (as the guest reads it); *expected becomes what was found. */
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
 extern struct domain *mm_io_domain; /* page_owner for DOMID_IO: device memory only */
+extern struct domain
+	*mm_xen_domain; /* page_owner for DOMID_XEN: what is shared by mm_readable_share() */
 
 /*
  * Grants. get: so many references on a frame of owner, also of its type if it is to be written, maybe for another domain's
@@ -356,6 +365,42 @@ u32 flush_clock(void);
 void m2p_set(mfn_t mfn, u64 pfn);
 u64 m2p_get(mfn_t mfn);
 #define M2P_INVALID (~0ull)
+
+/* ---------------------------------------------------------------- dirty tracking (mirror.c) */
+
+/*
+ * What d writes is logged from now on: -EINVAL (is already), -ENOMEM. And no more: -ERESTART. d is paused, and stays so until its
+ * vCPUs load CR3 again.
+ */
+int mm_mirror_enable(struct domain *d);
+int mm_mirror_disable(struct domain *d);
+/*
+ * A bit for each of d's pages below `pages` into the caller's memory (none if 0); if is_clean they begin anew. d is paused.
+ * -EINVAL (also: so many are not logged), -EFAULT, -ERESTART.
+ */
+struct mm_dirty_read {
+	gva_t bitmap;
+	u64 pages;
+	bool is_clean;
+	u32 dirty_count, fault_count; /* out: bits, and page faults since the last clean one */
+};
+int mm_mirror_read(struct domain *d, struct mm_dirty_read *read);
+/* What goes into CR3 for v's kernel or user half. */
+mfn_t mm_mirror_root(struct vcpu *v, bool user);
+/*
+ * A page fault at va with that root loaded, v's. True: it was the mirror's, try again. Otherwise *error_code says what the CPU
+ * would have said without one.
+ */
+bool mm_mirror_fault(struct vcpu *v, mfn_t loaded, u64 va, u32 *error_code);
+
+extern u32 mirror_count; /* [a] domains that are logged; what follows is for mm's own use */
+void mirror_mark(struct domain *d, mfn_t mfn);
+/* Somebody else than d's vCPUs has written its frame: not before. */
+static inline void mm_mark_dirty(struct domain *d, mfn_t mfn)
+{
+	if (unlikely(atomic_load(&mirror_count)))
+		mirror_mark(d, mfn);
+}
 
 /* ---------------------------------------------------------------- audit (audit.c) */
 

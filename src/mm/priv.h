@@ -45,6 +45,18 @@ int entry_get(struct domain *d, struct domain *page_owner, unsigned int level, u
 int entry_put(unsigned int level, u64 entry);
 bool slot_is_hypervisors(unsigned int level, unsigned int idx);
 
+/* mirror.c: an entry has been exchanged, its old value is not put yet; a table is about to lose its type. */
+void mirror_entry_changed(const u64 *entry, u64 old);
+void mirror_table_gone(const struct frame *f);
+void mirror_leaf_gone(u16 owner, u64 leaf);
+void mirror_mark_pfns(struct domain *d, u64 pfn, u64 count);
+u64 hypervisor_entry(const struct domain *d, unsigned int idx);
+static inline void entry_changed(const u64 *entry, u64 old)
+{
+	if (unlikely(atomic_load(&mirror_count)))
+		mirror_entry_changed(entry, old);
+}
+
 /* flush.c: before a frame is used as something else: CPUs that may still hold translations (d NULL: all). */
 void flush_frame(const struct frame *f, const struct domain *d);
 u64 flush_stamp_expand(u32 stamp);

@@ -22,6 +22,8 @@ bool opt_user_global = true;
 u64 mm_pte_reserved;
 static struct domain io_domain = {.id = DOMID_IO};
 struct domain *mm_io_domain = &io_domain;
+static struct domain xen_domain = {.id = DOMID_XEN};
+struct domain *mm_xen_domain = &xen_domain;
 
 /* L2 to L4: superpages, global, and cache attributes of tables are refused. */
 #define TABLE_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
@@ -91,6 +93,8 @@ static int leaf_get(struct domain *d, struct domain *page_owner, u64 entry, bool
 	if (likely(page_owner == d && !(entry & CACHE_BITS)) &&
 	    frame_get_quick(frame_of(mfn_nospec(mfn)), d->id, entry & PTE_RW))
 		return 0;
+	if (entry & PTE_RW && unlikely(page_owner == mm_xen_domain))
+		return err(EPERM);
 	if (entry & PTE_RW)
 		rc = type_get(mfn, page_owner, FRAME_WRITABLE, nested);
 	else
@@ -152,7 +156,7 @@ static inline bool leaf_fill_quick(u64 *slot, u64 entry, const struct leaf_rules
 	return true;
 }
 
-static u64 hypervisor_entry(const struct domain *d, unsigned int idx)
+u64 hypervisor_entry(const struct domain *d, unsigned int idx)
 {
 	return idx == LAYOUT_PERDOMAIN_SLOT ? d->mm->perdomain_l3_entry
 					    : mm_l4_template[idx - LAYOUT_FIRST_SLOT];
@@ -250,8 +254,11 @@ static void leaf_table_drain(struct frame *f, const u64 *table)
 	while (f->done) {
 		unsigned int idx = f->done - 1u;
 
-		if (table[idx] & PTE_PRESENT)
+		if (table[idx] & PTE_PRESENT) {
+			if (unlikely(atomic_load(&mirror_count)))
+				mirror_leaf_gone(f->owner, table[idx]);
 			leaf_put(table[idx]);
+		}
 		f->done = (u16)idx;
 	}
 }

@@ -18,8 +18,10 @@ int pt_pin(struct domain *d, mfn_t mfn, unsigned int level)
 	if (rc)
 		return rc;
 	f = frame_of(mfn_nospec(mfn));
-	if (!(atomic_fetch_or(&f->word, FRAME_PINNED) & FRAME_PINNED))
+	if (!(atomic_fetch_or(&f->word, FRAME_PINNED) & FRAME_PINNED)) {
+		mm_mark_dirty(d, mfn);
 		return 0;
+	}
 	/* The pin's own reference remains; if it went meanwhile, the table may be left half-done. */
 	(void)frame_type_put_preemptible(mfn);
 	return err(EINVAL);
@@ -29,7 +31,6 @@ int pt_unpin(struct domain *d, mfn_t mfn)
 {
 	struct frame *f;
 	u64 old;
-	int rc;
 
 	if (!hw_frame_is_ram(mfn))
 		return err(EINVAL);
@@ -45,8 +46,8 @@ int pt_unpin(struct domain *d, mfn_t mfn)
 			return settle(f, false);
 		return err(EINVAL);
 	} while (!atomic_cmpxchg(&f->word, &old, old & ~FRAME_PINNED));
-	rc = frame_type_put_preemptible(mfn);
-	return rc;
+	mm_mark_dirty(d, mfn);
+	return frame_type_put_preemptible(mfn);
 }
 
 int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)

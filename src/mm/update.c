@@ -53,9 +53,12 @@ static int change_entry(struct vcpu *v, struct change *change)
 	int rc;
 
 	while (is_harmless(change, old)) {
-		if (differs(change, old) ||
-		    atomic_cmpxchg(change->entry, &old, merged(change, old)))
+		if (differs(change, old))
 			return 0;
+		if (atomic_cmpxchg(change->entry, &old, merged(change, old))) {
+			entry_changed(change->entry, 0);
+			return 0;
+		}
 	}
 	if (differs(change, old))
 		return 0;
@@ -65,6 +68,7 @@ static int change_entry(struct vcpu *v, struct change *change)
 	while (!differs(change, old)) {
 		if (!atomic_cmpxchg(change->entry, &old, merged(change, old)))
 			continue;
+		entry_changed(change->entry, old);
 		if (entry_put(change->level, old) == -ERESTART)
 			v->mm->unsettled = pte_mfn(old);
 		return 0;
@@ -105,6 +109,7 @@ static inline bool change_leaf_quick(const struct domain *owner, u64 *entry, u64
 			leaf_put(value);
 		return false;
 	}
+	entry_changed(entry, old);
 	if ((is_taken || !(value & PTE_PRESENT)) && old & PTE_PRESENT)
 		leaf_put(old);
 	return true;
@@ -136,6 +141,7 @@ static int change_plain(struct change *change)
 	while (!differs(change, old))
 		if (atomic_cmpxchg(change->entry, &old, change->value))
 			break;
+	mm_mark_dirty(change->owner, hw_virt_to_mfn(change->entry));
 	return 0;
 }
 
@@ -327,6 +333,8 @@ void pt_grant_put(mfn_t mfn, unsigned int count, bool is_writable)
 	struct frame *f = frame_of(mfn);
 	u64 old = atomic_load(&f->word);
 
+	if (is_writable && unlikely(atomic_load(&mirror_count)))
+		mirror_mark(frame_owner(mfn), mfn);
 	if (unlikely((is_writable ? frame_word_typed(old) : (u32)old) <= count) ||
 	    unlikely(old & FRAME_BUSY) ||
 	    unlikely(!atomic_cmpxchg(&f->word, &old, old - references(count, is_writable))))
@@ -382,6 +390,7 @@ void pt_grant_map(u64 *entry, u64 value)
 	u64 global = opt_user_global ? PTE_GLOBAL : 0;
 	u64 old = atomic_exchange(entry, leaf_adjusted(value, global) | PTE_GRANTED);
 
+	entry_changed(entry, old);
 	if (unlikely(old & PTE_PRESENT))
 		(void)entry_put(1, old);
 }
@@ -391,6 +400,14 @@ static inline bool is_used_entry(u64 entry)
 	return entry & PTE_PRESENT && (entry & (PTE_GRANTED | PTE_ACCESSED)) != PTE_GRANTED;
 }
 
+static NOINLINE void grant_map_back(u64 *entry, u64 value)
+{
+	u64 old = atomic_exchange(entry, value);
+
+	entry_changed(entry, old);
+	(void)entry_put(1, old);
+}
+
 int pt_grant_unmap(u64 *entry, u64 value, u64 *from, bool *is_used)
 {
 	const u64 same = PTE_ADDR | PTE_PRESENT | PTE_RW;
@@ -398,13 +415,16 @@ int pt_grant_unmap(u64 *entry, u64 value, u64 *from, bool *is_used)
 
 	if (unlikely(from) && !((old ^ value) & same))
 		new = atomic_exchange(from, 0ull);
+	if (unlikely(new))
+		entry_changed(from, new);
 	do {
 		if (unlikely((old ^ value) & same)) {
 			if (new) /* another CPU was faster */
-				(void)entry_put(1, atomic_exchange(from, new));
+				grant_map_back(from, new);
 			return err(EINVAL);
 		}
 	} while (!atomic_cmpxchg(entry, &old, new));
+	entry_changed(entry, old);
 	if (is_used_entry(old) || unlikely(is_used_entry(new)))
 		*is_used = true;
 	return 0;

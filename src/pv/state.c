@@ -134,11 +134,16 @@ void pv_vcpu_destroy(struct vcpu *v)
 
 /* ---------------------------------------------------------------- roots */
 
+static u64 root_maddr(struct vcpu *v, bool is_user)
+{
+	mfn_t root = is_user ? v->mm->root_user : v->mm->root_kernel;
+
+	return mfn_is_none(root) ? 0 : mfn_num(mm_mirror_root(v, is_user)) << PAGE_SHIFT;
+}
+
 void pv_cr3_load(struct vcpu *v)
 {
-	mfn_t root = pv_is_kernel(v) ? v->mm->root_kernel : v->mm->root_user;
-
-	hw_cr3_write(mfn_num(root) << PAGE_SHIFT);
+	hw_cr3_write(root_maddr(v, !pv_is_kernel(v)));
 }
 
 /* A handler that SYSRET may go to. */
@@ -154,11 +159,6 @@ static bool is_stack(u64 sp)
 	       (sp >> 47 == 0 ? sp >= PAGE_SIZE : sp >= LAYOUT_END + PAGE_SIZE);
 }
 
-static u64 root_maddr(mfn_t root)
-{
-	return mfn_is_none(root) ? 0 : mfn_num(root) << PAGE_SHIFT;
-}
-
 void pv_entry_refresh(struct vcpu *v)
 {
 	const struct pv_vcpu *pv = v->pv;
@@ -166,13 +166,13 @@ void pv_entry_refresh(struct vcpu *v)
 	u64 sp = ROUND_DOWN(pv->kernel_sp, 16ull);
 	bool is_fast = is_handler(pv->syscall.rip, pv->syscall.masks_events) &&
 		       is_handler(fault->address, TI_GET_IF(fault) != 0) && is_stack(sp) &&
-		       !pv_shows_iopl(v);
+		       !pv_shows_iopl(v) && v->domain->mm->mirror == NULL;
 
 	pv->page->entry = (struct pv_entry){
 		.mode = (pv->page->entry.mode & PV_KERNEL) | (is_fast ? 0 : PV_SLOW),
 		.info = atomic_load(&v->info),
-		.kernel_cr3 = root_maddr(v->mm->root_kernel),
-		.user_cr3 = root_maddr(v->mm->root_user),
+		.kernel_cr3 = root_maddr(v, false),
+		.user_cr3 = root_maddr(v, true),
 		.syscall_sp = sp - 7 * sizeof(u64),
 		.fault_sp = sp - 8 * sizeof(u64),
 		.syscall_rip = pv->syscall.rip,
@@ -185,9 +185,9 @@ void pv_root_changed(struct vcpu *v, bool is_user)
 	struct pv_entry *entry = &v->pv->page->entry;
 
 	if (is_user)
-		entry->user_cr3 = root_maddr(v->mm->root_user);
+		entry->user_cr3 = root_maddr(v, true);
 	else
-		entry->kernel_cr3 = root_maddr(v->mm->root_kernel);
+		entry->kernel_cr3 = root_maddr(v, false);
 	if (is_user != pv_is_kernel(v))
 		pv_cr3_load(v);
 	if (opt_user_global)

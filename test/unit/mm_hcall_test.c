@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/hcall/mm_args.c src/hcall/mmu_op.c src/hcall/mmuext_op.c src/hcall/memory_op.c src/hcall/mm_reservation.c src/hcall/mm_exchange.c src/hcall/mm_maps.c src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
+/* uses: src/hcall/mm_args.c src/hcall/mmu_op.c src/hcall/mmuext_op.c src/hcall/memory_op.c src/hcall/mm_reservation.c src/hcall/mm_exchange.c src/hcall/mm_maps.c src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
 /*
  * The memory hypercalls as a guest makes them: good calls, bad calls, calls cut short and continued, forged
  * continuations.
@@ -139,7 +139,8 @@ static void machphys(void **state)
 static void foreign_mappings(void **state)
 {
 	mfn_t l1 = world_page(d), alien = world_page(guest), guest_l1 = world_page(guest),
-	      mine = world_page(d);
+	      mine = world_page(d), m2p = frame_alloc(0, FRAME_ZERO);
+	struct mmu_update shown = {slot(l1, 1), pte_make(m2p, P)};
 	struct mmu_update request = {slot(l1, 0), pte_make(alien, P | RW)};
 	struct mmu_update other = {slot(guest_l1, 0), pte_make(alien, P | RW)};
 
@@ -150,7 +151,16 @@ static void foreign_mappings(void **state)
 	assert_true(frame_of(alien)->word & FRAME_FOREIGN);
 	assert_int_equal(world_audit(), 0);
 	assert_int_equal(mmu_update(v, &request, 1, NULL, 4), -ESRCH);
-	assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_XEN), -EPERM);
+	/* What Mica shows to tools is to be read, and by them alone. */
+	mm_readable_share(m2p);
+	assert_int_equal(mmu_update(v, &shown, 1, NULL, DOMID_XEN), 0);
+	assert_int_equal(mmu_update(guest_v, &shown, 1, NULL, DOMID_XEN), -EPERM);
+	shown.val |= RW;
+	assert_int_equal(mmu_update(v, &shown, 1, NULL, DOMID_XEN), -EPERM);
+	shown.val = pte_make(alien, P);
+	assert_int_equal(mmu_update(v, &shown, 1, NULL, DOMID_XEN), -EINVAL);
+	shown.val = 0;
+	assert_int_equal(mmu_update(v, &shown, 1, NULL, DOMID_XEN), 0);
 	/* PFD: the guest's own table. */
 	assert_int_equal(mmu_update(v, &other, 1, NULL, 3 | (3 + 1) << 16), 0);
 	assert_int_equal(mmu_update(guest_v, &request, 1, NULL, 0), -EPERM);
