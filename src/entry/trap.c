@@ -93,7 +93,8 @@ static bool is_descriptor_read(u32 error_code)
 /* With what is logged, most faults are the mirror's. */
 static bool mirror_fault(struct vcpu *v, u64 cr2, u32 *error_code)
 {
-	return mm_mirror_fault(v, mfn_make(hw_cr3_read() >> PAGE_SHIFT), cr2, error_code);
+	return unlikely(atomic_load(&mirror_count) != 0) &&
+	       mm_mirror_fault(v, mfn_make(hw_cr3_read() >> PAGE_SHIFT), cr2, error_code);
 }
 
 static void page_fault(struct vcpu *v, struct regs *regs, u64 cr2)

@@ -183,16 +183,6 @@ static void mark(const struct domain *d, struct mirror *m, mfn_t mfn)
 	bitmap_set(m->dirty, dirty_bit(d, m, mfn));
 }
 
-void mirror_mark(struct domain *d, mfn_t mfn)
-{
-	if (!d->mm || !atomic_load(&d->mm->mirror))
-		return;
-	lock_acquire(&d->mm->mirror_lock);
-	if (d->mm->mirror)
-		mark(d, d->mm->mirror, mfn);
-	lock_release(&d->mm->mirror_lock);
-}
-
 void mirror_mark_pfns(struct domain *d, u64 pfn, u64 count)
 {
 	struct mirror *m;
@@ -204,6 +194,12 @@ void mirror_mark_pfns(struct domain *d, u64 pfn, u64 count)
 	for (u64 i = 0; m && i < count; i++)
 		bitmap_set(m->dirty, MIN(pfn + i, m->pfn_count));
 	lock_release(&d->mm->mirror_lock);
+}
+
+void mirror_mark(struct domain *d, mfn_t mfn)
+{
+	if (hw_frame_is_ram(mfn))
+		mirror_mark_pfns(d, m2p_get(mfn), 1);
 }
 
 /* A leaf of a table of `owner` went: what another domain could write through it may be written. */

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, tail
+from conftest import ROOT, compile_c, tail
 import xl_initramfs
 import xl_shell
 
@@ -31,10 +31,11 @@ losetup -a
 
 
 def initramfs(folder):
-    """The initramfs, with the tiny kernel as /srv/tiny and the function `left`."""
+    """The initramfs, with the tiny kernel as /srv/tiny, the memory checker as /srv/dirty, and the function `left`."""
     xl_initramfs.main()
     subprocess.run(['gcc', *TINY, '-o', folder / 'tiny', ROOT / 'test/system/tiny.c'], check=True)
-    files = {'srv/tiny': (folder / 'tiny').read_bytes(), 'srv/left': LEFT.encode()}
+    compile_c('-static', '-s', '-o', folder / 'dirty', ROOT / 'test/system/dirty.c')
+    files = {'srv/left': LEFT.encode(), **{f'srv/{f}': (folder / f).read_bytes() for f in ('tiny', 'dirty')}}
     return xl_shell.with_files(files, folder / 'initrd')
 
 
