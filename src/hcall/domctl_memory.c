@@ -113,7 +113,7 @@ static int shadow_op(struct domain *d, struct xen_domctl_shadow_op *arg)
 	case XEN_DOMCTL_SHADOW_OP_PEEK:
 		return dirty_read(d, arg);
 	default:
-		return err(EOPNOTSUPP);
+		return err(EINVAL);
 	}
 }
 
