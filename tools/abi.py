@@ -90,7 +90,7 @@ class Source:
         for m in re.finditer(rf'\bcase {name}:', self.all):
             rest = re.sub(r'/\*.*?\*/', '', self.all[m.end():m.end() + 1500], flags=re.S)
             rest = re.sub(r'^(\s*case \w+:)*\s*', '', rest)
-            found = re.match(r'return (?:err\(|-)(E\w+)\)?;', rest)
+            found = re.match(r'return (?:\w+\(\w+, )?(?:err\(|-)(E\w+)\)*;', rest)
             answers.add(found[1] if found else 'done')
         if answers:
             return 'done' if 'done' in answers else answers.pop()
@@ -149,7 +149,7 @@ def problems(found):
             yield f'{name}: no row in doc/abi.md'
         elif row[2] != answer:
             yield f'{name}: {answer}, and doc/abi.md says {row[2]}'
-        elif set(filter(None, row[3].split(', '))) - set(by) or (by and not row[3]):
+        elif set(filter(None, row[3].split(', '))) - set(by) or (answer == 'done' and by and not row[3]):
             yield f'{name}: tested by {", ".join(by)}, and doc/abi.md says {row[3]}'
     for name in written:
         yield f'{name}: in doc/abi.md, and not in the headers'

@@ -26,8 +26,6 @@ DIFFERENT = [
     (r'getvcpuinfo before', 'vCPUs are made with their domain'),
     (r'get_cpu_policy few msrs', 'a leaf more: AVX is not hidden'),
     (r'now set leaf (1|7|0x4|0x80000001|0x80000008).*', 'AVX is not hidden; features do not depend on each other\'s flags'),
-    (r'(set|get)_pod_target.*', 'no populate-on-demand: not even looked at'),
-    (r'reserved_device_memory_map.*', 'no IOMMU'),
     (r'access_op.*|acquire_resource.*|claim_pages.*', 'another error for what a PV guest has not'),
     (r'xenoprof_op|hvm_op .*|kexec_op|dm_op|hypfs_op|arch_1', 'not there at all'),
     (r'platform_op (3[1-5]|48|49)', 'memory types and microcode are not Domain 0\'s'),
