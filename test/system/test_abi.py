@@ -15,7 +15,6 @@ DIFFERENT = [
     (r'get_pmstat .*|pm_op .*', 'frequencies and idle states are the hardware\'s: as a Xen without cpufreq and cpuidle'),
     (r'page_offline_op .*', 'no frame is taken away at run time'),
     (r'livepatch_op .*', 'as a Xen without live patching'),
-    (r'shadow_op .*', 'Xen 4.17 as Debian builds it has no dirty tracking of PV guests'),
     (r'(vm_event|monitor)_op .*', 'no events of introspection, and no version of theirs'),
     (r'psr_alloc (3|10)', 'one error for all of a CPU without resource control'),
     (r'set_target none|test_assign_device any', 'refused without looking, or after looking for the domain'),
