@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "devices.h"
 #include "evtchn/evtchn.h"
+#include "gnttab/gnttab.h"
 #include "hw/asm.h"
 #include "sched/sched.h"
 #include "toolstack.h"
@@ -135,6 +136,166 @@ static bool is_alive(void)
 	return machine_current(u->cpu) == u;
 }
 
+static domid_t take_domain(void)
+{
+	u64 kind = take(1);
+
+	return kind < 180   ? DOMID_SELF
+	       : kind < 200 ? 0
+	       : kind < 210 ? DOMID_IO
+	       : kind < 250 ? g.id
+			    : (domid_t)take(2);
+}
+
+static u64 take_entry(void)
+{
+	static const u64 flags[] = {0, 1, 5, 7, 3, 0x67, 0x25, 1ull << 63 | 7, 0x87, 0x9f, 0x107};
+
+	return take_mfn() << PAGE_SHIFT | flags[take(1) % ARRAY_SIZE(flags)];
+}
+
+/* An address that the guest has mapped, and the address of the entry that maps it. */
+static u64 take_mapped(void)
+{
+	return guest_va((unsigned int)take(1) % PAGES);
+}
+
+static u64 take_slot(void)
+{
+	unsigned int level = 1 + (unsigned int)take(1) % 4;
+
+	if (level == 1)
+		return (g.mfns[PAGES - 4] << PAGE_SHIFT) + pte_index(take_mapped(), 1) * 8;
+	return (g.mfns[PAGES - 5 + level] << PAGE_SHIFT) + pte_index(guest_va(0), level) * 8 +
+	       take(1) % 3 * 8;
+}
+
+static void put(u64 where, const void *what, size_t bytes)
+{
+	(void)hw_copy_to_guest(gva_make(where), what, bytes);
+}
+
+/* Sensible arguments of the calls that have the most to judge; the structures that they point to go to `where`. */
+static void shape(u64 number, u64 where, u64 a[6])
+{
+	u64 count = 1 + take(1) % 3, list = where + 1024;
+
+	a[0] = number == __HYPERVISOR_multicall ? where : take(1) % 24;
+	a[1] = where;
+	a[2] = 0;
+	switch (number) {
+	case __HYPERVISOR_mmu_update:
+		for (u64 i = 0; i < count; i++) {
+			struct mmu_update op = {.ptr = take_slot() |
+						       (take(1) % 8 ? 0 : take(1) % 4),
+						.val = take_entry()};
+
+			put(where + i * sizeof(op), &op, sizeof(op));
+		}
+		a[0] = where;
+		a[1] = count;
+		a[3] = take_domain();
+		break;
+	case __HYPERVISOR_mmuext_op:
+		for (u64 i = 0; i < count; i++) {
+			struct mmuext_op op = {.cmd = (unsigned int)take(1) % 20,
+					       .arg1.mfn = take(1) & 1 ? take_mfn() : take_mapped(),
+					       .arg2.src_mfn = take_mfn()};
+
+			put(where + i * sizeof(op), &op, sizeof(op));
+		}
+		a[0] = where;
+		a[1] = count;
+		a[3] = take_domain();
+		break;
+	case __HYPERVISOR_update_va_mapping:
+		a[0] = take_mapped();
+		a[1] = take_entry();
+		a[2] = take(1) % 7;
+		break;
+	case __HYPERVISOR_memory_op: {
+		struct xen_memory_reservation r = {.nr_extents = count,
+						   .extent_order = (unsigned int)take(1) % 3,
+						   .domid = take_domain()};
+		struct xen_memory_exchange x = {.in = r, .out = r};
+
+		for (u64 i = 0; i < count; i++) {
+			u64 mfn = take_mfn();
+
+			put(list + i * 8, &mfn, 8);
+		}
+		r.extent_start.p = x.in.extent_start.p = (void *)list;
+		x.out.extent_start.p = (void *)(list + 512);
+		if (a[0] == XENMEM_exchange)
+			put(where, &x, sizeof(x));
+		else
+			put(where, &r, sizeof(r));
+		break;
+	}
+	case __HYPERVISOR_grant_table_op:
+		a[0] = take(1) % 12;
+		a[2] = count;
+		for (u64 i = 0; a[0] == GNTTABOP_map_grant_ref && i < count; i++) {
+			struct gnttab_map_grant_ref op = {.host_addr = take(1) & 1 ? take_mapped()
+										   : take_slot(),
+							  .flags = (u32)take(1) % 64,
+							  .ref = (u32)take(1) % 16,
+							  .dom = take(1) & 1 ? g.id : 0};
+
+			put(where + i * sizeof(op), &op, sizeof(op));
+		}
+		for (u64 i = 0; a[0] == GNTTABOP_unmap_grant_ref && i < count; i++) {
+			struct gnttab_unmap_grant_ref op = {.host_addr = take(1) & 1 ? take_mapped()
+										     : take_slot(),
+							    .handle = (u32)take(1) % 4};
+
+			put(where + i * sizeof(op), &op, sizeof(op));
+		}
+		for (u64 i = 0; a[0] == GNTTABOP_copy && i < count; i++) {
+			struct gnttab_copy op = {
+				.source = {.u.ref = (u32)take(1) % 16,
+					   .domid = take(1) & 1 ? g.id : 0},
+				.dest = {.u.gmfn = take_mfn(), .domid = DOMID_SELF},
+				.len = (u16)take(2),
+				.flags = GNTCOPY_source_gref};
+
+			put(where + i * sizeof(op), &op, sizeof(op));
+		}
+		break;
+	case __HYPERVISOR_vcpu_op:
+		a[1] = take(1) % 3;
+		a[2] = where;
+		break;
+	case __HYPERVISOR_multicall:
+		a[1] = count;
+		for (u64 i = 0; i < count; i++) {
+			struct multicall_entry entry = {
+				.op = __HYPERVISOR_update_va_mapping,
+				.args = {take_mapped(), take_entry(), take(1) % 7}};
+
+			put(where + i * sizeof(entry), &entry, sizeof(entry));
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+/* Both domains lend pages to each other. */
+static void grants_change(void)
+{
+	bool is_guests = take(1) & 1;
+	struct domain *d = is_guests ? g.d : dom0;
+	struct grant_entry_v1 *entry = (struct grant_entry_v1 *)hw_frame_map(gnttab_frame(d, 0)) +
+				       take(1) % 16;
+
+	entry->frame = (u32)(is_guests ? g.mfns[take(1) % PAGES]
+				       : mfn_num(guest_pfn(16 + 160 + take(1) % 32)));
+	entry->domid = is_guests && take(1) & 1 ? 0 : g.id;
+	entry->flags = (u16)((entry->flags & (GTF_reading | GTF_writing)) | GTF_permit_access |
+			     (take(1) & 4));
+}
+
 static void guest_acts(void)
 {
 	static const u8 often[] = {
@@ -144,16 +305,17 @@ static void guest_acts(void)
 		__HYPERVISOR_vcpu_op,	       __HYPERVISOR_sched_op,
 		__HYPERVISOR_multicall,
 	};
-	u64 number = take(1), a[6];
+	u64 number = take(1), a[6], where;
 
 	number = number < 64 ? number : number < 250 ? often[number % ARRAY_SIZE(often)] : take(8);
 	fake_cpu = u->cpu;
 	for (u64 fills = take(1) % 4; fills; fills--)
 		fill();
 	for (unsigned int i = 0; i < 6; i++)
-		a[i] = i == 0 || i == 2 ? take_value() : i == 1 ? take_address() : take_value();
-	if (take(1) & 1)
-		a[1] = take(1) & 7;
+		a[i] = take_value();
+	where = take_address();
+	if (take(1) % 4)
+		shape(number, where, a);
 	if (number == __HYPERVISOR_iret) { /* leaves for good: no result, no restart */
 		u->pv->regs->rax = number;
 		guest_trap(u, VECTOR_SYSCALL, 0);
@@ -238,8 +400,10 @@ static void step(void)
 		guest_traps();
 	else if (kind < 220)
 		tools_act();
-	else if (kind < 235)
+	else if (kind < 228)
 		domain0_acts();
+	else if (kind < 235)
+		grants_change();
 	else if (kind < 250)
 		machine_move(take(1) * 100000);
 	else
