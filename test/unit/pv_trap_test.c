@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "core/log.h"
+#include "debug/debug.h"
+#include "entry/entry_cpu.h"
 #include "hw/asm.h"
 #include "hw/clock.h"
 #include "hw/features.h"
@@ -647,6 +649,81 @@ static void ldt(void **state)
 			CALL(update_va_mapping, guest_va(LDT_PAGE + i), old[i], UVMF_INVLPG), 0);
 }
 
+/* ---------------------------------------------------------------- traps in Mica itself */
+
+extern char image_start[];
+
+static void in_mica(void **state)
+{
+	struct regs own = {.vector = PF, .rip = 0x1000, .cs = 0xe008};
+	u64 offset = 99;
+
+	(void)state;
+	/* Where the table of exceptions knows what to do. */
+	entry_trap_own(&own);
+	assert_int_equal(own.rip, 0x2000);
+	/* Interrupts: a timer, a request to flush, the error vector, a spurious one. */
+	for (unsigned int i = 0; i < 5; i++) {
+		own.vector = (const u32[]){0xfa, 0xf0, 0xf1, 0xfb, 0xff}[i];
+		fake_irq_off = true;
+		entry_trap_own(&own);
+		fake_irq_off = false;
+	}
+	machine_settle();
+	/* NMI: nothing but a bit and a word to itself; Domain 0 gets it on the way out. */
+	v->pv->nmi_rip = NMI;
+	own.vector = 2;
+	assert_int_equal(entry_trap_ist(&own), 0);
+	assert_true(work_is_raised());
+	guest_trap(v, 0xf0, 0);
+	assert_int_equal(regs->rip, NMI);
+	v->pv->nmi_rip = 0;
+	/* #DB of Mica's own instructions (MOV SS; SYSCALL): dropped. Of the guest's: its frame. */
+	own = (struct regs){.vector = 1, .rip = 0x5000, .cs = 0xe008, .rflags = 0x302};
+	assert_int_equal(entry_trap_ist(&own), 0);
+	assert_int_equal(own.rflags, 0x202);
+	assert_int_equal(hw_dr6_read(), 0xffff0ff0);
+	own.cs = FLAT_KERNEL_CS;
+	own.r12 = 0x1212;
+	assert_int_equal(entry_trap_ist(&own), 1);
+	assert_int_equal(regs->r12, 0x1212);
+	assert_int_equal(regs->rip, 0x5000);
+	kernel_at(guest_va(CODE_PAGE));
+	/* Names of addresses. */
+	assert_string_equal(debug_symbol((u64)image_start + 20, &offset), "second");
+	assert_int_equal(offset, 4);
+	assert_string_equal(debug_symbol((u64)image_start, &offset), "first");
+	assert_string_equal(debug_symbol((u64)image_start + 63, &offset), "third");
+	assert_null(debug_symbol((u64)image_start - 1, &offset));
+	assert_null(debug_symbol((u64)image_start + 64, &offset));
+}
+
+static void fatal(void)
+{
+	struct regs own = {.vector = GP, .rip = (u64)image_start + 20, .cs = 0xe008};
+
+	entry_trap_own(&own);
+}
+
+static void machine_check(void)
+{
+	struct regs own = {.vector = 18, .cs = FLAT_KERNEL_CS};
+
+	(void)entry_trap_ist(&own);
+}
+
+static void stack_fault_in_a_stub(void)
+{
+	entry_bounce_fault();
+}
+
+static void stop(void)
+{
+	struct regs own = {.vector = 0xf2};
+
+	entry_trap_own(&own);
+}
+
 /* ---------------------------------------------------------------- what ends Domain 0 */
 
 static void no_stack(void)
@@ -693,6 +770,10 @@ static void what_cannot_go_on(void **state)
 	assert_string_equal(machine_end(no_user_root), "reboot");
 	assert_string_equal(machine_end(no_event_callback), "reboot");
 	assert_string_equal(machine_end(no_failsafe), "reboot");
+	assert_string_equal(machine_end(fatal), "reboot");
+	assert_string_equal(machine_end(machine_check), "reboot");
+	assert_string_equal(machine_end(stack_fault_in_a_stub), "reboot");
+	assert_string_equal(machine_end(stop), "halt");
 }
 
 /* ---------------------------------------------------------------- */
@@ -764,6 +845,7 @@ int main(void)
 		TEST(ports),
 		TEST(writable_page_tables),
 		TEST(ldt),
+		TEST(in_mica),
 		TEST(what_cannot_go_on),
 	};
 
