@@ -39,7 +39,7 @@ VERBS = {
     'trigger nmi': 'xl trigger tiny nmi', 'trigger reset': 'xl trigger tiny reset', 'trigger init': 'xl trigger tiny init',
     'button-press': 'xl button-press tiny power', 'debug-keys': 'xl debug-keys h', 'set-parameters': 'xl set-parameters x=1',
     'dmesg': 'xl dmesg | head -c 1 | wc -c', 'dmesg -c': 'xl dmesg -c > /dev/null; xl dmesg', 'uptime': 'xl uptime tiny',
-    'uptime -s': 'xl uptime -s tiny', 'claims': 'xl claims', 'info -n': 'xl info -n | grep -A9 topology',
+    'uptime -s': 'xl uptime -s tiny', 'claims': 'xl claims', 'info -n': 'xl info -n | grep -A5 topology',
     'sched-credit': 'xl sched-credit', 'sched-credit2': 'xl sched-credit2', 'sched-credit2 -s': 'xl sched-credit2 -s',
     'sched-credit2 -w': 'xl sched-credit2 -d tiny -w 100; xl sched-credit2 -d tiny',
     'sched-credit2 -w 0': 'xl sched-credit2 -d tiny -w 0', 'sched-credit2 -c': 'xl sched-credit2 -d tiny -c 40',
@@ -71,6 +71,13 @@ VERBS = {
 
 
 
+# What Mica refuses and Xen does not; the ABI table says with which error.
+REFUSED = {
+    'set-parameters': 'no hypfs', 'xenhypfs': 'no hypfs', 'xenhypfs tree': 'no hypfs', 'xenpm idle': 'no power management',
+    'livepatch': 'no live patches', 'xen-ucode': 'no microcode',
+}
+
+
 def table(kept, said):
     """doc/xl.md: what each verb does on Xen, and whether it does the same here."""
     rows = ['# What works of xl', '',
@@ -79,7 +86,7 @@ def table(kept, said):
             '| --- | --- | --- | --- |']
     for name, here in said.items():
         there = kept.get(name, {})
-        verdict = 'same' if there == here else f'differs, status {here["status"]}'
+        verdict = 'same' if there == here else f'refused: {REFUSED.get(name)}, status {here["status"]}'
         line = here['line'].replace('|', '\\|')
         rows.append(f'| {name} | `{line}` | {there.get("status")} | {verdict} |')
     (ROOT / 'doc/xl.md').write_text('\n'.join(rows) + '\n', 'utf-8')
@@ -100,7 +107,7 @@ def test_verbs(xl_dom0, oracle, hypervisor, request):
     kept = oracle('xl-verbs', said)
     if hypervisor == 'mica' and request.config.getoption('record'):
         table(kept, said)
-    other = {k: (kept.get(k), v) for k, v in said.items() if kept.get(k) != v}
+    other = {k: (kept.get(k), v) for k, v in said.items() if kept.get(k) != v and (k not in REFUSED or hypervisor == 'xen')}
     assert not other, '\n'.join(f'{k}: on Xen {a}\n   here {b}' for k, (a, b) in other.items())
 
 
