@@ -112,15 +112,6 @@ static int reserved_map(gva_t at)
 	return rc == 0 && (arg.flags & ~(u32)XENMEM_RDM_ALL) != 0 ? err(EINVAL) : rc;
 }
 
-/* What no PV guest has. */
-static int refuse(gva_t at, int why)
-{
-	u64 first;
-	int rc = hw_copy_from_guest(&first, at, sizeof(first));
-
-	return rc ? rc : why;
-}
-
 int do_memory_op(struct vcpu *v, struct hcall_args *args)
 {
 	unsigned int cmd = (unsigned int)args->a[0] & CMD_MASK;
@@ -158,9 +149,8 @@ int do_memory_op(struct vcpu *v, struct hcall_args *args)
 		return err(EACCES);
 	case XENMEM_set_pod_target:
 	case XENMEM_get_pod_target:
-		return refuse(at, err(EINVAL));
+		return err(EINVAL);
 	case XENMEM_get_vnumainfo:
-		return refuse(at, err(EOPNOTSUPP));
 	case XENMEM_machphys_compat_mfn_list:
 		return err(EOPNOTSUPP);
 	case XENMEM_reserved_device_memory_map:
