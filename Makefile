@@ -268,7 +268,7 @@ check-matrix: build/mica disk	## the whole matrix of machines
 check-oracle: disk	## run the cases on Debian's Xen and keep what it says in test/oracle
 	$(Q)$(PY) -m pytest -v test/system -m 'not soak' --hypervisor xen --record
 
-soak: build/mica disk	## load inside Domain 0, an hour
+soak: build/mica disk	## load inside Domain 0, an hour (SOAK=seconds)
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
 .PHONY: bench-boot bench-ops

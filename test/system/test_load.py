@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Load inside Domain 0, each kind of which checks itself (load.c)."""
 import base64
+import os
 import re
 
 import pytest
@@ -84,4 +85,5 @@ def test_stable_tsc(boot, hypervisor, load_initrd):
 
 @pytest.mark.soak
 def test_soak(boot, load_initrd):
-    loaded(boot, load_initrd, 3600, HOTPLUG, smp=4, mem='4G')
+    """An hour, or SOAK seconds."""
+    loaded(boot, load_initrd, int(os.environ.get('SOAK', '3600')), HOTPLUG, smp=4, mem='4G')
