@@ -18,69 +18,69 @@
 #define ENTRY_LOW	      BIT(13)
 #define ENTRY_LEVEL	      BIT(15)
 
-#define COPY_IN(arg, gva)                                                        \
-	do {                                                                     \
-		if (hw_copy_from_guest(&(arg), gva_make(gva), sizeof(arg)) != 0) \
-			return err(EFAULT);                                      \
-	} while (0)
-
-static int copy_out(u64 gva, const void *data, size_t bytes)
-{
-	return hw_copy_to_guest(gva_make(gva), data, bytes) == 0 ? 0 : err(EFAULT);
-}
+struct physdev_call {
+	u64 cmd;
+	union {
+		struct physdev_irq_status_query status;
+		struct physdev_set_iopl set_iopl;
+		struct physdev_set_iobitmap set_iobitmap;
+		struct physdev_apic apic;
+		struct physdev_irq irq;
+		struct physdev_eoi eoi;
+		struct physdev_map_pirq map;
+		struct physdev_unmap_pirq unmap;
+		struct physdev_manage_pci manage_pci;
+		struct physdev_manage_pci_ext manage_pci_ext;
+		struct physdev_pirq_eoi_gmfn eoi_page;
+		struct physdev_restore_msi restore_msi;
+		struct physdev_setup_gsi setup_gsi;
+		struct physdev_get_free_pirq free_pirq;
+		struct physdev_pci_mmcfg_reserved mmcfg;
+		struct physdev_pci_device_add device_add;
+		struct physdev_pci_device device;
+		struct physdev_dbgp_op dbgp;
+	};
+};
 
 /* ---------------------------------------------------------------- interrupts */
 
-static int eoi(struct vcpu *v, u64 gva)
+static int eoi(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_eoi arg;
+	struct physdev_eoi *arg = &call->eoi;
 	int rc;
 
-	COPY_IN(arg, gva);
-	if (arg.irq >= irq_pirq_count(v->domain))
+	if (arg->irq >= irq_pirq_count(v->domain))
 		return err(EINVAL);
-	rc = irq_guest_eoi(v->domain, arg.irq);
+	rc = irq_guest_eoi(v->domain, arg->irq);
 	if (rc == 0 && irq_eoi_unmasks(v->domain))
-		evtchn_pirq_unmask(v->domain, arg.irq);
+		evtchn_pirq_unmask(v->domain, arg->irq);
 	return rc;
 }
 
-static int status(struct vcpu *v, u64 gva)
+static int status(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_irq_status_query arg;
-	int rc;
-
-	COPY_IN(arg, gva);
-	rc = irq_guest_status(v->domain, arg.irq, &arg.flags);
-	return rc ? rc : copy_out(gva, &arg, sizeof(arg));
+	return irq_guest_status(v->domain, call->status.irq, &call->status.flags);
 }
 
-static int eoi_page(struct vcpu *v, u64 gva, bool unmasks)
+static int eoi_page(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_pirq_eoi_gmfn arg;
-
-	COPY_IN(arg, gva);
-	return irq_eoi_page_set(v->domain, mfn_make(arg.gmfn), unmasks);
+	return irq_eoi_page_set(v->domain, mfn_make(call->eoi_page.gmfn),
+				call->cmd == PHYSDEVOP_pirq_eoi_gmfn_v1);
 }
 
-static int setup_gsi(struct vcpu *v, u64 gva)
+static int setup_gsi(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_setup_gsi arg;
-
-	COPY_IN(arg, gva);
-	return irq_gsi_setup(v->domain, arg.gsi, arg.triggering != 0, arg.polarity != 0);
+	return irq_gsi_setup(v->domain, call->setup_gsi.gsi, call->setup_gsi.triggering != 0,
+			     call->setup_gsi.polarity != 0);
 }
 
-static int free_pirq(struct vcpu *v, u64 gva)
+static int free_pirq(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_get_free_pirq arg;
-	int rc;
+	struct physdev_get_free_pirq *arg = &call->free_pirq;
 
-	COPY_IN(arg, gva);
-	if (arg.type != MAP_PIRQ_TYPE_GSI && arg.type != MAP_PIRQ_TYPE_MSI)
+	if (arg->type != MAP_PIRQ_TYPE_GSI && arg->type != MAP_PIRQ_TYPE_MSI)
 		return err(EINVAL);
-	rc = irq_reserve_pirq(v->domain, arg.type == MAP_PIRQ_TYPE_GSI, &arg.pirq);
-	return rc ? rc : copy_out(gva, &arg, sizeof(arg));
+	return irq_reserve_pirq(v->domain, arg->type == MAP_PIRQ_TYPE_GSI, &arg->pirq);
 }
 
 /* The caller's own domain, or for Domain 0 any; referenced. */
@@ -104,7 +104,6 @@ static int map_message(struct domain *d, struct physdev_map_pirq *arg, s64 *pirq
 		.id = {.bus = (u8)bus, .devfn = (u8)arg->devfn},
 		.count = 1,
 	};
-	int rc;
 
 	if (arg->type != MAP_PIRQ_TYPE_MSI)
 		request.id.segment = (u16)(bus >> 16);
@@ -118,72 +117,63 @@ static int map_message(struct domain *d, struct physdev_map_pirq *arg, s64 *pirq
 		request.entry = (u32)arg->entry_nr;
 		request.table_base = arg->table_base;
 	}
-	rc = irq_map_msi(d, &request, pirq);
-	return rc;
+	return irq_map_msi(d, &request, pirq);
 }
 
-static int map_pirq(struct vcpu *v, u64 gva)
+static int map_pirq(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_map_pirq arg;
+	struct physdev_map_pirq *arg = &call->map;
 	struct domain *d = NULL;
 	s64 pirq;
 	int rc;
 
-	COPY_IN(arg, gva);
-	rc = domain_of(v, arg.domid, &d);
+	rc = domain_of(v, arg->domid, &d);
 	if (rc)
 		return rc;
-	pirq = arg.pirq;
-	switch (arg.type) {
+	pirq = arg->pirq;
+	switch (arg->type) {
 	case MAP_PIRQ_TYPE_GSI:
-		rc = irq_map_gsi(d, arg.index, &pirq);
+		rc = irq_map_gsi(d, arg->index, &pirq);
 		break;
 	case MAP_PIRQ_TYPE_MSI:
 	case MAP_PIRQ_TYPE_MSI_SEG:
 	case MAP_PIRQ_TYPE_MULTI_MSI:
-		rc = map_message(d, &arg, &pirq);
+		rc = map_message(d, arg, &pirq);
 		break;
 	default:
 		rc = err(EINVAL);
 	}
-	if (!rc) {
-		arg.pirq = (int)pirq;
-		if (copy_out(gva, &arg, sizeof(arg)) != 0) {
-			(void)irq_unmap(d, pirq);
-			rc = err(EFAULT);
-		}
-	}
+	if (!rc)
+		arg->pirq = (int)pirq;
 	domain_put(d);
 	return rc;
 }
 
-static int unmap_pirq(struct vcpu *v, u64 gva)
+static int unmap_pirq(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_unmap_pirq arg;
+	struct physdev_unmap_pirq *arg = &call->unmap;
 	struct domain *d = NULL;
 	int rc;
 
-	COPY_IN(arg, gva);
-	rc = domain_of(v, arg.domid, &d);
+	rc = domain_of(v, arg->domid, &d);
 	if (rc)
 		return rc;
-	rc = irq_unmap(d, arg.pirq);
+	rc = irq_unmap(d, arg->pirq);
 	domain_put(d);
 	return rc;
 }
 
 /* A vector is Mica's business; kernels that want one get the GSI's own number, and write it to the IO-APIC below. */
-static int alloc_vector(struct vcpu *v, u64 gva)
+static int alloc_vector(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_irq arg;
+	struct physdev_irq *arg = &call->irq;
 
-	COPY_IN(arg, gva);
 	if (!v->domain->is_hardware)
 		return err(EPERM);
-	if (!hw_gsi_exists(arg.irq))
+	if (!hw_gsi_exists(arg->irq))
 		return err(EINVAL);
-	arg.vector = arg.irq;
-	return copy_out(gva, &arg, sizeof(arg));
+	arg->vector = arg->irq;
+	return 0;
 }
 
 /* ---------------------------------------------------------------- IO-APIC registers */
@@ -196,105 +186,101 @@ static int apic_entry(int ioapic, u32 reg, u32 *entry)
 	return *entry < hw_ioapic_entry_count((unsigned int)ioapic) ? 0 : -EINVAL;
 }
 
-static int apic_read(struct vcpu *v, u64 gva)
+static int apic_read(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_apic arg;
+	struct physdev_apic *arg = &call->apic;
 	u32 entry = 0;
 	int ioapic;
 
-	COPY_IN(arg, gva);
 	if (!v->domain->is_hardware)
 		return err(EPERM);
-	ioapic = hw_ioapic_find(arg.apic_physbase);
+	ioapic = hw_ioapic_find(arg->apic_physbase);
 	if (ioapic < 0)
 		return err(EINVAL);
-	if (arg.reg > IOAPIC_REG_LAST_PLAIN && apic_entry(ioapic, arg.reg, &entry) != 0)
+	if (arg->reg > IOAPIC_REG_LAST_PLAIN && apic_entry(ioapic, arg->reg, &entry) != 0)
 		return err(EINVAL);
-	arg.value = hw_ioapic_read((unsigned int)ioapic, (u8)arg.reg);
-	if (arg.reg >= IOAPIC_REG_ENTRIES) {
+	arg->value = hw_ioapic_read((unsigned int)ioapic, (u8)arg->reg);
+	if (arg->reg >= IOAPIC_REG_ENTRIES) {
 		/* Not the real vector and destination, but what alloc_irq_vector said. */
 		u32 gsi = hw_ioapic_gsi_base((unsigned int)ioapic) + entry;
 
-		arg.value = (arg.reg & 1) != 0 ? 0
-					       : (arg.value & ~ENTRY_VECTOR) | (gsi & ENTRY_VECTOR);
+		arg->value = (arg->reg & 1) != 0
+				     ? 0
+				     : (arg->value & ~ENTRY_VECTOR) | (gsi & ENTRY_VECTOR);
 	}
-	return copy_out(gva, &arg, sizeof(arg));
+	return 0;
 }
 
 /* Of a redirection entry trigger and polarity are taken, once, and the line is mapped; the rest of it is Mica's. */
-static int apic_write(struct vcpu *v, u64 gva)
+static int apic_write(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_apic arg;
+	struct physdev_apic *arg = &call->apic;
 	s64 gsi, pirq = -1;
 	u32 entry;
 	int ioapic, rc;
 
-	COPY_IN(arg, gva);
 	if (!v->domain->is_hardware)
 		return err(EPERM);
-	ioapic = hw_ioapic_find(arg.apic_physbase);
+	ioapic = hw_ioapic_find(arg->apic_physbase);
 	if (ioapic < 0)
 		return err(EINVAL);
-	if (arg.reg == IOAPIC_REG_ID)
+	if (arg->reg == IOAPIC_REG_ID)
 		return 0;
-	if (apic_entry(ioapic, arg.reg, &entry) != 0)
+	if (apic_entry(ioapic, arg->reg, &entry) != 0)
 		return err(EINVAL);
-	if ((arg.reg & 1) != 0)
+	if ((arg->reg & 1) != 0)
 		return 0;
 	gsi = hw_ioapic_gsi_base((unsigned int)ioapic) + entry;
-	rc = irq_gsi_setup(v->domain, gsi, (arg.value & ENTRY_LEVEL) != 0,
-			   (arg.value & ENTRY_LOW) != 0);
+	rc = irq_gsi_setup(v->domain, gsi, (arg->value & ENTRY_LEVEL) != 0,
+			   (arg->value & ENTRY_LOW) != 0);
 	return rc == 0 || rc == -EEXIST ? irq_map_gsi(v->domain, gsi, &pirq) : rc;
 }
 
 /* ---------------------------------------------------------------- PCI */
 
-static int manage_pci(struct vcpu *v, u64 gva, bool is_add)
+static int manage_pci(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_manage_pci arg;
+	struct physdev_manage_pci *arg = &call->manage_pci;
 	struct pci_id id = {0};
 
-	COPY_IN(arg, gva);
-	id.bus = arg.bus;
-	id.devfn = arg.devfn;
-	return is_add ? irq_pci_add(v->domain, id, false, id) : irq_pci_remove(v->domain, id);
+	id.bus = arg->bus;
+	id.devfn = arg->devfn;
+	return call->cmd == PHYSDEVOP_manage_pci_add ? irq_pci_add(v->domain, id, false, id)
+						     : irq_pci_remove(v->domain, id);
 }
 
-static int manage_pci_add_ext(struct vcpu *v, u64 gva)
+static int manage_pci_add_ext(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_manage_pci_ext arg;
+	struct physdev_manage_pci_ext *arg = &call->manage_pci_ext;
 	struct pci_id id = {0}, physical = {0};
 
-	COPY_IN(arg, gva);
-	if (arg.is_extfn > 1 || arg.is_virtfn > 1)
+	if (arg->is_extfn > 1 || arg->is_virtfn > 1)
 		return err(EINVAL);
-	id.bus = arg.bus;
-	id.devfn = arg.devfn;
-	physical.bus = arg.physfn.bus;
-	physical.devfn = arg.physfn.devfn;
-	return irq_pci_add(v->domain, id, arg.is_virtfn != 0, physical);
+	id.bus = arg->bus;
+	id.devfn = arg->devfn;
+	physical.bus = arg->physfn.bus;
+	physical.devfn = arg->physfn.devfn;
+	return irq_pci_add(v->domain, id, arg->is_virtfn != 0, physical);
 }
 
-static int device_add(struct vcpu *v, u64 gva)
+static int device_add(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_pci_device_add arg;
+	struct physdev_pci_device_add *arg = &call->device_add;
 	struct pci_id id, physical;
 
 	/* The flexible array holds a NUMA node, of which Mica makes no use. */
-	COPY_IN(arg, gva);
-	id = (struct pci_id){arg.seg, arg.bus, arg.devfn};
-	physical = (struct pci_id){arg.seg, arg.physfn.bus, arg.physfn.devfn};
-	return irq_pci_add(v->domain, id, (arg.flags & XEN_PCI_DEV_VIRTFN) != 0, physical);
+	id = (struct pci_id){arg->seg, arg->bus, arg->devfn};
+	physical = (struct pci_id){arg->seg, arg->physfn.bus, arg->physfn.devfn};
+	return irq_pci_add(v->domain, id, (arg->flags & XEN_PCI_DEV_VIRTFN) != 0, physical);
 }
 
-static int device_op(struct vcpu *v, u64 gva, u64 cmd)
+static int device_op(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_pci_device arg;
+	struct physdev_pci_device *arg = &call->device;
 	struct pci_id id;
 
-	COPY_IN(arg, gva);
-	id = (struct pci_id){arg.seg, arg.bus, arg.devfn};
-	switch (cmd) {
+	id = (struct pci_id){arg->seg, arg->bus, arg->devfn};
+	switch (call->cmd) {
 	case PHYSDEVOP_pci_device_remove:
 		return irq_pci_remove(v->domain, id);
 	case PHYSDEVOP_restore_msi_ext:
@@ -306,143 +292,114 @@ static int device_op(struct vcpu *v, u64 gva, u64 cmd)
 	}
 }
 
-static int restore_msi(struct vcpu *v, u64 gva)
+static int restore_msi(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_restore_msi arg;
-
-	COPY_IN(arg, gva);
-	return irq_pci_restore_msi(v->domain, (struct pci_id){0, arg.bus, arg.devfn});
+	return irq_pci_restore_msi(
+		v->domain, (struct pci_id){0, call->restore_msi.bus, call->restore_msi.devfn});
 }
 
-static int mmcfg_reserved(struct vcpu *v, u64 gva)
+static int mmcfg_reserved(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_pci_mmcfg_reserved arg;
-
-	COPY_IN(arg, gva);
-	return irq_pci_window(v->domain, arg.address, arg.segment, arg.start_bus, arg.end_bus,
-			      arg.flags);
+	return irq_pci_window(v->domain, call->mmcfg.address, call->mmcfg.segment,
+			      call->mmcfg.start_bus, call->mmcfg.end_bus, call->mmcfg.flags);
 }
 
 /* Mica uses no EHCI debug port, so a reset of one disturbs nothing. */
-static int dbgp(struct vcpu *v, u64 gva)
+static int dbgp(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_dbgp_op arg;
+	struct physdev_dbgp_op *arg = &call->dbgp;
 
-	COPY_IN(arg, gva);
 	if (!v->domain->is_hardware)
 		return err(EPERM);
-	if (arg.op != PHYSDEVOP_DBGP_RESET_PREPARE && arg.op != PHYSDEVOP_DBGP_RESET_DONE)
+	if (arg->op != PHYSDEVOP_DBGP_RESET_PREPARE && arg->op != PHYSDEVOP_DBGP_RESET_DONE)
 		return err(EINVAL);
 	return 0;
 }
 
 /* ---------------------------------------------------------------- I/O privilege */
 
-static int set_iopl(struct vcpu *v, u64 gva)
+static int set_iopl(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_set_iopl arg;
-
-	COPY_IN(arg, gva);
-	return pv_set_iopl(v, arg.iopl);
+	return pv_set_iopl(v, call->set_iopl.iopl);
 }
 
-static int set_iobitmap(struct vcpu *v, u64 gva)
+static int set_iobitmap(struct vcpu *v, struct physdev_call *call)
 {
-	struct physdev_set_iobitmap arg;
-
-	COPY_IN(arg, gva);
-	return pv_set_iobitmap(v, (u64)arg.bitmap.p, arg.nr_ports);
+	return pv_set_iobitmap(v, (u64)call->set_iobitmap.bitmap.p, call->set_iobitmap.nr_ports);
 }
 
 /* ---------------------------------------------------------------- the table */
 
-static int pci_command(struct vcpu *v, u64 cmd, u64 gva)
+static const struct physdev_row {
+	int (*fn)(struct vcpu *v, struct physdev_call *call);
+	u8 bytes;
+	bool copies_back;
+} rows[] = {
+#define ROW(name, fn, member, back) \
+	[PHYSDEVOP_##name] = {fn, sizeof(((struct physdev_call *)NULL)->member), back}
+	ROW(irq_status_query, status, status, true),
+	ROW(set_iopl, set_iopl, set_iopl, false),
+	ROW(set_iobitmap, set_iobitmap, set_iobitmap, false),
+	ROW(apic_read, apic_read, apic, true),
+	ROW(apic_write, apic_write, apic, false),
+	ROW(alloc_irq_vector, alloc_vector, irq, true),
+	ROW(eoi, eoi, eoi, false),
+	ROW(map_pirq, map_pirq, map, true),
+	ROW(unmap_pirq, unmap_pirq, unmap, false),
+	ROW(manage_pci_add, manage_pci, manage_pci, false),
+	ROW(manage_pci_remove, manage_pci, manage_pci, false),
+	ROW(pirq_eoi_gmfn_v1, eoi_page, eoi_page, false),
+	ROW(restore_msi, restore_msi, restore_msi, false),
+	ROW(manage_pci_add_ext, manage_pci_add_ext, manage_pci_ext, false),
+	ROW(setup_gsi, setup_gsi, setup_gsi, false),
+	ROW(get_free_pirq, free_pirq, free_pirq, true),
+	ROW(pci_mmcfg_reserved, mmcfg_reserved, mmcfg, false),
+	ROW(pci_device_add, device_add, device_add, false),
+	ROW(pci_device_remove, device_op, device, false),
+	ROW(restore_msi_ext, device_op, device, false),
+	ROW(pirq_eoi_gmfn_v2, eoi_page, eoi_page, false),
+	ROW(dbgp_op, dbgp, dbgp, false),
+	ROW(prepare_msix, device_op, device, false),
+	ROW(release_msix, device_op, device, false),
+#undef ROW
+};
+
+static int perform(struct vcpu *v, u64 cmd, gva_t at)
 {
-	switch (cmd) {
-	case PHYSDEVOP_manage_pci_add:
-		return manage_pci(v, gva, true);
-	case PHYSDEVOP_manage_pci_remove:
-		return manage_pci(v, gva, false);
-	case PHYSDEVOP_manage_pci_add_ext:
-		return manage_pci_add_ext(v, gva);
-	case PHYSDEVOP_pci_device_add:
-		return device_add(v, gva);
-	case PHYSDEVOP_pci_device_remove:
-	case PHYSDEVOP_restore_msi_ext:
-	case PHYSDEVOP_prepare_msix:
-	case PHYSDEVOP_release_msix:
-		return device_op(v, gva, cmd);
-	case PHYSDEVOP_restore_msi:
-		return restore_msi(v, gva);
-	case PHYSDEVOP_pci_mmcfg_reserved:
-		return mmcfg_reserved(v, gva);
-	default:
+	struct physdev_call call = {.cmd = cmd};
+	const struct physdev_row *row = &rows[idx_nospec(cmd, ARRAY_SIZE(rows))];
+	int rc;
+
+	if (cmd >= ARRAY_SIZE(rows) || row->fn == NULL)
 		return err(ENOSYS);
+	if (hw_copy_from_guest(&call.status, at, row->bytes) != 0)
+		return err(EFAULT);
+	rc = row->fn(v, &call);
+	if (rc != 0 || !row->copies_back || hw_copy_to_guest(at, &call.status, row->bytes) == 0)
+		return rc;
+	if (cmd == PHYSDEVOP_map_pirq) { /* a pirq that nobody knows of would be lost */
+		call.unmap = (struct physdev_unmap_pirq){.domid = call.map.domid,
+							 .pirq = call.map.pirq};
+		(void)unmap_pirq(v, &call);
 	}
+	return err(EFAULT);
 }
 
 int do_physdev_op(struct vcpu *v, struct hcall_args *args)
 {
-	u64 cmd = args->a[0], gva = args->a[1];
-
 	args->result = 0;
-	switch (cmd) {
-	case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
-		return err(ENOSYS); /* obsolete */
-	case PHYSDEVOP_irq_status_query:
-		return status(v, gva);
-	case PHYSDEVOP_set_iopl:
-		return set_iopl(v, gva);
-	case PHYSDEVOP_set_iobitmap:
-		return set_iobitmap(v, gva);
-	case PHYSDEVOP_apic_read:
-		return apic_read(v, gva);
-	case PHYSDEVOP_apic_write:
-		return apic_write(v, gva);
-	case PHYSDEVOP_alloc_irq_vector:
-		return alloc_vector(v, gva);
-	case PHYSDEVOP_eoi:
-		return eoi(v, gva);
-	case PHYSDEVOP_map_pirq:
-		return map_pirq(v, gva);
-	case PHYSDEVOP_unmap_pirq:
-		return unmap_pirq(v, gva);
-	case PHYSDEVOP_pirq_eoi_gmfn_v1:
-		return eoi_page(v, gva, true);
-	case PHYSDEVOP_pirq_eoi_gmfn_v2:
-		return eoi_page(v, gva, false);
-	case PHYSDEVOP_setup_gsi:
-		return setup_gsi(v, gva);
-	case PHYSDEVOP_get_free_pirq:
-		return free_pirq(v, gva);
-	case PHYSDEVOP_dbgp_op:
-		return dbgp(v, gva);
-	default:
-		return pci_command(v, cmd, gva);
-	}
+	return perform(v, args->a[0], gva_make(args->a[1]));
 }
 
-/* The old form: command and arguments in one structure. */
+/* The old form: command and argument in one structure. Only the commands of its time. */
 int do_physdev_op_compat(struct vcpu *v, struct hcall_args *args)
 {
-	u64 gva = args->a[0];
 	u32 cmd;
 
-	COPY_IN(cmd, gva);
-	switch (cmd) {
-	case PHYSDEVOP_irq_status_query:
-	case PHYSDEVOP_set_iopl:
-	case PHYSDEVOP_set_iobitmap:
-	case PHYSDEVOP_apic_read:
-	case PHYSDEVOP_apic_write:
-	case PHYSDEVOP_alloc_irq_vector: {
-		struct hcall_args inner = {.a = {cmd, gva + offsetof(struct physdev_op, u)}};
-		int rc = do_physdev_op(v, &inner);
-
-		args->result = inner.result;
-		return rc;
-	}
-	default:
+	args->result = 0;
+	if (hw_copy_from_guest(&cmd, gva_make(args->a[0]), sizeof(cmd)) != 0)
+		return err(EFAULT);
+	if (cmd < PHYSDEVOP_irq_status_query || cmd > PHYSDEVOP_alloc_irq_vector)
 		return err(ENOSYS);
-	}
+	return perform(v, cmd, gva_make(args->a[0] + offsetof(struct physdev_op, u)));
 }
