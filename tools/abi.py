@@ -58,7 +58,7 @@ def numbers(header, prefix, leave):
 
 
 def short(name):
-    return re.sub(r'^(__HYPERVISOR|XEN_SYSCTL|XEN_DOMCTL|EVTCHNOP|GNTTABOP)_', '', name)
+    return re.sub(r'^(__HYPERVISOR|XEN_SYSCTL|XEN_DOMCTL|EVTCHNOP|GNTTABOP|PHYSDEVOP)_', '', name)
 
 
 class Source:
@@ -73,7 +73,7 @@ class Source:
         """A row of a table: done, an error, or None."""
         word = short(name)
         files = {'hypercall': 'table.c', 'sysctl': 'sysctl.c', 'domctl': 'domctl.c', 'event_channel_op': 'evtchn_op.c',
-                 'grant_table_op': 'grant_op.c'}
+                 'grant_table_op': 'grant_op.c', 'physdev_op': 'physdev_op.c'}
         if family not in files:
             return None
         text = self.text[files[family]]
