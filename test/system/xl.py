@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A Domain 0 with `xl` (tools/xl_initramfs.py), and guests made in it: what the fixture `xl_dom0` gives to test_xl_*.py."""
 import base64
+import gzip
 import re
 import subprocess
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 
 from conftest import ROOT, compile_c, tail
+import fetch
 import xl_initramfs
 import xl_shell
 
@@ -31,11 +33,14 @@ losetup -a
 
 
 def initramfs(folder):
-    """The initramfs, with the tiny kernel as /srv/tiny, the memory checker as /srv/dirty, and the function `left`."""
+    """The initramfs, with the tiny kernel as /srv/tiny, a ramdisk to append with the memory checker, and the function `left`."""
     xl_initramfs.main()
     subprocess.run(['gcc', *TINY, '-o', folder / 'tiny', ROOT / 'test/system/tiny.c'], check=True)
     compile_c('-static', '-s', '-o', folder / 'dirty', ROOT / 'test/system/dirty.c')
-    files = {'srv/left': LEFT.encode(), **{f'srv/{f}': (folder / f).read_bytes() for f in ('tiny', 'dirty')}}
+    cpio = fetch.Cpio()
+    cpio.add('bin/dirty', 0o100755, (folder / 'dirty').read_bytes())
+    files = {'srv/left': LEFT.encode(), 'srv/tiny': (folder / 'tiny').read_bytes(),
+             'srv/dirty.cpio.gz': gzip.compress(cpio.done(), mtime=0)}
     return xl_shell.with_files(files, folder / 'initrd')
 
 
