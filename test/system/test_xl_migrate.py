@@ -13,7 +13,7 @@ MIGRATE = "xl migrate -s '' {} 'exec xl migrate-receive'"
 
 def checker(dom0, **words):
     """A guest with dirty.c at work and a disk for its swap."""
-    dom0('cat /srv/guest.cpio.gz /srv/dirty.cpio.gz > /srv/dirty.img; truncate -s 24M /srv/swap.img')
+    dom0('(zcat /srv/guest.cpio.gz; cat /srv/dirty.cpio) > /srv/dirty.img; truncate -s 24M /srv/swap.img')
     guest = dom0.linux('demo', disks=['/srv/swap.img'], nets=[2], ramdisk='/srv/dirty.img', **words).boots()
     guest('mkswap /dev/xvda > /dev/null; swapon /dev/xvda; (dirty > /tmp/out 2>&1 &)')
     dom0.until('in-guest demo "tail -n 1 /tmp/out"', r'^round \d{1,}')
