@@ -167,17 +167,16 @@ void pv_entry_refresh(struct vcpu *v)
 	bool is_fast = is_handler(pv->syscall.rip, pv->syscall.masks_events) &&
 		       is_handler(fault->address, TI_GET_IF(fault) != 0) && is_stack(sp) &&
 		       !pv_shows_iopl(v) && v->domain->mm->mirror == NULL;
+	struct pv_entry *entry = &pv->page->entry;
 
-	pv->page->entry = (struct pv_entry){
-		.mode = (pv->page->entry.mode & PV_KERNEL) | (is_fast ? 0 : PV_SLOW),
-		.info = atomic_load(&v->info),
-		.kernel_cr3 = root_maddr(v, false),
-		.user_cr3 = root_maddr(v, true),
-		.syscall_sp = sp - 7 * sizeof(u64),
-		.fault_sp = sp - 8 * sizeof(u64),
-		.syscall_rip = pv->syscall.rip,
-		.fault_rip = fault->address,
-	};
+	entry->mode = (entry->mode & PV_KERNEL) | (is_fast ? 0 : PV_SLOW);
+	entry->info = atomic_load(&v->info);
+	entry->kernel_cr3 = root_maddr(v, false);
+	entry->user_cr3 = root_maddr(v, true);
+	entry->syscall_sp = sp - 7 * sizeof(u64);
+	entry->fault_sp = sp - 8 * sizeof(u64);
+	entry->syscall_rip = pv->syscall.rip;
+	entry->fault_rip = fault->address;
 }
 
 void pv_root_changed(struct vcpu *v, bool is_user)
