@@ -213,8 +213,11 @@ int domctl_sendtrigger(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	(void)v;
 	if (target == NULL)
 		return err(ESRCH);
-	if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+	if (op->u.sendtrigger.trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
+	    op->u.sendtrigger.trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
 		return err(EINVAL);
+	if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+		return err(ENOSYS);
 	pv_nmi_send(target);
 	return 0;
 }

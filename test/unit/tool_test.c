@@ -277,6 +277,8 @@ static void names_and_numbers(void **state)
 	assert_int_equal(DOMCTL(sendtrigger), 0);
 	op.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_POWER;
 	assert_int_equal(DOMCTL(sendtrigger), -EINVAL);
+	op.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_RESET;
+	assert_int_equal(DOMCTL(sendtrigger), -ENOSYS);
 }
 
 /* The event of its own that a suspend raises, instead of VIRQ_DOM_EXC. */
