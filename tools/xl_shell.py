@@ -21,7 +21,7 @@ import run
 import xl_initramfs
 
 INITRD = xl_initramfs.GUEST / 'xl-initramfs.cpio'
-SETTINGS = dict(mem='2G', hvargs='dom0_mem=768M')
+SETTINGS = dict(mem='2G', hvargs='dom0_mem=640M')
 
 
 def with_files(files, out):
