@@ -162,14 +162,18 @@ u64 hypervisor_entry(const struct domain *d, unsigned int idx)
 					    : mm_l4_template[idx - LAYOUT_FIRST_SLOT];
 }
 
+/* Many tables are mostly empty. */
+static inline bool are_eight_empty(const u64 *slot)
+{
+	return !(slot[0] | slot[1] | slot[2] | slot[3] | slot[4] | slot[5] | slot[6] | slot[7]);
+}
+
 static int leaf_table_fill(struct frame *f, struct domain *d, u64 *table)
 {
 	const struct leaf_rules rules = leaf_rules(d);
 
 	for (u64 *eight = table; eight < table + TABLE_ENTRIES; eight += 8) {
-		/* Many tables are mostly empty. */
-		if (!(eight[0] | eight[1] | eight[2] | eight[3] | eight[4] | eight[5] | eight[6] |
-		      eight[7]))
+		if (are_eight_empty(eight))
 			continue;
 		for (u64 *slot = eight; slot < eight + 8; slot++) {
 			u64 entry = *slot;
@@ -198,6 +202,10 @@ static int upper_table_fill(struct frame *f, struct domain *d, unsigned int leve
 		u64 entry = table[i];
 		int rc;
 
+		if (!(i & 7) && !slot_is_hypervisors(level, i) && are_eight_empty(table + i)) {
+			i += 7;
+			continue;
+		}
 		if (slot_is_hypervisors(level, i)) {
 			table[i] = hypervisor_entry(d, i);
 			continue;
@@ -251,16 +259,19 @@ int table_fill(struct frame *f, struct domain *d, enum frame_type type)
 /* L1 is given back in one go. */
 static void leaf_table_drain(struct frame *f, const u64 *table)
 {
-	while (f->done) {
-		unsigned int idx = f->done - 1u;
+	const u64 *end = table + f->done;
 
-		if (table[idx] & PTE_PRESENT) {
-			if (unlikely(atomic_load(&mirror_count)))
-				mirror_leaf_gone(f->owner, table[idx]);
-			leaf_put(table[idx]);
-		}
-		f->done = (u16)idx;
+	for (const u64 *eight = table; eight < end; eight += 8) {
+		if (are_eight_empty(eight))
+			continue;
+		for (const u64 *slot = eight; slot < eight + 8 && slot < end; slot++)
+			if (*slot & PTE_PRESENT) {
+				if (unlikely(atomic_load(&mirror_count)))
+					mirror_leaf_gone(f->owner, *slot);
+				leaf_put(*slot);
+			}
 	}
+	f->done = 0;
 }
 
 /* Gives the entries below f->done back. 0: none left; -ERESTART with progress in f->done. */
@@ -282,6 +293,11 @@ int table_drain(struct frame *f, enum frame_type type)
 		u64 entry = table[idx];
 		int rc = 0;
 
+		if ((idx & 7) == 7 && !slot_is_hypervisors(level, idx) &&
+		    are_eight_empty(table + idx - 7)) {
+			f->done = (u16)(idx - 7);
+			continue;
+		}
 		if (slot_is_hypervisors(level, idx)) {
 			table[idx] = 0;
 			f->done = (u16)idx;

@@ -171,7 +171,8 @@ static int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct 
 	*entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
 	atomic_store(&v->mm->held, *f); /* before the type is; pairs with conflict() */
 	*type = frame_word_type(atomic_load(&(*f)->word));
-	if (likely(type_level(*type)) && likely(table_get_quick(*f, owner->id, *type) != 0))
+	if (type_level(*type) ? table_get_quick(*f, owner->id, *type) != 0
+			      : *type == FRAME_WRITABLE && frame_get_quick(*f, owner->id, true))
 		return 0;
 	rc = type_get_current(mfn, owner, type);
 	if (rc)
