@@ -244,6 +244,28 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 	return update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
 }
 
+bool pt_clear_quick(struct vcpu *v, maddr_t pte, u64 *old)
+{
+	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
+	struct frame *f = frame_of(mfn);
+	u64 *entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+
+	if (unlikely(maddr_num(pte) & 7) || unlikely(!mfn_is_none(v->mm->unsettled)))
+		return false;
+	atomic_store(&v->mm->held, f); /* as in table_hold() */
+	if (unlikely(table_get_quick(f, v->domain->id, FRAME_L1) == 0)) {
+		atomic_store(&v->mm->held, NULL);
+		return false;
+	}
+	*old = atomic_exchange(entry, 0ull);
+	entry_changed(entry, *old);
+	if (*old & PTE_PRESENT)
+		leaf_put(*old);
+	(void)type_put(f);
+	atomic_store(&v->mm->held, NULL);
+	return true;
+}
+
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)
 {
 	struct change c = {

@@ -115,6 +115,59 @@ static const struct emul_ops readonly_ops = {
 	.write = ignore_write,
 };
 
+static u64 *register_of(struct regs *regs, unsigned int number)
+{
+	u64 *const all[16] = {&regs->rax, &regs->rcx, &regs->rdx, &regs->rbx,
+			      &regs->rsp, &regs->rbp, &regs->rsi, &regs->rdi,
+			      &regs->r8,  &regs->r9,  &regs->r10, &regs->r11,
+			      &regs->r12, &regs->r13, &regs->r14, &regs->r15};
+
+	return all[number];
+}
+
+/* Bytes of ModRM and what belongs to it, in 64-bit mode; 0: it names a register (SDM 2A 2.1). */
+static unsigned int modrm_bytes(u8 modrm, u8 sib)
+{
+	unsigned int mod = modrm >> 6, rm = modrm & 7, bytes = 1;
+
+	if (mod == 3)
+		return 0;
+	if (rm == 4) {
+		bytes++;
+		rm = sib & 7;
+		if (mod == 0 && rm == 5)
+			return bytes + 4;
+	} else if (mod == 0 && rm == 5) {
+		return bytes + 4;
+	}
+	return bytes + (mod == 1 ? 1 : mod == 2 ? 4 : 0);
+}
+
+/*
+ * What kernels do most: XCHG of a whole entry with a register that is 0. The address is the one that faulted (but at the
+ * beginning of the page the instruction may have begun on the one before). False: nothing was done, and the emulator has a
+ * look.
+ */
+static bool clear_quick(struct vcpu *v, u64 cr2, const struct ptwr *ptwr)
+{
+	struct regs *regs = v->pv->regs;
+	unsigned int bytes;
+	u64 code, *reg;
+	maddr_t entry = maddr_make((mfn_num(ptwr->mfn) << PAGE_SHIFT) + (cr2 & (PAGE_SIZE - 1)));
+
+	if ((cr2 & (PAGE_SIZE - 1)) == 0 || (regs->rflags & RFLAGS_TF) != 0 ||
+	    (regs->cs & 0xffff) != FLAT_KERNEL_CS || !hw_get_words(&code, gva_make(regs->rip), 1) ||
+	    (code & 0xfff8) != 0x8748)
+		return false; /* REX.W, and opcode 87 */
+	bytes = modrm_bytes((u8)(code >> 16), (u8)(code >> 24));
+	reg = register_of(regs, (unsigned int)(code >> 19 & 7) + (code & 4 ? 8 : 0));
+	if (bytes == 0 || *reg != 0 || !pt_clear_quick(v, entry, reg))
+		return false;
+	regs->rip += 2 + bytes;
+	regs->rflags &= ~(u64)RFLAGS_RF;
+	return true;
+}
+
 static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptwr)
 {
 	struct emul_regs regs;
@@ -154,5 +207,5 @@ bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 	if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 ||
 	    frame_word_type(word) > FRAME_L4)
 		return false;
-	return emulate(v, &table_ops, &ptwr);
+	return clear_quick(v, cr2, &ptwr) || emulate(v, &table_ops, &ptwr);
 }
