@@ -153,8 +153,11 @@ static int info_register(struct vcpu *v, struct vcpu *target, gva_t arg)
 
 	if (hw_copy_from_guest(&reg, arg, sizeof(reg)) != 0)
 		return err(EFAULT);
-	if (v != target && (!atomic_load(&target->is_down) || atomic_load(&target->is_running)))
+	if (v != target && !atomic_load(&target->is_down))
 		return err(EBUSY);
+	/* Taken down a moment ago, by a kernel that resumes, and not off its CPU yet. */
+	if (v != target && atomic_load(&target->is_running))
+		return -ERESTART;
 	rc = evtchn_vcpu_info_place(target, mfn_make(reg.mfn), reg.offset);
 	if (rc == 0) {
 		time_vcpu_update(target);
