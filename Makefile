@@ -254,7 +254,7 @@ check-quick:		## the same without booting anything
 	$(Q)$(PY) tools/check.py --quick
 
 system: build/mica disk	## system tests only (T=expression, HV=mica|xen)
-	$(Q)$(PY) -m pytest -q test/system -m 'not matrix and not soak and not xl' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
+	$(Q)$(PY) -m pytest -q test/system -m 'not matrix and not soak and (not xl or daily)' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
 
 xl: build/mica disk	## tests of guests made by xl only (T=expression, HV=mica|xen)
 	$(Q)$(PY) -m pytest -q test/system -m 'xl and not soak' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))

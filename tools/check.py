@@ -30,7 +30,7 @@ STEPS = [
     ('race', 'make -j2 race', False, 600),
     ('fuzz', 'make -j2 fuzz-build && make fuzz', False, 900),
     ('guests', 'make disk test-guests', True, 900),
-    ('system', f'{PY} -m pytest -v -rf test/system -m "not matrix and not soak and not xl"', True, 1500),
+    ('system', f'{PY} -m pytest -v -rf test/system -m "not matrix and not soak and (not xl or daily)"', True, 1500),
 ]
 
 

@@ -41,7 +41,8 @@ def pytest_configure(config):
                  'soak: an hour of load (make soak)',
                  'disk: boots the Debian disk',
                  'mica_only: has no meaning on Xen',
-                 'xl: guests made by xl',
+                 'xl: guests made by xl (make xl)',
+                 'daily: those of them that make check runs',
                  'xl_settings(**settings): of the machine that xl_dom0 is',
                  'smoke_xen: also run on Xen in make check'):
         config.addinivalue_line('markers', line)

@@ -11,6 +11,7 @@ def test_nothing_runs_at_first(xl_dom0):
     assert list(xl_dom0.domains()) == ['Domain-0']
 
 
+@pytest.mark.daily
 def test_tiny_lives_and_is_destroyed(xl_dom0):
     guest = xl_dom0.tiny()
     guest.says('^tiny: block')
@@ -21,6 +22,7 @@ def test_tiny_lives_and_is_destroyed(xl_dom0):
     xl_dom0(f'xl domname {domid}', 1)
 
 
+@pytest.mark.daily
 def test_linux_comes_up_and_shuts_down(xl_dom0):
     guest = xl_dom0.linux('demo').boots()
     assert 'demo' in guest('hostname')
@@ -84,6 +86,7 @@ def test_console(xl_dom0):
     assert guest.name in xl_dom0('xl list')
 
 
+@pytest.mark.daily
 @pytest.mark.parametrize('vcpus', [4])
 def test_several_vcpus_up_and_down(xl_dom0, vcpus):
     guest = xl_dom0.linux('demo', vcpus=vcpus, memory=160).boots()

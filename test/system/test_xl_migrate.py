@@ -32,7 +32,7 @@ def finds_nothing(dom0, guest):
 
 
 @pytest.mark.mica_only
-@pytest.mark.parametrize('vcpus', [1, 2])
+@pytest.mark.parametrize('vcpus', [pytest.param(1, marks=pytest.mark.daily), 2])
 def test_memory_is_right_after_live_migrations(xl_dom0, vcpus):
     guest = checker(xl_dom0, vcpus=vcpus)
     for _ in range(2):

@@ -16,6 +16,7 @@ def saved_and_restored(dom0, guest, flags=''):
     dom0(f'rm /srv/{guest.name}.save')
 
 
+@pytest.mark.daily
 def test_what_was_there_is_there(xl_dom0):
     there = disk(xl_dom0, 'a', 4)
     guest = xl_dom0.linux('demo', disks=['/srv/a.img'], nets=[2]).boots()
