@@ -81,7 +81,7 @@ struct domain {
 	struct vcpu *vcpus[DOMAIN_VCPUS_MAX]; /* [c] after creation; NULL beyond vcpu_max */
 
 	struct shared_info *
-		shared; /* [c] direct-map address; frame owned by the domain, never freed before it */
+		shared; /* [a] direct-map address of Mica's page; NULL once the domain is dead and gives that up */
 	mfn_t shared_mfn;
 	u64 vm_assist; /* [a] bits VMASST_TYPE_* */
 	u32 poll_count; /* [a] vCPUs in SCHEDOP_poll: sched counts them before it looks at ports, evtchn tests it */

@@ -267,12 +267,15 @@ void domain_reap(void)
 	struct domain *d;
 
 	while ((d = domain_take_dead()) != NULL) {
-		domain_get(d);
-		if (mm_domain_unshare_all(d)) {
+		if (mm_domain_is_sharing(d)) {
+			atomic_store(&d->shared, NULL);
+			domain_get(d);
 			d->is_reaped = false; /* comes again with the last of those pages */
+			mm_domain_unshare_all(d);
 			domain_put(d);
 			continue;
 		}
+		/* Without a reference since it was taken: nobody finds it on the list any more. */
 		domain_list_remove(d);
 		domain_free(d);
 		evtchn_virq_raise_global(VIRQ_DOM_EXC);

@@ -68,16 +68,14 @@ void vcpu_info_release(struct domain *d)
 	struct vcpu *v;
 
 	for_each_vcpu(d, v) {
-		mfn_t mfn = MFN_NONE;
+		mfn_t mfn;
 
 		if (v->evtchn == NULL)
 			continue;
 		lock_acquire(&d->lock);
-		if (!mfn_is_none(v->info_mfn)) {
-			mfn = v->info_mfn;
-			v->info_mfn = MFN_NONE;
-			atomic_store(&v->info, &v->evtchn->dummy);
-		}
+		mfn = v->info_mfn;
+		v->info_mfn = MFN_NONE;
+		atomic_store(&v->info, &v->evtchn->dummy); /* shared info goes too */
 		lock_release(&d->lock);
 		if (mfn_is_none(mfn))
 			continue;

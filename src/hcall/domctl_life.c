@@ -15,7 +15,7 @@
 #include "sched/sched.h"
 #include "time/time.h"
 
-#define GRANT_FRAMES_MAX    1024
+#define GRANT_FRAMES_MAX    256 /* all of them are looked at in one go (gnttab_dirty_mark) */
 #define MAPTRACK_FRAMES_MAX 4096
 
 /* ---------------------------------------------------------------- made and unmade */

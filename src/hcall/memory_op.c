@@ -14,6 +14,7 @@
 static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args *args)
 {
 	struct xen_memory_domain query;
+	const struct shared_info *shared;
 	struct domain *d;
 	u64 max_pfn = 0;
 	int rc = hw_copy_from_guest(&query, gva_make(args->a[1]), sizeof(query));
@@ -27,8 +28,8 @@ static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args
 		args->result = atomic_load(&d->mm->pages_current);
 	else if (cmd == XENMEM_maximum_reservation)
 		args->result = atomic_load(&d->mm->pages_max);
-	else
-		max_pfn = d->shared ? atomic_load(&d->shared->arch.max_pfn) : 0;
+	else if ((shared = atomic_load(&d->shared)) != NULL)
+		max_pfn = atomic_load(&shared->arch.max_pfn);
 	if (cmd == XENMEM_maximum_gpfn) /* none said yet: 0 too */
 		args->result = max_pfn ? max_pfn - 1 : 0;
 	domain_put(d);

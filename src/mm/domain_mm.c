@@ -472,16 +472,20 @@ int mm_domain_release(struct domain *d)
 	return rc;
 }
 
+bool mm_domain_is_sharing(const struct domain *d)
+{
+	return d->mm->shared_head != FRAME_LINK_NONE;
+}
+
 /*
  * Mica's pages lent to d become pages like any others, without an owner's reference: those that another domain still maps
  * stay, and d with them.
  */
-bool mm_domain_unshare_all(struct domain *d)
+void mm_domain_unshare_all(struct domain *d)
 {
 	struct mm_domain *mm = d->mm;
-	bool were_any = mm->shared_head != FRAME_LINK_NONE;
 
-	while (mm->shared_head != FRAME_LINK_NONE) {
+	while (mm_domain_is_sharing(d)) {
 		struct frame *f = frame_of(mfn_make(mm->shared_head));
 
 		lock_acquire(&mm->lock);
@@ -495,7 +499,6 @@ bool mm_domain_unshare_all(struct domain *d)
 		frame_put(frame_mfn(f));
 		frame_type_put(frame_mfn(f));
 	}
-	return were_any;
 }
 
 void mm_domain_fini(struct domain *d)

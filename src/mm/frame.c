@@ -202,6 +202,16 @@ int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested)
 	}
 }
 
+int type_get_for_other(mfn_t mfn, struct domain *d, bool nested)
+{
+	int rc = type_get(mfn, d, FRAME_WRITABLE, nested);
+
+	/* What is left of a half-done table comes to an end; what its owner does to it at the moment need not. */
+	if (unlikely(rc == -ERESTART) && frame_word_typed(atomic_load(&frame_of(mfn)->word)))
+		rc = err(EINVAL);
+	return rc;
+}
+
 int frame_type_get(mfn_t mfn, struct domain *d, enum frame_type type)
 {
 	if (type == FRAME_NONE)

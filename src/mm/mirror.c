@@ -392,9 +392,8 @@ static bool frames_get(struct domain *d, struct mirror *m)
 
 		if (mfn_is_none(mfn))
 			return false;
-		for (unsigned int slot = 0; slot < TABLE_ENTRIES; slot++)
-			if (slot_is_hypervisors(4, slot))
-				table_map((u32)mfn_num(mfn))[slot] = hypervisor_entry(d, slot);
+		for (unsigned int slot = LAYOUT_FIRST_SLOT; slot <= LAYOUT_LAST_SLOT; slot++)
+			table_map((u32)mfn_num(mfn))[slot] = hypervisor_entry(d, slot);
 		frame_of(mfn)->prev = 0;
 		m->l4[m->l4_count++] = (u32)mfn_num(mfn);
 	}

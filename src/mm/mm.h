@@ -150,10 +150,11 @@ int mm_domain_init(struct domain *d, u64 pages_max);
 /* Allocates v->mm. */
 int mm_vcpu_init(struct vcpu *v);
 /*
- * d's last reference has gone, and the caller has one of his own: gives up the pages that Mica lent to it. False: there were
- * none (any more). Those that others map keep d alive until they let go.
+ * d's last reference has gone. Are there pages that Mica lent to it? Then the caller takes a reference of his own and gives them
+ * up; those that others map keep d alive until they let go.
  */
-bool mm_domain_unshare_all(struct domain *d);
+bool mm_domain_is_sharing(const struct domain *d);
+void mm_domain_unshare_all(struct domain *d);
 /* After that: frees d->mm and the vcpus' mm (and shared pages, of a domain that was never seen). */
 void mm_domain_fini(struct domain *d);
 

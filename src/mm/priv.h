@@ -27,7 +27,8 @@ static inline u64 type_bits(enum frame_type type)
 
 /* frame.c. nested: the caller holds a BUSY table, so it may wait only for lower levels. */
 int type_get(mfn_t mfn, struct domain *d, enum frame_type type, bool nested);
-int frame_put_preemptible(mfn_t mfn);
+/* A writable reference on behalf of another domain than d, which cannot make it wait: -ERESTART comes to an end. */
+int type_get_for_other(mfn_t mfn, struct domain *d, bool nested);
 int settle(struct frame *f, bool nested);
 /* A typed reference on whatever type the frame has now (an untyped one becomes writable). */
 int type_get_current(mfn_t mfn, struct domain *d, enum frame_type *type);

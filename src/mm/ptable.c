@@ -95,7 +95,9 @@ static int leaf_get(struct domain *d, struct domain *page_owner, u64 entry, bool
 		return 0;
 	if (entry & PTE_RW && unlikely(page_owner == mm_xen_domain))
 		return err(EPERM);
-	if (entry & PTE_RW)
+	if (entry & PTE_RW && unlikely(page_owner != d))
+		rc = type_get_for_other(mfn, page_owner, nested);
+	else if (entry & PTE_RW)
 		rc = type_get(mfn, page_owner, FRAME_WRITABLE, nested);
 	else
 		rc = frame_get(mfn, page_owner);

@@ -55,12 +55,11 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 	mfn_t *root = user ? &v->mm->root_user : &v->mm->root_kernel;
 
 	*old = MFN_NONE;
+	if (mfn_is_none(mfn) && !user) /* also where there is none yet: a vCPU never runs without */
+		return err(EINVAL);
 	if (mfn_equal(mfn, *root))
 		return 0;
-	if (mfn_is_none(mfn)) {
-		if (!user)
-			return err(EINVAL);
-	} else {
+	if (!mfn_is_none(mfn)) {
 		int rc = 0;
 
 		if (unlikely(table_get_quick(frame_of(mfn_nospec(mfn)), v->domain->id, FRAME_L4) ==

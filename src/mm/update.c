@@ -310,7 +310,7 @@ static NOINLINE int grant_get_slow(struct frame *f, struct domain *owner, unsign
 				   bool is_writable, u64 foreign)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		int rc = is_writable ? type_get(frame_mfn(f), owner, FRAME_WRITABLE, false)
+		int rc = is_writable ? type_get_for_other(frame_mfn(f), owner, false)
 				     : frame_get(frame_mfn(f), owner);
 
 		if (rc) {

@@ -219,10 +219,9 @@ void pv_iret(struct vcpu *v)
 	regs->rflags = (iret.rflags & RFLAGS_GUEST_MAY) | RFLAGS_IF | 2;
 	regs->rsp = iret.rsp;
 	regs->ss = (iret.ss & 0xffff) | 3;
-	if ((iret.flags & VGCF_in_syscall) == 0) {
-		regs->r11 = iret.r11;
-		regs->rcx = iret.rcx;
-	}
+	/* In a system call: as SYSRET leaves them. */
+	regs->r11 = iret.flags & VGCF_in_syscall ? regs->rflags : iret.r11;
+	regs->rcx = iret.flags & VGCF_in_syscall ? regs->rip : iret.rcx;
 	regs->rax = iret.rax;
 	atomic_store(&v->info->evtchn_upcall_mask, (iret.rflags & RFLAGS_IF) == 0);
 }

@@ -101,7 +101,7 @@ int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns)
 
 void time_wallclock_publish(struct domain *d)
 {
-	struct shared_info *shared = d->shared;
+	struct shared_info *shared = atomic_load(&d->shared);
 	u64 flags, sec;
 	u32 version;
 

@@ -44,6 +44,9 @@ static void calls(void)
 	refused(vcpuop(VCPUOP_initialise, 1, 8), "initialise: bad pointer");
 	refused(vcpuop(VCPUOP_initialise, 1, HYPERVISOR_VIRT_START),
 		"initialise: hypervisor's pointer");
+	memset(c, 0, sizeof(*c));
+	c->flags = VGCF_in_kernel;
+	refused(vcpuop(VCPUOP_initialise, 1, c), "initialise: without page tables");
 	refused(vcpuop(99, 0, NULL), "no such sub-call");
 	equals(vcpuop(VCPUOP_get_runstate_info, 1, &r), 0, "runstate of one that is down");
 	equals(r.state, RUNSTATE_offline, "is off line");

@@ -254,6 +254,22 @@ static void page_of_an_ldt(void **state)
 	assert_int_equal(frame_word_type(frame_of(page)->word), FRAME_WRITABLE);
 }
 
+/* What a guest keeps doing to a table of its own is no reason for others to come again and again. */
+static void foreign_page_in_use(void **state)
+{
+	mfn_t l1 = world_page(d), table = world_page(guest);
+	struct mmu_update request = {slot(l1, 0), pte_make(table, P | RW)};
+
+	(void)state;
+	assert_int_equal(pt_pin(d, l1, 1), 0);
+	assert_int_equal(pt_pin(guest, table, 1), 0);
+	guest_v->cpu = fake_cpu + 1;
+	guest_v->mm->held = frame_of(table);
+	assert_int_equal(mmu_update(v, &request, 1, NULL, 3), -EINVAL);
+	guest_v->mm->held = NULL;
+	guest_v->cpu = fake_cpu;
+}
+
 static void extended_operations(void **state)
 {
 	mfn_t l4 = world_page(d), user = world_page(d), page = world_page(d),
@@ -517,7 +533,7 @@ int main(void)
 		CASE(va_mapping),	   CASE(extended_operations),
 		CASE(reservations),	   CASE(exchanges),
 		CASE(exchanges_that_fail), CASE(maps),
-		CASE(page_of_an_ldt),
+		CASE(page_of_an_ldt),	   CASE(foreign_page_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

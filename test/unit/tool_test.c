@@ -360,6 +360,11 @@ static void contexts(void **state)
 	REFUSED(ctrlreg[3], 0);
 	REFUSED(ctrlreg[1], g.mfns[58] << PAGE_SHIFT);			/* an L3 */
 	REFUSED(ctrlreg[3], mfn_num(v->mm->root_kernel) << PAGE_SHIFT); /* Domain 0's */
+	/* One that never had a root may not begin without. */
+	op.u.vcpucontext.vcpu = 1;
+	REFUSED(ctrlreg[3], 0);
+	assert_false(g.d->vcpus[1]->is_initialised);
+	op.u.vcpucontext.vcpu = 0;
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, (struct vcpu_guest_context *)BAD);
 	assert_int_equal(DOMCTL(setvcpucontext), -EFAULT);
 	assert_int_equal(DOMCTL(getvcpucontext), -EFAULT);
