@@ -32,12 +32,13 @@ losetup -a
 
 
 def initramfs(folder):
-    """The initramfs, with the tiny kernel as /srv/tiny, a ramdisk to append with the memory checker, and the function `left`."""
+    """The initramfs, with the tiny kernel as /srv/tiny, a ramdisk to append with the memory checker and the clock's, and the function `left`."""
     xl_initramfs.main()
     subprocess.run(['gcc', *TINY, '-o', folder / 'tiny', ROOT / 'test/system/tiny.c'], check=True)
-    compile_c('-static', '-s', '-o', folder / 'dirty', ROOT / 'test/system/dirty.c')
     cpio = fetch.Cpio()
-    cpio.add('bin/dirty', 0o100755, (folder / 'dirty').read_bytes())
+    for name in ('dirty', 'clock'):
+        compile_c('-static', '-s', '-o', folder / name, ROOT / f'test/system/{name}.c')
+        cpio.add(f'bin/{name}', 0o100755, (folder / name).read_bytes())
     files = {'srv/left': LEFT.encode(), 'srv/tiny': (folder / 'tiny').read_bytes(),
              'srv/dirty.cpio': cpio.done()}
     return xl_shell.with_files(files, folder / 'initrd')
