@@ -19,7 +19,8 @@ import run
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TREE = ROOT / 'build/teeth'
 LIST = ROOT / 'test/teeth/checks.txt'
-SMP = {'smp': 2, 'grant_map': 2}
+SMP = {'smp': 2, 'grant_map': 2, 'shares': 2}
+QEMU = {'shares': '-icount shift=4,sleep=off'}
 LIMIT = 90
 
 
@@ -83,7 +84,8 @@ def make(*targets):
 def guest(name):
     """None if the guest succeeds on the hypervisor in the tree, or what went wrong."""
     machine = run.Boot(hv='mica', kernel=ROOT / f'build/guest/test/{name}.elf', initrd='none', mem='256M',
-                       hvargs='dom0_mem=64M dom0_max_vcpus=4 noreboot', smp=SMP.get(name, 1))
+                       hvargs='dom0_mem=64M dom0_max_vcpus=4 noreboot', smp=SMP.get(name, 1),
+                       qemu=QEMU.get(name, ''))
     found = machine.wait_for(r'^Test result: (SUCCESS|FAILURE.*)\n|^\(XEN\).*(?:panic|PANIC|crashed).*\n', LIMIT)
     machine.stop()
     if found is None:

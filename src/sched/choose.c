@@ -132,7 +132,7 @@ void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting
 	u64 least;
 
 	charge_locked(rq, time_now_ns()); /* the floor is as old as the last look */
-	least = rq->floor_ns - (was_waiting ? BONUS_NS : 0);
+	least = rq->floor_ns - (sv->runstate.state == RUNSTATE_blocked ? BONUS_NS : 0);
 	if (pqueue_key_before(sv->run_ns, least))
 		sv->run_ns = least;
 	pqueue_insert(&rq->queue, &sv->node, sv->run_ns);

@@ -67,9 +67,9 @@ void vcpu_wake(struct vcpu *v)
 		}
 		to = is_runnable ? sched_cpu_pick(v) : v->cpu;
 		if (to == v->cpu) {
-			sched_runstate_set_locked(v, sched_runstate_waiting(v), time_now_ns());
 			if (is_runnable)
 				sched_enqueue_locked(rq, v, true);
+			sched_runstate_set_locked(v, sched_runstate_waiting(v), time_now_ns());
 			lock_release_irq(&rq->lock, flags);
 			return;
 		}

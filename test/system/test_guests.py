@@ -12,7 +12,8 @@ import pytest
 
 from conftest import ROOT, ORACLE
 
-SMP = {'smp': 2, 'grant_map': 2}
+SMP = {'smp': 2, 'grant_map': 2, 'shares': 2}
+QEMU = {'shares': '-icount shift=4,sleep=off'}  # it measures time: that of instructions
 WORDS = 'dom0_mem=64M dom0_max_vcpus=4'
 NAMES = sorted(p.stem for p in (ROOT / 'test/guest').glob('*.c'))
 RESULT = r'^Test result: (SUCCESS|FAILURE.*)\n'
@@ -21,7 +22,7 @@ KEPT = ORACLE / 'guests.json'
 
 def versions():
     packages = json.loads((ROOT / 'build/guest/versions.json').read_text())
-    return {k: v for k, v in packages.items() if 'xen' in k}
+    return {k: v for k, v in packages.items() if 'xen-hypervisor' in k}
 
 
 def remember(name, lines):
@@ -46,7 +47,8 @@ def test_guest(boot, hypervisor, name, request):
     words = WORDS
     if hypervisor == 'xen':
         words += ' no-bootscrub bootscrub=0 sync_console'
-    machine = boot(kernel=image, initrd='none', mem='256M', hvargs=words, smp=SMP.get(name, 1))
+    machine = boot(kernel=image, initrd='none', mem='256M', hvargs=words, smp=SMP.get(name, 1),
+                   qemu=QEMU.get(name, ''))
     found = machine.expect(RESULT, 300)
     machine.stop()
     failed = re.findall(r'^not ok .*$', machine.log, re.M)
