@@ -9,13 +9,13 @@
 #include "lib/errno.h"
 #include "lib/types.h"
 
-int err_note(int error, const char *file, unsigned int line);
+void err_note(int error, const char *file, unsigned int line);
 NORETURN void bug(const char *what, const char *file, unsigned int line);
 /* The platform is wrong (at boot), or Mica is: stops every CPU, reports, reboots or halts. */
 NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* -error, for certain: the compiler and the analyser see the value. */
-#define err(error) ((void)err_note(error, __FILE__, __LINE__), -(error))
+#define err(error) (err_note(error, __FILE__, __LINE__), -(error))
 #define BUG_ON(condition)                                    \
 	do {                                                 \
 		if (unlikely(condition))                     \

@@ -13,13 +13,10 @@ static u64 ranks_held[CPU_MAX]; /* a bit for each rank; this CPU's alone */
 
 static void rank_enter(const struct lock *lock)
 {
-	u64 *held;
-
-	if (!MICA_DEBUG)
-		return;
-	held = &ranks_held[cpu_id()];
-	BUG_ON(*held >> lock->rank);
-	*held |= BIT(lock->rank);
+	if (MICA_DEBUG) {
+		BUG_ON(ranks_held[cpu_id()] >> lock->rank);
+		ranks_held[cpu_id()] |= BIT(lock->rank);
+	}
 }
 
 static void rank_leave(const struct lock *lock)
@@ -51,26 +48,11 @@ void lock_acquire(struct lock *lock)
 	while (atomic_load(&lock->owner) != ticket) /* pairs with lock_release() */
 		hw_relax();
 	rank_enter(lock);
-	lock->cpu = (u16)(cpu_id() + 1);
-}
-
-bool lock_try(struct lock *lock)
-{
-	u16 owner = atomic_load(&lock->owner);
-	u16 expected = owner;
-
-	if (!atomic_cmpxchg(&lock->next, &expected, (u16)(owner + 1)))
-		return false;
-	if (MICA_DEBUG)
-		ranks_held[cpu_id()] |= BIT(lock->rank);
-	lock->cpu = (u16)(cpu_id() + 1);
-	return true;
 }
 
 void lock_release(struct lock *lock)
 {
 	rank_leave(lock);
-	lock->cpu = 0;
 	atomic_store(&lock->owner, (u16)(lock->owner + 1));
 }
 
@@ -86,9 +68,4 @@ void lock_release_irq(struct lock *lock, u64 flags)
 {
 	lock_release(lock);
 	hw_irq_restore(flags);
-}
-
-bool lock_is_held(const struct lock *lock)
-{
-	return atomic_load(&lock->next) != atomic_load(&lock->owner);
 }

@@ -13,12 +13,10 @@
 
 /* The only list of ranks, outermost first. */
 enum lock_rank {
-	LOCK_RANK_NONE,
-	LOCK_RANK_POOLS,	/* which CPUs and domains are in which pool */
+	LOCK_RANK_POOLS = 1,	/* which CPUs and domains are in which pool */
 	LOCK_RANK_DOMLIST,	/* the table of domains */
 	LOCK_RANK_DOMAIN,	/* a domain's slow state */
 	LOCK_RANK_PHYSDEV,	/* PCI devices and MSI known to the machine */
-	LOCK_RANK_PAGETABLE,	/* a domain's L4 changes with their twins */
 	LOCK_RANK_GRANT,	/* a grant table */
 	LOCK_RANK_MAPTRACK,	/* a domain's grant handles */
 	LOCK_RANK_LDT,		/* which pages of a vCPU's LDT are mapped */
@@ -44,7 +42,6 @@ struct lock {
 	u16 next;  /* [a] ticket to be given out */
 	u16 owner; /* [a] ticket that holds the lock */
 	u16 rank;  /* [c] enum lock_rank */
-	u16 cpu;   /* holder + 1; 0: free (for reports only) */
 };
 
 #define LOCK_INIT(rank_name)        \
@@ -55,7 +52,6 @@ struct lock {
 void lock_init(struct lock *lock, enum lock_rank rank);
 void lock_acquire(struct lock *lock);
 void lock_release(struct lock *lock);
-bool lock_try(struct lock *lock);
 /* With interrupts off while held; what it returns goes to lock_release_irq(). */
 u64 lock_acquire_irq(struct lock *lock);
 void lock_release_irq(struct lock *lock, u64 flags);
@@ -64,6 +60,5 @@ void lock_release_irq(struct lock *lock, u64 flags);
  * interrupts on, so their order is their own.
  */
 u64 lock_ranks_swap(u64 ranks);
-bool lock_is_held(const struct lock *lock);
 
 #endif

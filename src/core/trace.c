@@ -37,8 +37,7 @@ const struct trace_record *trace_get(unsigned int cpu, unsigned int idx)
 	return &rings[cpu].records[(rings[cpu].count - 1 - idx) % TRACE_RECORDS];
 }
 
-int err_note(int error, const char *file, unsigned int line)
+void err_note(int error, const char *file, unsigned int line)
 {
 	trace(TRACE_ERR, (u64)error, line, file);
-	return -error;
 }

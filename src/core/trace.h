@@ -9,15 +9,11 @@
 #include "lib/types.h"
 
 enum trace_event {
-	TRACE_NONE,
 	TRACE_ERR,	 /* a = -errno, b = line, text = file */
 	TRACE_HYPERCALL, /* a = number, b = first argument */
 	TRACE_SWITCH,	 /* a = domain << 16 | vcpu, b = previous */
-	TRACE_FAULT,	 /* a = vector, b = address */
 	TRACE_IRQ,	 /* a = vector */
-	TRACE_EVENT,	 /* a = domain << 32 | port */
 	TRACE_CRASH,	 /* a = domain */
-	TRACE_USER,	 /* free use while debugging */
 };
 
 struct trace_record {

@@ -23,7 +23,6 @@ extern const char *(*debug_hypercall_name)(u64 number);
 /* The function that holds an address; NULL when none does. Offset into it in *offset. */
 const char *debug_symbol(u64 address, u64 *offset);
 void debug_regs_print(const struct regs *regs);
-void debug_backtrace_print(u64 rip, u64 rbp);
 void debug_trace_print(unsigned int count);
 
 #endif

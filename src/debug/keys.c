@@ -57,11 +57,6 @@ static void key_trace(void)
 	debug_trace_print(32);
 }
 
-static void key_reboot(void)
-{
-	hw_machine_reboot();
-}
-
 static void key_warnings(void)
 {
 	log_info("warnings: %u", log_warning_count());
@@ -84,7 +79,7 @@ static const struct {
 	{'s', time_print, "time"},
 	{'t', key_trace, "newest trace records"},
 	{'w', key_warnings, "how many warnings were printed"},
-	{'R', key_reboot, "reboot the machine"},
+	{'R', hw_machine_reboot, "reboot the machine"},
 };
 
 static void key_help(void)

@@ -5,19 +5,22 @@
  */
 #include "core/err.h"
 #include "core/log.h"
+#include "core/symbols.h"
 #include "core/trace.h"
 #include "debug/debug.h"
 #include "domain/domain.h"
 #include "hw/acpi.h"
 #include "hw/asm.h"
 #include "hw/cpu.h"
+#include "hw/ioapic.h"
 #include "hw/layout.h"
-#include "irq/irq.h"
 #include "lib/format.h"
 #include "pv/pv.h"
 
 #define BACKTRACE_MAX	24
 #define TRACE_IN_REPORT 24
+
+extern const char image_start[], text_end[];
 
 const char *(*debug_hypercall_name)(u64 number); /* [c] set by boot */
 
@@ -46,18 +49,34 @@ void debug_regs_print(const struct regs *r)
 		  hw_cr2_read(), hw_cr3_read());
 }
 
+const char *debug_symbol(u64 address, u64 *offset)
+{
+	u32 low = 0, high = symbols_count;
+
+	if (address < (u64)image_start || address >= (u64)text_end || high == 0 ||
+	    address < symbols_addr[0])
+		return NULL;
+	while (high - low > 1) {
+		u32 middle = low + (high - low) / 2;
+
+		if (symbols_addr[middle] <= address)
+			low = middle;
+		else
+			high = middle;
+	}
+	*offset = address - symbols_addr[low];
+	return symbols_names + symbols_name_off[low];
+}
+
 static void frame_print(u64 address)
 {
 	u64 offset = 0;
 	const char *name = debug_symbol(address, &offset);
 
-	if (name != NULL)
-		log_error("  %016lx %s+%lx", address, name, offset);
-	else
-		log_error("  %016lx", address);
+	log_error("  %016lx %s+%lx", address, name != NULL ? name : "?", offset);
 }
 
-void debug_backtrace_print(u64 rip, u64 rbp)
+static void backtrace_print(u64 rip, u64 rbp)
 {
 	u64 block = (u64)hw_this_cpu();
 
@@ -74,9 +93,8 @@ void debug_backtrace_print(u64 rip, u64 rbp)
 }
 
 static const char *const event_names[] = {
-	[TRACE_NONE] = "none",	   [TRACE_ERR] = "error",   [TRACE_HYPERCALL] = "hypercall",
-	[TRACE_SWITCH] = "switch", [TRACE_FAULT] = "fault", [TRACE_IRQ] = "irq",
-	[TRACE_EVENT] = "event",   [TRACE_CRASH] = "crash", [TRACE_USER] = "user",
+	[TRACE_ERR] = "error", [TRACE_HYPERCALL] = "hypercall", [TRACE_SWITCH] = "switch",
+	[TRACE_IRQ] = "irq",   [TRACE_CRASH] = "crash",
 };
 
 void debug_trace_print(unsigned int count)
@@ -109,9 +127,16 @@ static void guest_print(void)
 		log_error("hypercall: %s", debug_hypercall_name(v->pv->regs->rax));
 }
 
+static void details_print(u64 rip, u64 rbp)
+{
+	guest_print();
+	backtrace_print(rip, rbp);
+	debug_trace_print(TRACE_IN_REPORT);
+}
+
 NORETURN static void finish(void)
 {
-	irq_stop_all();
+	hw_ioapic_stop();
 	if (opt_noreboot) {
 		log_error("stopped (noreboot)");
 		debug_cpu_stop();
@@ -138,12 +163,8 @@ NORETURN void panic(const char *format, ...)
 	(void)format_vprint(text, sizeof(text), format, args);
 	va_end(args);
 	log_error("PANIC on CPU %u: %s", cpu_id(), text);
-	if (dom0 != NULL) {
-		guest_print();
-		debug_backtrace_print((u64)__builtin_return_address(0),
-				      (u64)__builtin_frame_address(0));
-		debug_trace_print(TRACE_IN_REPORT);
-	}
+	if (dom0 != NULL)
+		details_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
 	finish();
 }
 
@@ -151,9 +172,7 @@ NORETURN void bug(const char *what, const char *file, unsigned int line)
 {
 	report_begin();
 	log_error("BUG on CPU %u: %s (%s:%u)", cpu_id(), what, file, line);
-	guest_print();
-	debug_backtrace_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
-	debug_trace_print(TRACE_IN_REPORT);
+	details_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
 	finish();
 }
 
@@ -162,8 +181,6 @@ NORETURN void debug_fatal_trap(const struct regs *regs)
 	report_begin();
 	log_error("FATAL TRAP %u in Mica on CPU %u", regs->vector, cpu_id());
 	debug_regs_print(regs);
-	debug_backtrace_print(regs->rip, regs->rbp);
-	guest_print();
-	debug_trace_print(TRACE_IN_REPORT);
+	details_print(regs->rip, regs->rbp);
 	finish();
 }

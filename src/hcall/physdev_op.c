@@ -245,8 +245,9 @@ static int manage_pci(struct vcpu *v, struct physdev_call *call)
 
 	id.bus = arg->bus;
 	id.devfn = arg->devfn;
-	return call->cmd == PHYSDEVOP_manage_pci_add ? irq_pci_add(v->domain, id, false, id)
-						     : irq_pci_remove(v->domain, id);
+	return call->cmd == PHYSDEVOP_manage_pci_add
+		       ? irq_pci_add(v->domain, id, false, id)
+		       : irq_pci_change(v->domain, id, IRQ_PCI_REMOVE);
 }
 
 static int manage_pci_add_ext(struct vcpu *v, struct physdev_call *call)
@@ -277,25 +278,19 @@ static int device_add(struct vcpu *v, struct physdev_call *call)
 static int device_op(struct vcpu *v, struct physdev_call *call)
 {
 	struct physdev_pci_device *arg = &call->device;
-	struct pci_id id;
+	enum irq_pci_change change = call->cmd == PHYSDEVOP_pci_device_remove ? IRQ_PCI_REMOVE
+				     : call->cmd == PHYSDEVOP_restore_msi_ext ? IRQ_PCI_RESTORE_MSI
+				     : call->cmd == PHYSDEVOP_prepare_msix    ? IRQ_PCI_PREPARE_MSIX
+									   : IRQ_PCI_RELEASE_MSIX;
 
-	id = (struct pci_id){arg->seg, arg->bus, arg->devfn};
-	switch (call->cmd) {
-	case PHYSDEVOP_pci_device_remove:
-		return irq_pci_remove(v->domain, id);
-	case PHYSDEVOP_restore_msi_ext:
-		return irq_pci_restore_msi(v->domain, id);
-	case PHYSDEVOP_prepare_msix:
-		return irq_pci_prepare_msix(v->domain, id);
-	default:
-		return irq_pci_release_msix(v->domain, id);
-	}
+	return irq_pci_change(v->domain, (struct pci_id){arg->seg, arg->bus, arg->devfn}, change);
 }
 
 static int restore_msi(struct vcpu *v, struct physdev_call *call)
 {
-	return irq_pci_restore_msi(
-		v->domain, (struct pci_id){0, call->restore_msi.bus, call->restore_msi.devfn});
+	struct pci_id id = {0, call->restore_msi.bus, call->restore_msi.devfn};
+
+	return irq_pci_change(v->domain, id, IRQ_PCI_RESTORE_MSI);
 }
 
 static int mmcfg_reserved(struct vcpu *v, struct physdev_call *call)

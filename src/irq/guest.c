@@ -66,6 +66,28 @@ static struct irq *pirq_irq_locked(const struct irq_domain *di, u64 pirq)
 	return pirq < di->count ? di->pirqs[idx_nospec(pirq, di->count)].irq : NULL;
 }
 
+/* The irq of a pirq, with the domain's table and the irq locked; NULL, nothing locked: none. */
+static struct irq *pirq_lock(struct domain *d, u32 pirq, u64 *flags)
+{
+	struct irq *irq;
+
+	if (!d->irq)
+		return NULL;
+	lock_acquire(&d->irq->lock);
+	irq = pirq_irq_locked(d->irq, pirq);
+	if (irq)
+		*flags = lock_acquire_irq(&irq->lock);
+	else
+		lock_release(&d->irq->lock);
+	return irq;
+}
+
+static void pirq_unlock(struct domain *d, struct irq *irq, u64 flags)
+{
+	lock_release_irq(&irq->lock, flags);
+	lock_release(&d->irq->lock);
+}
+
 static bool run_is_free(const struct irq_domain *di, u32 first, u32 count)
 {
 	for (u32 i = 0; i < count; i++)
@@ -155,9 +177,7 @@ static int map_gsi_locked(struct domain *d, u32 gsi)
 	if (!gsi_is_allowed(d, gsi))
 		return err(EPERM);
 	flags = lock_acquire_irq(&irq->lock);
-	if (irq->own_fn)
-		rc = err(EPERM);
-	else if (irq->owner && irq->owner != d)
+	if (irq->owner && irq->owner != d)
 		rc = err(EBUSY);
 	lock_release_irq(&irq->lock, flags);
 	if (!rc)
@@ -191,7 +211,7 @@ int irq_gsi_setup(struct domain *d, s64 gsi, bool is_level, bool is_low)
 	if (!gsi_is_allowed(d, (u32)gsi))
 		return err(EPERM);
 	flags = lock_acquire_irq(&irq->lock);
-	if (irq->is_set_up || irq->fn || irq->own_fn) {
+	if (irq->is_set_up || irq->fn) {
 		rc = -EEXIST;
 	} else {
 		irq->is_set_up = true;
@@ -246,12 +266,14 @@ static int bind_locked(struct irq *irq, irq_guest_fn fn, unsigned int cpu)
 
 	if (irq->fn)
 		return err(EEXIST);
-	if (!irq->vector)
-		rc = irq_route_locked(irq, cpu);
-	else
+	if (!irq->vector) {
+		rc = irq_vectors_alloc(&irq, 1, cpu);
+		if (rc)
+			return rc;
+		irq_route_locked(irq);
+	} else {
 		irq->cpu_wanted = cpu;
-	if (rc)
-		return rc;
+	}
 	irq->fn = fn;
 	irq->needs_eoi = false;
 	irq->is_storm = false;
@@ -263,31 +285,24 @@ static int bind_locked(struct irq *irq, irq_guest_fn fn, unsigned int cpu)
 
 int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsigned int cpu)
 {
-	bool needs_eoi;
 	struct irq *irq;
 	u64 saved;
 	int rc;
 
-	/* BIND_PIRQ__WILL_SHARE: sharing a line between domains is refused below, by its owner. */
+	/* BIND_PIRQ__WILL_SHARE: a line has one owner, see map_gsi_locked(). */
 	(void)flags;
-	if (!d->irq || pirq >= d->irq->count)
+	if (pirq >= irq_pirq_count(d))
 		return err(EINVAL);
 	rc = vector_prepare(cpu);
 	if (rc)
 		return rc;
-	lock_acquire(&d->irq->lock);
-	irq = pirq_irq_locked(d->irq, pirq);
-	if (irq) {
-		saved = lock_acquire_irq(&irq->lock);
-		rc = bind_locked(irq, fn, cpu);
-		needs_eoi = irq->kind == IRQ_GSI && irq->is_level;
-		lock_release_irq(&irq->lock, saved);
-		if (!rc)
-			pirq_eoi_mark(d, pirq, needs_eoi);
-	} else {
-		rc = err(EPERM); /* not mapped: as Xen */
-	}
-	lock_release(&d->irq->lock);
+	irq = pirq_lock(d, pirq, &saved);
+	if (!irq)
+		return err(EPERM); /* not mapped: as Xen */
+	rc = bind_locked(irq, fn, cpu);
+	if (!rc)
+		pirq_eoi_mark(d, pirq, irq->is_level);
+	pirq_unlock(d, irq, saved);
 	return rc;
 }
 
@@ -313,54 +328,41 @@ void irq_guest_set_affinity(struct domain *d, u32 pirq, unsigned int cpu)
 	struct irq *irq;
 	u64 flags;
 
-	if (!d->irq || cpu >= CPU_MAX || vector_prepare(cpu))
+	if (cpu >= CPU_MAX || vector_prepare(cpu))
 		return;
-	lock_acquire(&d->irq->lock);
-	irq = pirq_irq_locked(d->irq, pirq);
-	if (irq) {
-		flags = lock_acquire_irq(&irq->lock);
-		irq->cpu_wanted = cpu;
-		irq_move_locked(irq);
-		lock_release_irq(&irq->lock, flags);
-	}
-	lock_release(&d->irq->lock);
+	irq = pirq_lock(d, pirq, &flags);
+	if (!irq)
+		return;
+	irq->cpu_wanted = cpu;
+	irq_move_locked(irq);
+	pirq_unlock(d, irq, flags);
 }
 
 int irq_guest_eoi(struct domain *d, u32 pirq)
 {
-	struct irq *irq;
 	u64 flags;
-	int rc = 0;
+	struct irq *irq = pirq_lock(d, pirq, &flags);
 
-	if (!d->irq)
+	if (!irq)
 		return err(EINVAL);
-	lock_acquire(&d->irq->lock);
-	irq = pirq_irq_locked(d->irq, pirq);
-	if (irq) {
-		flags = lock_acquire_irq(&irq->lock);
-		if (irq->needs_eoi) {
-			irq->needs_eoi = false;
-			if (irq->fn)
-				irq_unmask_locked(irq);
-		}
-		lock_release_irq(&irq->lock, flags);
-	} else {
-		rc = err(EINVAL);
-	}
-	lock_release(&d->irq->lock);
-	return rc;
+	if (irq->needs_eoi && irq->fn)
+		irq_unmask_locked(irq);
+	irq->needs_eoi = false;
+	pirq_unlock(d, irq, flags);
+	return 0;
 }
 
 int irq_guest_status(struct domain *d, u32 pirq, u32 *flags)
 {
-	const struct irq *irq;
+	struct irq *irq;
+	u64 saved;
 
-	if (!d->irq || pirq >= d->irq->count)
+	if (pirq >= irq_pirq_count(d))
 		return err(EINVAL);
-	lock_acquire(&d->irq->lock);
-	irq = pirq_irq_locked(d->irq, pirq);
-	*flags = !irq || (irq->kind == IRQ_GSI && irq->is_level) ? XENIRQSTAT_needs_eoi : 0;
-	lock_release(&d->irq->lock);
+	irq = pirq_lock(d, pirq, &saved);
+	*flags = !irq || irq->is_level ? XENIRQSTAT_needs_eoi : 0;
+	if (irq)
+		pirq_unlock(d, irq, saved);
 	return 0;
 }
 
@@ -400,7 +402,7 @@ int irq_eoi_page_set(struct domain *d, mfn_t mfn, bool unmasks)
 	for (u32 pirq = 0; pirq < di->count; pirq++) {
 		const struct irq *irq = di->pirqs[pirq].irq;
 
-		pirq_eoi_mark(d, pirq, irq && irq->kind == IRQ_GSI && irq->is_level && irq->fn);
+		pirq_eoi_mark(d, pirq, irq && irq->is_level && irq->fn);
 	}
 	lock_release(&di->lock);
 	return 0;

@@ -82,31 +82,26 @@ void irq_message_free(struct irq *irq)
 
 /* ---------------------------------------------------------------- masks and routes */
 
-static bool may_mask(const struct irq *irq)
+static bool irq_may_mask(const struct irq *irq)
 {
 	return irq->kind == IRQ_GSI || msi_may_mask(irq);
 }
 
-void irq_mask_locked(struct irq *irq)
+static void mask_set_locked(struct irq *irq, bool is_masked)
 {
-	irq->is_masked = true;
-	if (irq->kind == IRQ_GSI)
-		hw_ioapic_mask(irq->number);
+	irq->is_masked = is_masked;
+	if (irq->kind != IRQ_GSI)
+		msi_mask_locked(irq, is_masked);
 	else
-		msi_mask_locked(irq, true);
+		hw_ioapic_mask(irq->number, is_masked);
 }
 
 void irq_unmask_locked(struct irq *irq)
 {
-	irq->is_masked = false;
-	if (irq->kind == IRQ_GSI)
-		hw_ioapic_unmask(irq->number);
-	else
-		msi_mask_locked(irq, false);
+	mask_set_locked(irq, false);
 }
 
-/* Tells the source where to send to; it stays masked where it can be. */
-static void route_write_locked(struct irq *irq)
+void irq_route_locked(struct irq *irq)
 {
 	if (irq->kind == IRQ_GSI) {
 		struct ioapic_route route = {
@@ -128,20 +123,19 @@ static bool cpu_is_reachable(unsigned int cpu)
 	return cpu < CPU_MAX && cpumask_test(&cpu_online_mask, cpu) && hw_cpu_apic_id[cpu] < 255;
 }
 
-int irq_route_locked(struct irq *irq, unsigned int cpu)
+int irq_vectors_alloc(struct irq *const *irqs, u32 count, unsigned int cpu)
 {
-	unsigned int cpus[2] = {cpu, 0};
+	const unsigned int cpus[2] = {cpu, 0};
 
 	for (unsigned int i = 0; i < 2; i++) {
-		if (!cpu_is_reachable(cpus[i]))
-			continue;
-		irq->vector = vector_alloc(cpus[i], &irq, 1);
-		if (!irq->vector)
-			continue;
-		irq->cpu = irq->cpu_wanted = cpus[i];
-		route_write_locked(irq);
-		irq->is_masked = true;
-		return 0;
+		u8 vector = cpu_is_reachable(cpus[i]) ? vector_alloc(cpus[i], irqs, count) : 0;
+
+		for (u32 n = 0; n < count && vector; n++) {
+			irqs[n]->vector = (u8)(vector + n);
+			irqs[n]->cpu = irqs[n]->cpu_wanted = cpus[i];
+		}
+		if (vector)
+			return 0;
 	}
 	return err(ENOSPC);
 }
@@ -157,14 +151,14 @@ void irq_unroute_locked(struct irq *irq)
 /* A message that cannot be masked is two registers, changed one after the other: only the first may change. */
 static u8 vector_for_move(struct irq *irq)
 {
-	if (irq->kind != IRQ_GSI && !msi_may_mask(irq))
+	if (!irq_may_mask(irq))
 		return vector_claim(irq->cpu_wanted, irq->vector, irq) ? irq->vector : 0;
 	return vector_alloc(irq->cpu_wanted, &irq, 1);
 }
 
 static bool may_move_now(const struct irq *irq)
 {
-	if (irq->kind == IRQ_GSI && irq->is_level)
+	if (irq->is_level)
 		return !hw_ioapic_is_in_service(irq->number);
 	return irq->group <= 1; /* a group shares one address */
 }
@@ -183,7 +177,7 @@ void irq_move_locked(struct irq *irq)
 	if (!irq->vector || irq->cpu_wanted == irq->cpu || !cpu_is_reachable(irq->cpu_wanted))
 		return;
 	if (!was_masked)
-		irq_mask_locked(irq);
+		mask_set_locked(irq, true);
 	if (!may_move_now(irq)) {
 		irq->is_moving = irq->kind == IRQ_GSI;
 	} else {
@@ -191,7 +185,7 @@ void irq_move_locked(struct irq *irq)
 		if (vector) {
 			irq->cpu = irq->cpu_wanted;
 			irq->vector = vector;
-			route_write_locked(irq);
+			irq_route_locked(irq);
 			vector_free(old_cpu, old_vector);
 		}
 	}
@@ -212,16 +206,27 @@ static bool storm_begins_locked(struct irq *irq)
 		irq->window_count = 0;
 	}
 	irq->window_count++;
-	return irq->window_count > STORM_COUNT_MAX && may_mask(irq) && !irq->is_masked;
+	return irq->window_count > STORM_COUNT_MAX && irq_may_mask(irq) && !irq->is_masked;
 }
 
-static void call_handler(struct irq *irq, irq_guest_fn fn, struct domain *owner, u32 pirq,
-			 void (*own_fn)(void))
+/* What a handler is called with, read under the lock. */
+struct call {
+	irq_guest_fn fn;
+	struct domain *owner;
+	u32 pirq;
+};
+
+static struct call call_prepare_locked(struct irq *irq)
 {
-	if (own_fn)
-		own_fn();
-	if (fn)
-		fn(owner, pirq);
+	(void)atomic_add(&irq->running, 1u);
+	return (struct call){irq->fn, irq->owner, irq->pirq};
+}
+
+/* Interrupts are off, the lock is not held. */
+static void call_commit(struct irq *irq, const struct call *call)
+{
+	if (call->fn)
+		call->fn(call->owner, call->pirq);
 	(void)atomic_sub(&irq->running, 1u); /* pairs with irq_unbind() */
 }
 
@@ -230,26 +235,20 @@ static void storm_end(void *ctx)
 {
 	struct irq *irq = ctx;
 	u64 flags = lock_acquire_irq(&irq->lock);
-	irq_guest_fn fn = NULL;
-	struct domain *owner = NULL;
-	u32 pirq = 0;
+	struct call call;
 
-	if (irq->is_storm) {
-		irq->is_storm = false;
-		irq->window_count = 0;
-		irq->window_tsc = hw_tsc();
-		if (irq->vector && (irq->fn || irq->own_fn) && !irq->needs_eoi)
-			irq_unmask_locked(irq);
-		fn = irq->fn;
-		owner = irq->owner;
-		pirq = irq->pirq;
-		if (fn)
-			(void)atomic_add(&irq->running, 1u);
+	if (!irq->is_storm) {
+		lock_release_irq(&irq->lock, flags);
+		return;
 	}
-	/* The handler expects interrupts off, as in irq_dispatch(). */
+	irq->is_storm = false;
+	irq->window_count = 0;
+	irq->window_tsc = hw_tsc();
+	if (irq->vector && irq->fn && !irq->needs_eoi)
+		irq_unmask_locked(irq);
+	call = call_prepare_locked(irq);
 	lock_release(&irq->lock);
-	if (fn)
-		call_handler(irq, fn, owner, pirq, NULL);
+	call_commit(irq, &call);
 	hw_irq_restore(flags);
 }
 
@@ -264,25 +263,23 @@ static void nobodys(u8 vector)
 			 cpu_id());
 }
 
-/* Under the lock: everything that the hardware needs. True: a storm has begun. */
+/* Everything that the hardware needs. True: a storm has begun. */
 static bool acknowledge_locked(struct irq *irq)
 {
 	bool is_storm = false;
 
-	if (irq->kind == IRQ_GSI && irq->is_level) {
+	if (irq->is_level) {
 		irq->total++;
-		irq_mask_locked(irq);
+		mask_set_locked(irq, true);
 		hw_lapic_eoi();
 		irq->needs_eoi = irq->fn != NULL;
 		if (irq->is_moving)
 			irq_move_locked(irq);
-		if (irq->own_fn)
-			irq_unmask_locked(irq);
 	} else {
 		is_storm = storm_begins_locked(irq);
 		if (is_storm) {
 			irq->is_storm = true;
-			irq_mask_locked(irq);
+			mask_set_locked(irq, true);
 		}
 		hw_lapic_eoi();
 	}
@@ -292,11 +289,8 @@ static bool acknowledge_locked(struct irq *irq)
 void irq_dispatch(u8 vector)
 {
 	struct irq *irq = vector_find(cpu_id(), vector);
-	void (*own_fn)(void);
-	struct domain *owner;
-	irq_guest_fn fn;
+	struct call call;
 	bool is_storm;
-	u32 pirq;
 
 	if (!irq) {
 		nobodys(vector);
@@ -305,13 +299,9 @@ void irq_dispatch(u8 vector)
 	trace(TRACE_IRQ, vector, irq->number, NULL);
 	lock_acquire(&irq->lock); /* interrupts are off already */
 	is_storm = acknowledge_locked(irq);
-	fn = irq->fn;
-	own_fn = irq->own_fn;
-	owner = irq->owner;
-	pirq = irq->pirq;
-	(void)atomic_add(&irq->running, 1u);
+	call = call_prepare_locked(irq);
 	lock_release(&irq->lock);
-	call_handler(irq, fn, owner, pirq, own_fn);
+	call_commit(irq, &call);
 	if (is_storm)
 		timer_set(&irq->timer, time_now_ns() + STORM_WINDOW_MS * 1000000ull);
 }
@@ -321,12 +311,11 @@ void irq_unbind(struct irq *irq)
 	u64 flags = lock_acquire_irq(&irq->lock);
 
 	irq->fn = NULL;
-	irq->own_fn = NULL;
 	irq->needs_eoi = false;
 	irq->is_storm = false;
-	irq_mask_locked(irq);
+	mask_set_locked(irq, true);
 	lock_release_irq(&irq->lock, flags);
-	/* pairs with call_handler(): who took fn under the lock before is counted */
+	/* pairs with call_commit(): who took fn under the lock before is counted */
 	while (atomic_load(&irq->running))
 		hw_relax();
 }
@@ -364,73 +353,23 @@ int irq_init(void)
 	return vector_prepare(0);
 }
 
-int irq_own_bind(u32 gsi, void (*fn)(void))
-{
-	struct irq *irq = irq_of_gsi(gsi);
-	int rc = 0;
-	u64 flags;
-
-	if (!irq)
-		return err(EINVAL);
-	flags = lock_acquire_irq(&irq->lock);
-	if (irq->owner || irq->own_fn) {
-		rc = err(EBUSY);
-	} else {
-		rc = irq_route_locked(irq, 0);
-		if (!rc) {
-			irq->own_fn = fn;
-			irq->is_set_up = true;
-			irq_unmask_locked(irq);
-		}
-	}
-	lock_release_irq(&irq->lock, flags);
-	return rc;
-}
-
-void irq_cpu_leave(unsigned int cpu)
-{
-	for (unsigned int vector = IRQ_VECTOR_FIRST; vector <= IRQ_VECTOR_LAST; vector++) {
-		struct irq *irq = vector_find(cpu, (u8)vector);
-		u64 flags;
-
-		if (!irq)
-			continue;
-		flags = lock_acquire_irq(&irq->lock);
-		if (irq->cpu == cpu && irq->vector == vector) {
-			irq->cpu_wanted = 0;
-			irq_move_locked(irq);
-		}
-		lock_release_irq(&irq->lock, flags);
-	}
-}
-
-void irq_stop_all(void)
-{
-	hw_ioapic_stop();
-}
-
 static void print_one(const struct irq *irq)
 {
-	if (!irq->vector)
-		return;
 	log_info("  %s %3u vector %02x CPU %u %s%s%s%s d%d pirq %u: %lu",
 		 irq->kind == IRQ_GSI ? "GSI" : "MSI", irq->number, irq->vector, irq->cpu,
 		 irq->is_level ? "level" : "edge", irq->is_masked ? " masked" : "",
 		 irq->needs_eoi ? " at guest" : "", irq->is_storm ? " storm" : "",
-		 irq->owner ? irq->owner->id : -1, irq->pirq, (unsigned long)irq->total);
+		 irq->owner ? irq->owner->id : -1, irq->pirq, irq->total);
 }
 
 void irq_print(void)
 {
-	log_info("interrupts: %lu belonged to nobody", (unsigned long)atomic_load(&spurious_count));
-	for (u32 gsi = 0; gsi < GSI_MAX; gsi++)
-		if (gsis[gsi])
-			print_one(gsis[gsi]);
+	log_info("interrupts: %lu belonged to nobody", atomic_load(&spurious_count));
 	for (unsigned int cpu = 0; cpu < CPU_MAX; cpu++)
 		for (unsigned int vector = IRQ_VECTOR_FIRST; vector <= IRQ_VECTOR_LAST; vector++) {
 			const struct irq *irq = vector_find(cpu, (u8)vector);
 
-			if (irq && irq->kind != IRQ_GSI && irq->cpu == cpu && irq->vector == vector)
+			if (irq && irq->cpu == cpu && irq->vector == vector)
 				print_one(irq);
 		}
 }

@@ -24,15 +24,6 @@
 int irq_init(void);
 /* From entry/, interrupts off, vectors 0x20..0xef: finds the irq, tells its owner, says EOI to the local APIC. */
 void irq_dispatch(u8 vector);
-/*
- * Moves all interrupts of a CPU to CPU 0 (it goes down). Those that it has accepted move when they have been served: it
- * must enable interrupts once more.
- */
-void irq_cpu_leave(unsigned int cpu);
-/* The machine ends or a report is printed: masks every IO-APIC entry; takes no lock. */
-void irq_stop_all(void);
-/* A GSI for Mica itself (a serial line): fn runs with interrupts off. -EINVAL, -EBUSY, -ENOSPC. */
-int irq_own_bind(u32 gsi, void (*fn)(void));
 /* One line for each irq in use (serial key). */
 void irq_print(void);
 
@@ -101,12 +92,14 @@ int irq_gsi_setup(struct domain *d, s64 gsi, bool is_level, bool is_low);
 
 /* Devices that Domain 0 reports. 0 also when known already; -ENODEV; -ENOMEM. */
 int irq_pci_add(struct domain *d, struct pci_id id, bool is_virtual, struct pci_id physical);
-int irq_pci_remove(struct domain *d, struct pci_id id);
-/* The tables of an MSI-X device are read-only to guests from now on (prepare) or no longer (release). */
-int irq_pci_prepare_msix(struct domain *d, struct pci_id id);
-int irq_pci_release_msix(struct domain *d, struct pci_id id);
-/* After the device lost its state: programs its messages again. 0 also for a device without any. */
-int irq_pci_restore_msi(struct domain *d, struct pci_id id);
+enum irq_pci_change {
+	IRQ_PCI_REMOVE,
+	IRQ_PCI_RESTORE_MSI,  /* the device lost its state: programs its messages, if any, again */
+	IRQ_PCI_PREPARE_MSIX, /* its tables are read-only to guests from now on */
+	IRQ_PCI_RELEASE_MSIX, /* ... no longer. -EBUSY: in use */
+};
+/* -ENODEV; prepare also as irq_map_msi(). */
+int irq_pci_change(struct domain *d, struct pci_id id, enum irq_pci_change change);
 /* PHYSDEVOP_pci_mmcfg_reserved. */
 int irq_pci_window(struct domain *d, u64 address, u16 segment, u8 bus_first, u8 bus_last,
 		   u32 flags);
@@ -114,10 +107,10 @@ int irq_pci_window(struct domain *d, u64 address, u16 segment, u8 bus_first, u8 
 /*
  * Ports 0xcfc..0xcff with the vCPU's shadow of 0xcf8. offset: port - 0xcfc; offset + bytes <= 4; bytes 1, 2 or 4. For
  * domains other than the hardware domain all ones are read and writes vanish. What a write may not change (MSI and MSI-X
- * address, data, table entries in use) keeps its value; always 0.
+ * address, data, table entries in use) keeps its value.
  */
-int pci_config_read(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 *value);
-int pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value);
+u32 pci_config_read(struct domain *d, u32 cf8, u8 offset, u8 bytes);
+void pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value);
 
 /* What the hardware domain may not have, taken out of its rights: see doc/dom0-may-not.md. */
 struct rangeset;

@@ -14,10 +14,7 @@
 #include "mm/mm.h"
 
 #define MESSAGE_ADDRESS	   0xfee00000u /* physical destination, no redirection */
-#define MSI_CONTROL	   2
 #define MSI_ENABLE	   0x0001u
-#define MSIX_CONTROL	   2
-#define MSIX_ENABLE	   0x8000u
 #define MSIX_MASK_ALL	   0x4000u
 #define MSIX_ENTRY_BYTES   16
 #define MSIX_ENTRY_DATA	   8
@@ -78,7 +75,7 @@ bool msi_may_mask(const struct irq *irq)
 
 void msi_mask_locked(const struct irq *irq, bool is_masked)
 {
-	u32 mask;
+	u32 bit = 1u << irq->entry % 32, mask;
 
 	if (!msi_may_mask(irq))
 		return;
@@ -90,51 +87,12 @@ void msi_mask_locked(const struct irq *irq, bool is_masked)
 		(void)hw_mmio_read32(entry + MSIX_ENTRY_CONTROL);
 		return;
 	}
-	if (is_masked)
-		mask = atomic_fetch_or(&irq->dev->msi_mask, 1u << irq->entry) | 1u << irq->entry;
-	else
-		mask = atomic_fetch_and(&irq->dev->msi_mask, ~(1u << irq->entry)) &
-		       ~(1u << irq->entry);
+	mask = is_masked ? atomic_fetch_or(&irq->dev->msi_mask, bit) | bit
+			 : atomic_fetch_and(&irq->dev->msi_mask, ~bit) & ~bit;
 	hw_pci_write(irq->dev->id, msi_mask_register(irq->dev), 4, mask);
 }
 
 /* ---------------------------------------------------------------- giving and taking */
-
-/* The descriptors get their vectors, next to each other, on a CPU that has them. */
-static int group_route(struct irq *const *irqs, u32 count)
-{
-	unsigned int cpus[2] = {cpu_id(), 0};
-
-	for (unsigned int i = 0; i < 2; i++) {
-		u8 vector;
-
-		if (hw_cpu_apic_id[cpus[i]] >= 255 || vector_prepare(cpus[i]))
-			continue;
-		vector = vector_alloc(cpus[i], irqs, count);
-		if (!vector)
-			continue;
-		for (u32 n = 0; n < count; n++) {
-			irqs[n]->vector = (u8)(vector + n);
-			irqs[n]->cpu = irqs[n]->cpu_wanted = cpus[i];
-		}
-		return 0;
-	}
-	return err(ENOSPC);
-}
-
-static void message_init(struct irq *irq, struct pci_dev *dev, u32 entry, u32 group)
-{
-	irq->dev = dev;
-	irq->entry = entry;
-	irq->group = group;
-	irq->fn = NULL;
-	irq->own_fn = NULL;
-	irq->owner = NULL;
-	irq->is_level = irq->is_low = false;
-	irq->is_masked = true;
-	irq->needs_eoi = irq->is_storm = irq->is_moving = false;
-	irq->total = 0;
-}
 
 static void messages_free(struct irq *const *irqs, u32 count)
 {
@@ -160,9 +118,13 @@ static int messages_alloc(struct irq **irqs, struct pci_dev *dev, enum irq_kind 
 		irqs[n] = irq_message_alloc(kind);
 		if (!irqs[n])
 			return err(ENOMEM);
-		message_init(irqs[n], dev, entry + n, count);
+		irqs[n]->dev = dev;
+		irqs[n]->entry = entry + n;
+		irqs[n]->group = count;
+		irqs[n]->total = 0;
 	}
-	return group_route(irqs, count);
+	(void)vector_prepare(cpu_id()); /* or CPU 0 */
+	return irq_vectors_alloc(irqs, count, cpu_id());
 }
 
 static void msi_program(struct pci_dev *dev, u32 count)
@@ -177,7 +139,7 @@ static void msi_program(struct pci_dev *dev, u32 count)
 	}
 	if (dev->msi_irqs[0])
 		msi_write(dev->msi_irqs[0]);
-	hw_pci_write(dev->id, at, 2, control | ilog2(count) << 4);
+	hw_pci_write(dev->id, at, 2, control | bits_last(count) << 4);
 }
 
 /* Some devices answer at their table only while MSI-X is enabled. */
@@ -263,7 +225,7 @@ static int map_msix(struct domain *d, struct pci_dev *dev, const struct irq_msi_
 	}
 	*slot = irq;
 	dev->msix_count++;
-	pci_msix_readonly_locked(d, dev, true);
+	pci_msix_readonly_locked(dev, true);
 	msix_program(dev, irq);
 	return 0;
 }

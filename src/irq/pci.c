@@ -19,18 +19,15 @@
 
 #define CAPABILITIES_MAX     48 /* as many as fit */
 #define EXT_CAPABILITIES_MAX 480
-#define MSI_CONTROL	     2
 #define MSI_CONTROL_COUNT    0x0070u /* messages enabled */
 #define MSI_CONTROL_64BIT    0x0080u
 #define MSI_CONTROL_MASK     0x0100u
-#define MSIX_CONTROL	     2
-#define MSIX_CONTROL_ENABLE  0x8000u
 #define BAR_IO		     1u
 #define BAR_64BIT	     4u
 #define READONLY_RANGES_MAX  512
 
 struct lock pci_dev_lock = LOCK_INIT(LOCK_RANK_PHYSDEV);
-static struct list_head devices = LIST_HEAD_INIT(devices); /* [l] */
+static struct pci_dev *devices; /* [l] */
 static struct range readonly_ranges[READONLY_RANGES_MAX];
 
 /* ---------------------------------------------------------------- finding devices */
@@ -44,10 +41,9 @@ struct pci_dev *pci_dev_find_locked(struct pci_id id)
 {
 	struct pci_dev *dev;
 
-	list_for_each_entry(dev, &devices, link)
-		if (id_equal(dev->id, id))
-			return dev;
-	return NULL;
+	for (dev = devices; dev && !id_equal(dev->id, id);)
+		dev = dev->next;
+	return dev;
 }
 
 /* Offset of a capability, 0: none. The list may be a loop. */
@@ -119,7 +115,8 @@ static struct pci_dev *dev_new_locked(struct pci_id id, bool is_virtual, struct 
 	dev->physical = physical;
 	msi_read(dev);
 	msix_read(dev);
-	list_add_tail(&dev->link, &devices);
+	dev->next = devices;
+	devices = dev;
 	return dev;
 }
 
@@ -216,7 +213,7 @@ int pci_msix_table_locked(struct domain *d, struct pci_dev *dev, u64 claimed)
 		return err(EBUSY); /* moved under messages in use */
 	if (!frames_are_device(d, address >> PAGE_SHIFT, end >> PAGE_SHIFT))
 		return err(EINVAL);
-	pci_msix_readonly_locked(d, dev, false);
+	pci_msix_readonly_locked(dev, false);
 	dev->msix_table = hw_device_map(address, bytes);
 	dev->msix_address = address;
 	return 0;
@@ -235,11 +232,10 @@ static void readonly_add(const struct pci_dev *dev)
 }
 
 /* Several tables may share a page, so taking one away adds the others again. */
-void pci_msix_readonly_locked(struct domain *d, struct pci_dev *dev, bool is_readonly)
+void pci_msix_readonly_locked(struct pci_dev *dev, bool is_readonly)
 {
 	struct pci_dev *other;
 
-	(void)d;
 	if (is_readonly && dev->msix_address && !dev->readonly_last) {
 		dev->readonly_first = dev->msix_address >> PAGE_SHIFT;
 		dev->readonly_last = (dev->msix_address + dev->msix_entry_count * 16 - 1) >>
@@ -248,7 +244,7 @@ void pci_msix_readonly_locked(struct domain *d, struct pci_dev *dev, bool is_rea
 	} else if (!is_readonly && dev->readonly_last) {
 		(void)rangeset_remove(&mm_iomem_readonly, dev->readonly_first, dev->readonly_last);
 		dev->readonly_first = dev->readonly_last = 0;
-		list_for_each_entry(other, &devices, link)
+		for (other = devices; other; other = other->next)
 			if (other->readonly_last)
 				readonly_add(other);
 	}
@@ -271,26 +267,45 @@ int irq_pci_add(struct domain *d, struct pci_id id, bool is_virtual, struct pci_
 	return rc;
 }
 
-int irq_pci_remove(struct domain *d, struct pci_id id)
+static void dev_remove_locked(struct pci_dev *dev)
 {
-	struct pci_dev *dev;
+	struct pci_dev **link = &devices;
 
-	if (!d->is_hardware)
-		return err(EPERM);
-	lock_acquire(&pci_dev_lock);
-	dev = pci_dev_find_locked(id);
-	if (dev) {
-		msi_unmap_all_locked(dev);
-		pci_msix_readonly_locked(d, dev, false);
-		list_del(&dev->link);
-		heap_free(dev->msix_irqs);
-		heap_free(dev);
-	}
-	lock_release(&pci_dev_lock);
-	return dev ? 0 : err(ENODEV);
+	msi_unmap_all_locked(dev);
+	pci_msix_readonly_locked(dev, false);
+	while (*link != dev)
+		link = &(*link)->next;
+	*link = dev->next;
+	heap_free(dev->msix_irqs);
+	heap_free(dev);
 }
 
-int irq_pci_prepare_msix(struct domain *d, struct pci_id id)
+static int change_locked(struct domain *d, struct pci_dev *dev, enum irq_pci_change change)
+{
+	int rc = 0;
+
+	switch (change) {
+	case IRQ_PCI_REMOVE:
+		dev_remove_locked(dev);
+		return 0;
+	case IRQ_PCI_RESTORE_MSI:
+		msi_restore_locked(dev);
+		return 0;
+	case IRQ_PCI_PREPARE_MSIX:
+		rc = dev->msix ? pci_msix_table_locked(d, dev, 0) : err(ENODEV);
+		break;
+	case IRQ_PCI_RELEASE_MSIX:
+		if (!dev->msix)
+			return err(ENODEV);
+		rc = dev->msix_count ? err(EBUSY) : 0;
+		break;
+	}
+	if (!rc)
+		pci_msix_readonly_locked(dev, change == IRQ_PCI_PREPARE_MSIX);
+	return rc;
+}
+
+int irq_pci_change(struct domain *d, struct pci_id id, enum irq_pci_change change)
 {
 	struct pci_dev *dev;
 	int rc;
@@ -298,49 +313,10 @@ int irq_pci_prepare_msix(struct domain *d, struct pci_id id)
 	if (!d->is_hardware)
 		return err(EPERM);
 	lock_acquire(&pci_dev_lock);
-	dev = pci_dev_get_locked(id);
-	rc = !dev || !dev->msix ? err(ENODEV) : pci_msix_table_locked(d, dev, 0);
-	if (!rc) {
-		dev->is_prepared = true;
-		pci_msix_readonly_locked(d, dev, true);
-	}
+	dev = change == IRQ_PCI_PREPARE_MSIX ? pci_dev_get_locked(id) : pci_dev_find_locked(id);
+	rc = dev ? change_locked(d, dev, change) : err(ENODEV);
 	lock_release(&pci_dev_lock);
 	return rc;
-}
-
-int irq_pci_release_msix(struct domain *d, struct pci_id id)
-{
-	struct pci_dev *dev;
-	int rc = 0;
-
-	if (!d->is_hardware)
-		return err(EPERM);
-	lock_acquire(&pci_dev_lock);
-	dev = pci_dev_find_locked(id);
-	if (!dev || !dev->msix) {
-		rc = err(ENODEV);
-	} else if (dev->msix_count) {
-		rc = err(EBUSY);
-	} else {
-		dev->is_prepared = false;
-		pci_msix_readonly_locked(d, dev, false);
-	}
-	lock_release(&pci_dev_lock);
-	return rc;
-}
-
-int irq_pci_restore_msi(struct domain *d, struct pci_id id)
-{
-	struct pci_dev *dev;
-
-	if (!d->is_hardware)
-		return err(EPERM);
-	lock_acquire(&pci_dev_lock);
-	dev = pci_dev_find_locked(id);
-	if (dev)
-		msi_restore_locked(dev);
-	lock_release(&pci_dev_lock);
-	return dev ? 0 : err(ENODEV);
 }
 
 int irq_pci_window(struct domain *d, u64 address, u16 segment, u8 bus_first, u8 bus_last, u32 flags)
@@ -402,15 +378,15 @@ static void config_noted(struct domain *d, struct pci_dev *dev, u32 reg, u8 byte
 		return;
 	for (u32 at = reg; at <= last; at++)
 		if (is_table_bar(dev, at) && dev->msix_address) {
-			pci_msix_readonly_locked(d, dev, false);
+			pci_msix_readonly_locked(dev, false);
 			dev->msix_address = 0;
 		}
 	/* Linux sets the enable bit before it maps the table, so this is the time to make it read-only. */
 	if (dev->msix && reg <= dev->msix + MSIX_CONTROL + 1u &&
 	    last >= dev->msix + MSIX_CONTROL + 1u &&
-	    (hw_pci_read(dev->id, (u16)(dev->msix + MSIX_CONTROL), 2) & MSIX_CONTROL_ENABLE) != 0 &&
+	    (hw_pci_read(dev->id, (u16)(dev->msix + MSIX_CONTROL), 2) & MSIX_ENABLE) != 0 &&
 	    !dev->is_virtual && decodes_memory(dev) && pci_msix_table_locked(d, dev, 0) == 0)
-		pci_msix_readonly_locked(d, dev, true);
+		pci_msix_readonly_locked(dev, true);
 }
 
 static struct pci_id config_id(u32 cf8)
@@ -424,23 +400,21 @@ static bool config_is_valid(const struct domain *d, u32 cf8, u8 offset, u8 bytes
 	       offset + bytes <= 4;
 }
 
-int pci_config_read(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 *value)
+u32 pci_config_read(struct domain *d, u32 cf8, u8 offset, u8 bytes)
 {
 	if (config_is_valid(d, cf8, offset, bytes))
-		*value = hw_pci_read(config_id(cf8), (u16)((cf8 & 0xfc) + offset), bytes);
-	else
-		*value = 0xffffffffu >> (bytes >= 4 ? 0 : 32 - 8 * bytes);
-	return 0;
+		return hw_pci_read(config_id(cf8), (u16)((cf8 & 0xfc) + offset), bytes);
+	return 0xffffffffu >> (bytes >= 4 ? 0 : 32 - 8 * bytes);
 }
 
-int pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value)
+void pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value)
 {
 	u32 reg = (cf8 & 0xfc) + offset, keep = 0;
 	struct pci_id id = config_id(cf8);
 	struct pci_dev *dev;
 
 	if (!config_is_valid(d, cf8, offset, bytes))
-		return 0;
+		return;
 	lock_acquire(&pci_dev_lock);
 	dev = pci_dev_find_locked(id);
 	for (u32 i = 0; dev && i < bytes; i++)
@@ -451,7 +425,6 @@ int pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value)
 	if (dev)
 		config_noted(d, dev, reg, bytes);
 	lock_release(&pci_dev_lock);
-	return 0;
 }
 
 /* ---------------------------------------------------------------- what the hardware domain may not have */
@@ -462,8 +435,7 @@ int irq_ports_deny(struct rangeset *ioports)
 		{0x20, 0x21},	/* PIC */
 		{0xa0, 0xa1},	/* PIC */
 		{0x4d0, 0x4d1}, /* PIC: edge or level */
-		{0xcf8,
-		 0xcf8}, /* PCI: shadowed for each vCPU; 0xcf9, the reset register, is Domain 0's */
+		{0xcf8, 0xcf8}, /* PCI: shadowed for each vCPU; 0xcf9, reset, is Domain 0's */
 		{0xcfa, 0xcff}, /* PCI: mediated */
 	};
 

@@ -9,7 +9,6 @@
 #include "core/domain.h"
 #include "core/lock.h"
 #include "irq/irq.h"
-#include "lib/list.h"
 #include "time/time.h"
 
 enum irq_kind { IRQ_UNUSED, IRQ_GSI, IRQ_MSI, IRQ_MSIX };
@@ -35,7 +34,6 @@ struct irq {
 	struct domain *owner; /* [l] to whom it is mapped */
 	u32 pirq;	      /* [l] his number */
 	irq_guest_fn fn;      /* [l] bound */
-	void (*own_fn)(void); /* [l] Mica's own handler instead */
 	u32 running;	      /* [a] handlers at work; pairs with irq_unbind() */
 
 	bool is_level, is_low; /* [l] GSI */
@@ -63,12 +61,13 @@ struct irq {
 struct irq *irq_of_gsi(u32 gsi); /* NULL: no such GSI */
 struct irq *irq_message_alloc(enum irq_kind kind);
 void irq_message_free(struct irq *irq);
-/* Gives it a vector on cpu (or another) and routes it there, masked. -ENOSPC. */
-int irq_route_locked(struct irq *irq, unsigned int cpu);
+/* Gives them vectors, next to each other, on this CPU or on CPU 0. -ENOSPC. */
+int irq_vectors_alloc(struct irq *const *irqs, u32 count, unsigned int cpu);
+/* Tells the source where to send to; it stays masked where it can be. */
+void irq_route_locked(struct irq *irq);
 /* Takes its vector away; it is masked. */
 void irq_unroute_locked(struct irq *irq);
 void irq_move_locked(struct irq *irq);
-void irq_mask_locked(struct irq *irq);
 void irq_unmask_locked(struct irq *irq);
 /* Forgets the handler and waits until it has returned everywhere. */
 void irq_unbind(struct irq *irq);
@@ -110,10 +109,12 @@ void pirq_eoi_mark(const struct domain *d, u32 pirq, bool needs_eoi);
 /* ---------------------------------------------------------------- pci.c, msi.c */
 
 #define MSI_MESSAGES_MAX 32
-#define MSIX_ENTRIES_MAX 2048
+#define MSI_CONTROL	 2 /* offset in the capability, as MSIX_CONTROL */
+#define MSIX_CONTROL	 2
+#define MSIX_ENABLE	 0x8000u
 
 struct pci_dev {
-	struct list_head link; /* [l] devices */
+	struct pci_dev *next; /* [l] devices */
 	struct pci_id id;
 	bool is_virtual;
 	struct pci_id physical;
@@ -134,7 +135,6 @@ struct pci_dev {
 	u32 msix_table_offset, msix_pba_offset;
 	u8 *msix_table;			   /* mapped while msix_address is right */
 	u64 msix_address;		   /* of the table; 0: not known */
-	bool is_prepared;		   /* prepare_msix: read-only though nothing is mapped */
 	u64 readonly_first, readonly_last; /* frames; last 0: none */
 };
 
@@ -145,7 +145,7 @@ struct pci_dev *pci_dev_find_locked(struct pci_id id);
 struct pci_dev *pci_dev_get_locked(struct pci_id id);
 /* Judges where the table lies and maps it. -ENXIO no decode; -EINVAL. claimed: the BAR as the domain says, or 0. */
 int pci_msix_table_locked(struct domain *d, struct pci_dev *dev, u64 claimed);
-void pci_msix_readonly_locked(struct domain *d, struct pci_dev *dev, bool is_readonly);
+void pci_msix_readonly_locked(struct pci_dev *dev, bool is_readonly);
 
 /* One message: writes address and data of irq's route; masked where the device can. */
 void msi_route_locked(const struct irq *irq);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The parts of bitmap.h that loop over words. Reached by every file; calls nothing; the caller's
- * lock.
- */
+/* The parts of bitmap.h that loop over words. Calls nothing; the caller's lock. */
 #include "lib/bitmap.h"
 
 /* The bits of word `idx` that belong to a map of `bits` bits. */
@@ -11,28 +8,6 @@ static u64 word_mask(size_t bits, size_t idx)
 	size_t left = bits - idx * 64;
 
 	return left >= 64 ? ~0ull : BIT(left) - 1;
-}
-
-void bitmap_zero(u64 *map, size_t bits)
-{
-	for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-		map[i] = 0;
-}
-
-void bitmap_fill(u64 *map, size_t bits)
-{
-	for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-		map[i] = word_mask(bits, i);
-}
-
-void bitmap_set_range(u64 *map, size_t first, size_t count)
-{
-	for (; count && first % 64; first++, count--)
-		bitmap_set(map, first);
-	for (; count >= 64; first += 64, count -= 64)
-		map[first / 64] = ~0ull;
-	for (; count; first++, count--)
-		bitmap_set(map, first);
 }
 
 void bitmap_clear_range(u64 *map, size_t first, size_t count)

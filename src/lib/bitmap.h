@@ -28,35 +28,18 @@ static inline bool bitmap_test(const u64 *map, size_t bit)
 	return map[bit / 64] >> (bit % 64) & 1;
 }
 
-void bitmap_zero(u64 *map, size_t bits);
-void bitmap_fill(u64 *map, size_t bits);
-void bitmap_set_range(u64 *map, size_t first, size_t count);
 void bitmap_clear_range(u64 *map, size_t first, size_t count);
 
 /* The first set (clear) bit at or after `from`; `bits` if there is none. */
 size_t bitmap_find_next(const u64 *map, size_t bits, size_t from);
 size_t bitmap_find_next_zero(const u64 *map, size_t bits, size_t from);
 
-static inline size_t bitmap_find_first(const u64 *map, size_t bits)
-{
-	return bitmap_find_next(map, bits, 0);
-}
-
 static inline size_t bitmap_find_first_zero(const u64 *map, size_t bits)
 {
 	return bitmap_find_next_zero(map, bits, 0);
 }
 
-static inline bool bitmap_is_empty(const u64 *map, size_t bits)
-{
-	return bitmap_find_first(map, bits) == bits;
-}
-
 /* How many bits are set. */
 size_t bitmap_weight(const u64 *map, size_t bits);
-
-#define bitmap_for_each(bit, map, bits)                            \
-	for ((bit) = bitmap_find_first(map, bits); (bit) < (bits); \
-	     (bit) = bitmap_find_next(map, bits, (bit) + 1))
 
 #endif

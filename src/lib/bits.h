@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Questions about the bits of one number. Reached by every file; calls nothing; no lock.
- * x must not be 0 where a function says so.
- */
+/* Questions about the bits of one number. Reached by every file; calls nothing; no lock. */
 #ifndef LIB_BITS_H
 #define LIB_BITS_H
 
@@ -20,25 +17,13 @@ static inline unsigned int bits_last(u64 x)
 	return 63 - (unsigned int)__builtin_clzll(x);
 }
 
-/* As ffs(): index of the lowest set bit plus one; 0 for 0. */
-static inline unsigned int ffs64(u64 x)
-{
-	return x ? bits_first(x) + 1 : 0;
-}
-
 /* As fls(): index of the highest set bit plus one; 0 for 0. */
 static inline unsigned int fls64(u64 x)
 {
 	return x ? bits_last(x) + 1 : 0;
 }
 
-/* Logarithm to the base 2, rounded down (x != 0). */
-static inline unsigned int ilog2(u64 x)
-{
-	return bits_last(x);
-}
-
-/* Logarithm to the base 2, rounded up (x != 0): the order that holds x things. */
+/* Logarithm to the base 2, rounded up, x != 0: the order that holds x things. */
 static inline unsigned int ilog2_up(u64 x)
 {
 	return x > 1 ? bits_last(x - 1) + 1 : 0;
@@ -49,10 +34,7 @@ static inline bool is_power_of_2(u64 x)
 	return x && !(x & (x - 1));
 }
 
-/*
- * Number of set bits, without a call into the compiler's library (the machine's baseline has no
- * POPCNT).
- */
+/* Number of set bits, without a call into the compiler's library: POPCNT is not in the baseline. */
 static inline unsigned int popcount64(u64 x)
 {
 	x -= (x >> 1) & 0x5555555555555555ull;

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Products and quotients wider than 64 bits, without the compiler's library. Reached by time and by
- * anyone who scales a count; calls nothing; no lock.
- */
+/* Products and quotients wider than 64 bits, without the compiler's library. Calls nothing; no lock. */
 #ifndef LIB_DIV_H
 #define LIB_DIV_H
 
 #include "lib/types.h"
 
 typedef unsigned __int128 u128;
-
-/* (a * b) >> shift, shift 0..127, cut to 64 bits. */
-static inline u64 mul_u64_u64_shift(u64 a, u64 b, unsigned int shift)
-{
-	return (u64)(((u128)a * b) >> shift);
-}
 
 /*
  * a * b / divisor, rounded down; UINT64_MAX where that does not fit or divisor is 0.

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small printf. Reached by core/log and whoever makes text; calls lib/string; no lock, no memory
- * of its own, so it serves in a panic too. The arguments are ours, never a guest's; a guest's text
- * is printed by "%.*s".
+ * A small printf. Reached by core/log and whoever makes text; calls lib/string; no lock, no memory of its own, so it serves
+ * in a panic too. The arguments are ours, never a guest's; a guest's text is printed by "%.*s".
  */
 #include "lib/format.h"
 
@@ -104,9 +103,8 @@ static const char *parse_count(const char *fmt, int *count, bool *is_star)
 	*is_star = *fmt == '*';
 	if (*is_star)
 		return fmt + 1;
-	for (*count = 0; *fmt >= '0' && *fmt <= '9'; fmt++) {
+	for (*count = 0; *fmt >= '0' && *fmt <= '9'; fmt++)
 		*count = MIN(*count * 10 + (*fmt - '0'), COUNT_MAX);
-	}
 	return fmt;
 }
 
@@ -183,25 +181,21 @@ static bool convert(struct out *out, char letter, const struct spec *spec, struc
 	case 'd':
 	case 'i':
 		number = number_signed(take_number(args, spec), spec->size_bytes);
-		put_number(out, spec, &number);
-		return true;
+		break;
 	case 'u':
 		number.base = 10;
 		number.value = take_number(args, spec);
-		put_number(out, spec, &number);
-		return true;
+		break;
 	case 'x':
 	case 'X':
 		number.upper = letter == 'X';
 		number.prefix = spec->prefix ? "0x" : "";
 		number.value = take_number(args, spec);
-		put_number(out, spec, &number);
-		return true;
+		break;
 	case 'p':
 		number.prefix = "0x";
 		number.value = (u64)(uintptr_t)va_arg(args->list, void *);
-		put_number(out, spec, &number);
-		return true;
+		break;
 	case 's':
 		put_string(out, spec, va_arg(args->list, const char *));
 		return true;
@@ -215,6 +209,8 @@ static bool convert(struct out *out, char letter, const struct spec *spec, struc
 	default:
 		return false;
 	}
+	put_number(out, spec, &number);
+	return true;
 }
 
 int format_vprint(char *buf, size_t size, const char *fmt, va_list list)

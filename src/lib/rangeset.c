@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Sorted ranges; see rangeset.h. Searches are binary, changes move the tail of the array. Reached
- * by every file; calls lib/string; the caller's lock.
- */
+/* Searches are binary, changes move the tail of the array. Calls lib/string; the caller's lock. */
 #include "lib/rangeset.h"
 
 #include "lib/string.h"
@@ -28,9 +25,7 @@ static unsigned int first_ending_at(const struct rangeset *set, u64 from)
 	return low;
 }
 
-/*
- * Replace ranges [first, last) by the `n` ranges in with[]. The caller has checked that they fit.
- */
+/* Replace ranges [first, last) by the `n` ranges in with[]. The caller has checked that they fit. */
 static void replace(struct rangeset *set, unsigned int first, unsigned int last,
 		    const struct range *with, unsigned int n)
 {
@@ -51,10 +46,7 @@ int rangeset_add(struct rangeset *set, u64 start, u64 end)
 	if (start > end)
 		return -EINVAL;
 
-	/*
-	 * A neighbour that ends just before start, or starts just after end, becomes one with the
-	 * new range.
-	 */
+	/* A neighbour that ends just before start, or starts just after end, becomes one with the new range. */
 	first = first_ending_at(set, start ? start - 1 : 0);
 	for (last = first; last < set->count; last++) {
 		if (end != UINT64_MAX && set->range[last].start > end + 1)
@@ -97,18 +89,4 @@ bool rangeset_contains(const struct rangeset *set, u64 start, u64 end)
 
 	return start <= end && i < set->count && set->range[i].start <= start &&
 	       set->range[i].end >= end;
-}
-
-bool rangeset_overlaps(const struct rangeset *set, u64 start, u64 end)
-{
-	unsigned int i = first_ending_at(set, start);
-
-	return start <= end && i < set->count && set->range[i].start <= end;
-}
-
-const struct range *rangeset_find(const struct rangeset *set, u64 from)
-{
-	unsigned int i = first_ending_at(set, from);
-
-	return i < set->count ? &set->range[i] : NULL;
 }

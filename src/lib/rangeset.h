@@ -28,19 +28,12 @@ void rangeset_init(struct rangeset *set, struct range *range, unsigned int count
 int rangeset_add(struct rangeset *set, u64 start, u64 end);
 int rangeset_remove(struct rangeset *set, u64 start, u64 end);
 
-/* Is all of [start, end] in the set? Is any of it? False where start > end. */
+/* Is all of [start, end] in the set? False where start > end. */
 bool rangeset_contains(const struct rangeset *set, u64 start, u64 end);
-bool rangeset_overlaps(const struct rangeset *set, u64 start, u64 end);
-
-/* The first range that ends at or after `from`; NULL if there is none. */
-const struct range *rangeset_find(const struct rangeset *set, u64 from);
 
 static inline bool rangeset_is_empty(const struct rangeset *set)
 {
 	return set->count == 0;
 }
-
-#define rangeset_for_each(pos, set) \
-	for ((pos) = (set)->range; (pos) < (set)->range + (set)->count; (pos)++)
 
 #endif

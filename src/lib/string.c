@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C library's memory and string functions, for the machine only (host programs link their own
- * libc). Reached by every file and by calls that the compiler makes up; calls nothing; no lock.
+ * The C library's memory and string functions, for the machine only (host programs link their own libc). Reached by every
+ * file and by calls that the compiler makes up; calls nothing; no lock.
  *
  * Two things are special. The empty asm statements stop the compiler from recognising a loop as
  * memcpy, memset or strlen and turning it into a call of itself. And the bulk of a copy is `rep

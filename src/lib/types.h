@@ -3,9 +3,8 @@
  * The words that everything else is written in: sized integers, and addresses that cannot be mistaken for one
  * another. Reached by every file; calls nothing; no lock.
  *
- * Four address spaces meet in a hypervisor, so each has a type of its own (one-member structs, no cost):
+ * Several address spaces meet in a hypervisor, so each has a type of its own (one-member structs, no cost):
  *	mfn_t / maddr_t	machine frame number / machine address in bytes: real memory
- *	gfn_t / gaddr_t	guest frame number / guest physical address (for a PV guest gfn == mfn in most calls)
  *	gva_t		a guest's virtual address: never dereferenced, only handed to hw_copy_*()
  */
 #ifndef LIB_TYPES_H
@@ -30,12 +29,6 @@ typedef struct {
 typedef struct {
 	u64 m;
 } maddr_t;
-typedef struct {
-	u64 g;
-} gfn_t;
-typedef struct {
-	u64 g;
-} gaddr_t;
 typedef struct {
 	u64 g;
 } gva_t;
@@ -76,18 +69,6 @@ static inline u64 maddr_num(maddr_t maddr)
 static inline mfn_t maddr_to_mfn(maddr_t maddr)
 {
 	return (mfn_t){maddr.m >> PAGE_SHIFT};
-}
-static inline maddr_t mfn_to_maddr(mfn_t mfn)
-{
-	return (maddr_t){mfn.m << PAGE_SHIFT};
-}
-static inline gfn_t gfn_make(u64 g)
-{
-	return (gfn_t){g};
-}
-static inline u64 gfn_num(gfn_t gfn)
-{
-	return gfn.g;
 }
 static inline gva_t gva_make(u64 g)
 {

@@ -42,17 +42,13 @@ static bool domain_owns(const struct domain *d, u16 port, unsigned int bytes)
 
 int pv_io_in(struct vcpu *v, u16 port, u64 *value, unsigned int bytes)
 {
-	u32 got = 0;
-
 	*value = bytes == 4 ? 0xffffffffu : (1u << (8 * bytes)) - 1;
 	if (port == PORT_CF8 && bytes == 4 && v->domain->is_hardware) {
 		*value = v->pv->cf8;
 		return 0;
 	}
 	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
-		(void)pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes,
-				      &got);
-		*value = got;
+		*value = pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes);
 		return 0;
 	}
 	if (!domain_owns(v->domain, port, bytes))
@@ -68,8 +64,8 @@ int pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes)
 		return 0;
 	}
 	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
-		(void)pci_config_write(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes,
-				       (u32)value);
+		pci_config_write(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes,
+				 (u32)value);
 		return 0;
 	}
 	if (!domain_owns(v->domain, port, bytes))

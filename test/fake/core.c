@@ -48,7 +48,6 @@ static void held_push(struct lock *lock)
 	if (held_count == HELD_MAX)
 		abort();
 	held[held_count++] = lock;
-	lock->cpu = (u16)(cpu_id() + 1);
 }
 
 void lock_acquire(struct lock *lock)
@@ -62,26 +61,15 @@ void lock_acquire(struct lock *lock)
 	held_push(lock);
 }
 
-bool lock_try(struct lock *lock)
-{
-	u16 owner = atomic_load(&lock->owner);
-
-	if (!atomic_cmpxchg(&lock->next, &owner, (u16)(owner + 1)))
-		return false;
-	held_push(lock);
-	return true;
-}
-
 void lock_release(struct lock *lock)
 {
-	if (!held_count || !lock_is_held(lock))
+	unsigned int i = 0;
+
+	while (i < held_count && held[i] != lock)
+		i++;
+	if (i == held_count)
 		abort();
-	for (unsigned int i = 0; i < held_count; i++)
-		if (held[i] == lock) {
-			held[i] = held[--held_count];
-			break;
-		}
-	lock->cpu = 0;
+	held[i] = held[--held_count];
 	atomic_store(&lock->owner, (u16)(lock->owner + 1));
 }
 
@@ -99,20 +87,11 @@ void lock_release_irq(struct lock *lock, u64 flags)
 	hw_irq_restore(flags);
 }
 
-bool lock_is_held(const struct lock *lock)
-{
-	for (unsigned int i = 0; i < held_count; i++)
-		if (held[i] == lock)
-			return true;
-	return false;
-}
-
-int err_note(int error, const char *file, unsigned int line)
+void err_note(int error, const char *file, unsigned int line)
 {
 	__atomic_add_fetch(&fake_err_count, 1, __ATOMIC_RELAXED);
 	if (opt_loglvl >= LOG_DEBUG)
 		fprintf(stderr, "err %d at %s:%u\n", error, file, line);
-	return -error;
 }
 
 void bug(const char *what, const char *file, unsigned int line)

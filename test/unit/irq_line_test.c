@@ -281,20 +281,6 @@ static void level_moves_when_quiet(void **state)
 	assert_int_equal(fake_interrupts_run_all(), 0);
 }
 
-static void cpu_leaves(void **state)
-{
-	(void)state;
-	assert_int_equal(bind(d, 3, 0, on_irq, 2), 0);
-	assert_int_equal(bind(d, 21, 0, on_irq, 2), 0);
-	assert_int_equal(bind(d, 4, 0, on_irq, 1), 0);
-	irq_cpu_leave(2);
-	assert_int_equal(fake_ioapic_cpu(21), 2); /* active low, so asserted: waits to be served */
-	assert_int_equal(fake_interrupts_run(2), 1);
-	assert_int_equal(fake_ioapic_cpu(3), 0);
-	assert_int_equal(fake_ioapic_cpu(21), 0);
-	assert_int_equal(fake_ioapic_cpu(4), 1);
-}
-
 /* SECURITY-CASES 331: a storm does not take the CPU for ever, and nothing is lost for good. */
 static void edge_storm(void **state)
 {
@@ -349,29 +335,6 @@ static void nobodys_vectors(void **state)
 	for (unsigned int vector = 0x20; vector <= 0xef; vector++)
 		fake_interrupt_raise(3, (u8)vector);
 	assert_int_equal(fake_interrupts_run(3), 0xef - 0x20 + 1);
-}
-
-static unsigned int own_calls;
-static void own(void)
-{
-	own_calls++;
-}
-
-static void micas_own(void **state)
-{
-	s64 pirq = -1;
-
-	(void)state;
-	assert_int_equal(irq_own_bind(13, own), 0);
-	assert_int_equal(irq_own_bind(13, own), -EBUSY);
-	assert_int_equal(irq_own_bind(FAKE_GSIS, own), -EINVAL);
-	fake_line_set(13, true);
-	assert_int_equal(fake_interrupts_run_all(), 1);
-	assert_int_equal(own_calls, 1);
-	assert_int_equal(irq_map_gsi(d, 13, &pirq), -EPERM);
-	assert_int_equal(bind(d, 13, 0, on_irq, 0), -EPERM);
-	assert_int_equal(irq_gsi_setup(d, 13, true, true), -EEXIST);
-	irq_stop_all(); /* as at the end; the others expect it masked */
 }
 
 static void eoi_page(void **state)
@@ -442,14 +405,12 @@ int main(void)
 		T(unbind_drops_what_waits),
 		T(edge_moves),
 		T(level_moves_when_quiet),
-		T(cpu_leaves),
 		T(edge_storm),
 		T(level_storm),
 		T(nobodys_vectors),
 		T(eoi_page),
 		T(reserve),
 		T(memory_runs_out),
-		T(micas_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

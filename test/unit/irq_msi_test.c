@@ -73,14 +73,14 @@ static u64 base_of(const struct fake_device *dev)
 
 static void config_write(const struct fake_device *dev, u8 reg, u8 bytes, u32 value)
 {
-	assert_int_equal(pci_config_write(d, CF8(dev, reg & 0xfc), reg & 3, bytes, value), 0);
+	pci_config_write(d, CF8(dev, reg & 0xfc), reg & 3, bytes, value);
 }
 
 static u32 config_read(const struct fake_device *dev, u8 reg, u8 bytes)
 {
 	u32 value = 0;
 
-	assert_int_equal(pci_config_read(d, CF8(dev, reg & 0xfc), reg & 3, bytes, &value), 0);
+	value = pci_config_read(d, CF8(dev, reg & 0xfc), reg & 3, bytes);
 	return value;
 }
 
@@ -104,7 +104,7 @@ static int teardown(void **state)
 	irq_domain_destroy(d);
 	for (unsigned int n = 0; n < 256; n++)
 		for (u8 bus = 0; bus < 8; bus++)
-			(void)irq_pci_remove(d, (struct pci_id){0, bus, (u8)n});
+			(void)irq_pci_change(d, (struct pci_id){0, bus, (u8)n}, IRQ_PCI_REMOVE);
 	assert_true(rangeset_is_empty(&mm_iomem_readonly));
 	fake_domain_free(d);
 	fake_time_move(1000000000);
@@ -239,10 +239,10 @@ static void bad_requests(void **state)
 	d = other;
 	assert_int_equal(map_msix(dev, 1, 0, &pirq), -EPERM);
 	assert_int_equal(irq_pci_add(other, dev->id, false, dev->id), -EPERM);
-	assert_int_equal(irq_pci_remove(other, dev->id), -EPERM);
-	assert_int_equal(irq_pci_prepare_msix(other, dev->id), -EPERM);
-	assert_int_equal(irq_pci_release_msix(other, dev->id), -EPERM);
-	assert_int_equal(irq_pci_restore_msi(other, dev->id), -EPERM);
+	assert_int_equal(irq_pci_change(other, dev->id, IRQ_PCI_REMOVE), -EPERM);
+	assert_int_equal(irq_pci_change(other, dev->id, IRQ_PCI_PREPARE_MSIX), -EPERM);
+	assert_int_equal(irq_pci_change(other, dev->id, IRQ_PCI_RELEASE_MSIX), -EPERM);
+	assert_int_equal(irq_pci_change(other, dev->id, IRQ_PCI_RESTORE_MSI), -EPERM);
 	assert_int_equal(config_read(dev, 0, 4), 0xffffffff);
 	assert_int_equal(config_read(dev, 2, 1), 0xff);
 	config_write(dev, 4, 2, 0);
@@ -286,7 +286,7 @@ static void bad_tables(void **state)
 			assert_int_equal(rangeset_remove(d->iomem_allowed, 0x100000, 0xfffffffff),
 					 0);
 		assert_int_equal(map_msix(dev, 0, 0, &pirq), cases[i].rc);
-		assert_int_equal(irq_pci_prepare_msix(d, dev->id),
+		assert_int_equal(irq_pci_change(d, dev->id, IRQ_PCI_PREPARE_MSIX),
 				 cases[i].bar > 5 ? -ENODEV : cases[i].rc);
 	}
 }
@@ -377,7 +377,7 @@ static void filter_bar(void **state)
 	config_write(dev, 0x16, 2, 0);
 	assert_int_equal(base_of(dev), old);
 	config_write(dev, 0x10, 4, 0); /* another BAR */
-	assert_int_equal(irq_pci_release_msix(d, dev->id), -EBUSY);
+	assert_int_equal(irq_pci_change(d, dev->id, IRQ_PCI_RELEASE_MSIX), -EBUSY);
 	assert_int_equal(irq_unmap(d, pirq), 0);
 	config_write(dev, 0x14, 4, 0xfd000000);
 	assert_int_equal(base_of(dev), 0xfd000000);
@@ -392,17 +392,17 @@ static void config_shapes(void **state)
 	u32 value = 0;
 
 	(void)state;
-	assert_int_equal(pci_config_read(d, CF8(dev, 0) & 0x7fffffff, 0, 4, &value), 0);
+	value = pci_config_read(d, CF8(dev, 0) & 0x7fffffff, 0, 4);
 	assert_int_equal(value, 0xffffffff);
-	assert_int_equal(pci_config_read(d, CF8(dev, 0), 0, 2, &value), 0);
+	value = pci_config_read(d, CF8(dev, 0), 0, 2);
 	assert_int_equal(value, 0x1af4);
-	assert_int_equal(pci_config_read(d, CF8(dev, 0), 3, 2, &value), 0); /* across the end */
+	value = pci_config_read(d, CF8(dev, 0), 3, 2); /* across the end */
 	assert_int_equal(value, 0xffff);
-	assert_int_equal(pci_config_read(d, CF8(dev, 0), 0, 3, &value), 0);
-	assert_int_equal(pci_config_read(d, CF8(dev, 0), 200, 1, &value), 0);
+	value = pci_config_read(d, CF8(dev, 0), 0, 3);
+	value = pci_config_read(d, CF8(dev, 0), 200, 1);
 	assert_int_equal(value, 0xff);
-	assert_int_equal(pci_config_write(d, CF8(dev, 0x40), 3, 2, 0x1111), 0);
-	assert_int_equal(pci_config_write(d, CF8(dev, 0x40), 252, 4, 0x1111), 0);
+	pci_config_write(d, CF8(dev, 0x40), 3, 2, 0x1111);
+	pci_config_write(d, CF8(dev, 0x40), 252, 4, 0x1111);
 	assert_int_equal(config_read(dev, 0x40, 4), 0);
 }
 
@@ -416,11 +416,11 @@ static void tables_share_a_page(void **state)
 	fake_device_bar(b, 0, BAR_ADDRESS + 0x100, 0x100);
 	fake_device_msix(a, 0x70, 4, 0, 0);
 	fake_device_msix(b, 0x70, 4, 0, 0);
-	assert_int_equal(irq_pci_prepare_msix(d, a->id), 0);
-	assert_int_equal(irq_pci_prepare_msix(d, b->id), 0);
-	assert_int_equal(irq_pci_release_msix(d, a->id), 0);
+	assert_int_equal(irq_pci_change(d, a->id, IRQ_PCI_PREPARE_MSIX), 0);
+	assert_int_equal(irq_pci_change(d, b->id, IRQ_PCI_PREPARE_MSIX), 0);
+	assert_int_equal(irq_pci_change(d, a->id, IRQ_PCI_RELEASE_MSIX), 0);
 	assert_true(rangeset_contains(&mm_iomem_readonly, frame, frame));
-	assert_int_equal(irq_pci_release_msix(d, b->id), 0);
+	assert_int_equal(irq_pci_change(d, b->id, IRQ_PCI_RELEASE_MSIX), 0);
 	assert_true(rangeset_is_empty(&mm_iomem_readonly));
 }
 
@@ -436,9 +436,9 @@ static void remove_takes_messages(void **state)
 		assert_int_equal(irq_guest_bind(d, (u32)pirq[n], 0, on_irq, 0), 0);
 	}
 	assert_int_equal(map_msi(other, 4, &group), 0);
-	assert_int_equal(irq_pci_remove(d, dev->id), 0);
-	assert_int_equal(irq_pci_remove(d, dev->id), -ENODEV);
-	assert_int_equal(irq_pci_remove(d, other->id), 0);
+	assert_int_equal(irq_pci_change(d, dev->id, IRQ_PCI_REMOVE), 0);
+	assert_int_equal(irq_pci_change(d, dev->id, IRQ_PCI_REMOVE), -ENODEV);
+	assert_int_equal(irq_pci_change(d, other->id, IRQ_PCI_REMOVE), 0);
 	for (u32 n = 0; n < 3; n++) {
 		assert_int_equal(irq_unmap(d, pirq[n]), -ESRCH);
 		assert_false(fake_device_send(dev, n));
@@ -461,9 +461,9 @@ static void restore(void **state)
 	memset(dev->msix_table, 0, sizeof(dev->msix_table)); /* reset */
 	memset(other->config + 0x54, 0, 16);
 	other->config[0x52] &= 0x8e;
-	assert_int_equal(irq_pci_restore_msi(d, dev->id), 0);
-	assert_int_equal(irq_pci_restore_msi(d, other->id), 0);
-	assert_int_equal(irq_pci_restore_msi(d, (struct pci_id){0, 9, 9}), -ENODEV);
+	assert_int_equal(irq_pci_change(d, dev->id, IRQ_PCI_RESTORE_MSI), 0);
+	assert_int_equal(irq_pci_change(d, other->id, IRQ_PCI_RESTORE_MSI), 0);
+	assert_int_equal(irq_pci_change(d, (struct pci_id){0, 9, 9}, IRQ_PCI_RESTORE_MSI), -ENODEV);
 	config_write(other, 0x52, 2, config_read(other, 0x52, 2) | 1);
 	assert_true(fake_device_send(dev, 2));
 	assert_false(fake_device_send(other, 0)); /* not bound: still masked */
@@ -635,10 +635,10 @@ static void anything_goes(void **state)
 			break;
 		case 9:
 			if ((r >> 40 & 15) == 0)
-				(void)irq_pci_remove(d, one->id);
+				(void)irq_pci_change(d, one->id, IRQ_PCI_REMOVE);
 			break;
 		case 10:
-			(void)irq_pci_restore_msi(d, one->id);
+			(void)irq_pci_change(d, one->id, IRQ_PCI_RESTORE_MSI);
 			break;
 		case 11:
 			fake_time_move((r >> 40) % 20000000);

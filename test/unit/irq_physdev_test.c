@@ -85,7 +85,7 @@ static int teardown(void **state)
 	irq_domain_destroy(d);
 	irq_domain_destroy(guest);
 	for (unsigned int n = 0; n < 256; n++)
-		(void)irq_pci_remove(d, (struct pci_id){0, 1, (u8)n});
+		(void)irq_pci_change(d, (struct pci_id){0, 1, (u8)n}, IRQ_PCI_REMOVE);
 	assert_int_equal(d->refs, 1);
 	assert_int_equal(guest->refs, 1);
 	fake_domain_free(d);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* uses: src/lib/bitmap.c src/lib/rangeset.c */
 /*
- * Bitmaps, range sets, lists, bit searches and wide arithmetic, each beside a naive model that
+ * Bitmaps, range sets, bit searches and wide arithmetic, each beside a naive model that
  * answers the same questions slowly; random operations with a fixed seed.
  */
 #include "lib/bitmap.h"
 #include "lib/div.h"
-#include "lib/list.h"
 #include "lib/rangeset.h"
 
 #include <setjmp.h>
@@ -36,13 +35,11 @@ static unsigned int random_below(unsigned int n)
 static void test_bits(void **state)
 {
 	(void)state;
-	assert_int_equal(ffs64(0), 0);
 	assert_int_equal(fls64(0), 0);
 	assert_int_equal(ilog2_up(1), 0);
 	for (unsigned int i = 0; i < 64; i++) {
-		assert_int_equal(ffs64(BIT(i) | 1ull << 63), i + 1);
+		assert_int_equal(bits_first(BIT(i) | 1ull << 63), i);
 		assert_int_equal(fls64(BIT(i) | 1), i + 1);
-		assert_int_equal(ilog2(BIT(i)), i);
 		assert_int_equal(ilog2_up(BIT(i)), i);
 		if (i > 1)
 			assert_int_equal(ilog2_up(BIT(i) - 1), i);
@@ -87,7 +84,6 @@ static void bitmap_compare(const u64 *map, const bool *model, size_t bits)
 		}
 	}
 	assert_int_equal(bitmap_weight(map, bits), weight);
-	assert_int_equal(bitmap_is_empty(map, bits), weight == 0);
 }
 
 static void test_bitmap(void **state)
@@ -98,18 +94,17 @@ static void test_bitmap(void **state)
 		u64 *map = malloc(bytes);
 		bool model[BITS_MAX] = {false};
 
-		memset(map, 0xff, bytes);
-		bitmap_zero(map, bits);
+		memset(map, 0, bytes);
 		for (unsigned int op = 0; op < 60; op++) {
 			size_t first = random_below((unsigned int)bits);
 			size_t count = random_below((unsigned int)(bits - first) + 1);
 			bool set = random_u64() >> 40 & 1;
 
-			if (random_below(4)) {
+			if (set || random_below(4)) {
 				count = 1;
 				(set ? bitmap_set : bitmap_clear)(map, first);
 			} else {
-				(set ? bitmap_set_range : bitmap_clear_range)(map, first, count);
+				bitmap_clear_range(map, first, count);
 			}
 			for (size_t i = 0; i < count; i++)
 				model[first + i] = set;
@@ -119,10 +114,6 @@ static void test_bitmap(void **state)
 		memset(map, 0xff, bytes);
 		assert_int_equal(bitmap_weight(map, bits), bits);
 		assert_int_equal(bitmap_find_first_zero(map, bits), bits);
-		bitmap_fill(map, bits);
-		assert_int_equal(bitmap_weight(map, bits), bits);
-		bitmap_zero(map, bits);
-		assert_int_equal(bitmap_find_first(map, bits), bits);
 		free(map);
 	}
 }
@@ -147,8 +138,7 @@ static void rangeset_compare(const struct rangeset *set, const bool *model, u64 
 	const struct range *r;
 	unsigned int n = 0;
 
-	rangeset_for_each(r, set)
-	{
+	for (r = set->range; r < set->range + set->count; r++) {
 		assert_true(r->start <= r->end);
 		if (n++)
 			assert_true(r[-1].end != UINT64_MAX && r[-1].end + 1 < r->start);
@@ -157,16 +147,11 @@ static void rangeset_compare(const struct rangeset *set, const bool *model, u64 
 	assert_int_equal(rangeset_is_empty(set), n == 0);
 	for (unsigned int i = 0; i < SPACE; i++) {
 		unsigned int j = i + random_below(SPACE - i);
-		bool all = true, any = false;
+		bool all = true;
 
-		for (unsigned int k = i; k <= j; k++) {
+		for (unsigned int k = i; k <= j; k++)
 			all &= model[k];
-			any |= model[k];
-		}
 		assert_int_equal(rangeset_contains(set, base + i, base + j), all);
-		assert_int_equal(rangeset_overlaps(set, base + i, base + j), any);
-		r = rangeset_find(set, base + i);
-		assert_int_equal(rangeset_overlaps(set, base + i, UINT64_MAX), r != NULL);
 	}
 }
 
@@ -224,11 +209,9 @@ static void test_rangeset_edges(void **state)
 	assert_int_equal(rangeset_add(&set, 5, 4), -EINVAL);
 	assert_int_equal(rangeset_remove(&set, 5, 4), -EINVAL);
 	assert_false(rangeset_contains(&set, 0, 0));
-	assert_null(rangeset_find(&set, 0));
 	assert_int_equal(rangeset_add(&set, 0, UINT64_MAX), 0);
 	assert_true(rangeset_contains(&set, 0, UINT64_MAX));
 	assert_false(rangeset_contains(&set, 6, 5));
-	assert_false(rangeset_overlaps(&set, 6, 5));
 	assert_int_equal(rangeset_remove(&set, 10, 20), 0);
 	assert_int_equal(set.count, 2);
 	assert_int_equal(rangeset_remove(&set, 30, 40), -ENOSPC);
@@ -240,75 +223,11 @@ static void test_rangeset_edges(void **state)
 	assert_int_equal(rangeset_add(&set, 1, 1), -ENOSPC);
 }
 
-/* ---------------------------------------------------------------- lists */
-
-struct item {
-	int nr;
-	struct list_head link;
-};
-
-static void list_expect(struct list_head *head, const char *order)
-{
-	struct item *pos, *after;
-	struct list_head *link;
-	size_t n = 0;
-
-	list_for_each_entry(pos, head, link)
-		assert_int_equal(pos->nr, order[n++] - '0');
-	assert_int_equal(n, strlen(order));
-	list_for_each(link, head)
-		assert_ptr_equal(link->next->prev, link);
-	n = 0;
-	list_for_each_entry_safe(pos, after, head, link)
-		n++;
-	assert_int_equal(n, strlen(order));
-}
-
-static void test_list(void **state)
-{
-	struct list_head head = LIST_HEAD_INIT(head), other;
-	struct item item[6], *pos, *after;
-
-	(void)state;
-	list_init(&other);
-	assert_true(list_is_empty(&head));
-	for (int i = 0; i < 6; i++) {
-		item[i].nr = i;
-		list_init(&item[i].link);
-	}
-	list_add_tail(&item[1].link, &head);
-	list_add_tail(&item[2].link, &head);
-	list_add(&item[0].link, &head);
-	list_expect(&head, "012");
-	assert_int_equal(list_first_entry(&head, struct item, link)->nr, 0);
-	assert_int_equal(list_last_entry(&head, struct item, link)->nr, 2);
-	list_move_tail(&item[0].link, &head);
-	list_expect(&head, "120");
-	list_add_tail(&item[3].link, &other);
-	list_add_tail(&item[4].link, &other);
-	list_splice_tail(&other, &head);
-	assert_true(list_is_empty(&other));
-	list_splice_tail(&other, &head);
-	list_expect(&head, "12034");
-	list_del(&item[0].link);
-	list_del(&item[0].link);
-	assert_true(list_is_empty(&item[0].link));
-	list_expect(&head, "1234");
-	list_for_each_entry_safe(pos, after, &head, link) {
-		if (pos->nr & 1)
-			list_del(&pos->link);
-	}
-	list_expect(&head, "24");
-}
-
 /* ---------------------------------------------------------------- arithmetic */
 
 static void test_div(void **state)
 {
 	(void)state;
-	assert_true(mul_u64_u64_shift(UINT64_MAX, UINT64_MAX, 64) == UINT64_MAX - 1);
-	assert_true(mul_u64_u64_shift(1ull << 63, 2, 127) == 0);
-	assert_true(mul_u64_u64_shift(1ull << 63, 1ull << 63, 126) == 1);
 	assert_true(mul_div_u64(1, 1, 0) == UINT64_MAX);
 	assert_true(mul_div_u64(0, 0, 0) == UINT64_MAX);
 	assert_true(mul_div_u64(UINT64_MAX, UINT64_MAX, UINT64_MAX) == UINT64_MAX);
@@ -329,7 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bits),	 cmocka_unit_test(test_bitmap),
 		cmocka_unit_test(test_rangeset), cmocka_unit_test(test_rangeset_edges),
-		cmocka_unit_test(test_list),	 cmocka_unit_test(test_div),
+		cmocka_unit_test(test_div),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,7 +127,7 @@ void hw_ioapic_route(u32 gsi, const struct ioapic_route *route)
 	lock_release_irq(&ioapic_lock, flags);
 }
 
-static void masked_set(u32 gsi, bool is_masked)
+void hw_ioapic_mask(u32 gsi, bool is_masked)
 {
 	u32 entry;
 	const struct ioapic *ioapic = gsi_find(gsi, &entry);
@@ -136,16 +136,6 @@ static void masked_set(u32 gsi, bool is_masked)
 	gsi_low[gsi] = (gsi_low[gsi] & ~(u32)ENTRY_MASKED) | (is_masked ? (u32)ENTRY_MASKED : 0);
 	write_locked(ioapic, IOAPIC_ENTRY(entry), gsi_low[gsi]);
 	lock_release_irq(&ioapic_lock, flags);
-}
-
-void hw_ioapic_mask(u32 gsi)
-{
-	masked_set(gsi, true);
-}
-
-void hw_ioapic_unmask(u32 gsi)
-{
-	masked_set(gsi, false);
 }
 
 void hw_ioapic_stop(void)

@@ -25,8 +25,7 @@ bool hw_gsi_exists(u32 gsi); /* there may be holes */
 
 /* Writes the whole entry, masked; the caller unmasks. */
 void hw_ioapic_route(u32 gsi, const struct ioapic_route *route);
-void hw_ioapic_mask(u32 gsi);
-void hw_ioapic_unmask(u32 gsi);
+void hw_ioapic_mask(u32 gsi, bool is_masked);
 /* The end: masks every entry, without the lock, which a CPU that was stopped may hold. */
 void hw_ioapic_stop(void);
 /* A level interrupt was accepted by a CPU that has not said EOI for it yet (Remote IRR). */
