@@ -11,6 +11,7 @@
 #include "hw/clock.h"
 #include "hw/lapic.h"
 #include "lib/string.h"
+#include "mm/mm.h"
 #include "sched/sched.h"
 
 struct dom0_mem opt_dom0_mem;
@@ -72,6 +73,7 @@ static const struct option_spec specs[] = {
 	{.name = "entry-limit", .type = OPTION_BOOL, .value = &opt_entry_limit},
 	{.name = "noreboot", .type = OPTION_BOOL, .value = &opt_noreboot},
 	{.name = "sched_ratelimit_us", .type = OPTION_UINT, .value = &opt_sched_ratelimit_us},
+	{.name = "low_mem_virq_limit", .type = OPTION_SIZE, .value = &opt_low_mem_bytes},
 	{.name = "tsc", .type = OPTION_ENUM, .value = &opt_tsc, .names = tsc_names},
 	{.name = "trace-calls", .type = OPTION_BOOL, .value = &opt_trace_calls},
 	{.name = "x2apic", .type = OPTION_BOOL, .value = &opt_x2apic},

@@ -28,6 +28,7 @@ enum work_bit {
 	WORK_KEY,      /* a serial key was pressed */
 	WORK_REAP,     /* a dying domain lost its last reference */
 	WORK_CRASH,    /* the current domain was crashed */
+	WORK_MEMORY,   /* memory has become scarce */
 	WORK_SCRUB,
 	WORK_COUNT
 };

@@ -22,6 +22,11 @@ static void do_console(void)
 	evtchn_virq_raise_global(VIRQ_CON_RING);
 }
 
+static void do_memory(void)
+{
+	evtchn_virq_raise_global(VIRQ_ENOMEM);
+}
+
 static void do_crash(void)
 {
 	domain_crash_finish();
@@ -30,7 +35,7 @@ static void do_crash(void)
 static void (*const handlers[WORK_COUNT])(void) = {
 	[WORK_TIMER] = time_softirq, [WORK_EVENT] = do_event,	  [WORK_NMI] = do_nmi,
 	[WORK_CONSOLE] = do_console, [WORK_KEY] = debug_key_work, [WORK_CRASH] = do_crash,
-	[WORK_REAP] = domain_reap,
+	[WORK_REAP] = domain_reap,   [WORK_MEMORY] = do_memory,
 };
 
 void work_handle(u64 bits)

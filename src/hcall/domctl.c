@@ -76,6 +76,7 @@ static const struct domctl_row table[] = {
 	NO(setvnumainfo, EOPNOTSUPP),
 	NO(psr_cmt_op, ENODEV),
 	NO(psr_alloc, ENODEV),
+	NO(soft_reset, EINVAL),
 	NO(monitor_op, EOPNOTSUPP),
 	NO(vmtrace_op, EINVAL),
 	NO(get_paging_mempool_size, EOPNOTSUPP),

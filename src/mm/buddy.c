@@ -19,7 +19,8 @@ static struct lock buddy_lock = LOCK_INIT(LOCK_RANK_BUDDY);
 static u32 heads_plus_one[ZONES][FRAME_ORDER_MAX + 1]; /* [l] 0: empty */
 static u32 orders_present[ZONES];		       /* [l] bit for each list that is not empty */
 static u64 zones_present;			       /* [l] bit for each zone with a block */
-static u64 free_count;				       /* [l] read without */
+u64 opt_low_mem_bytes = 64 << 20;
+static u64 free_count; /* [l] read without */
 
 static unsigned int zone_of(u64 mfn, unsigned int order)
 {
@@ -111,6 +112,8 @@ void frame_pool_add(mfn_t first, u64 frames)
 
 static bool block_take_locked(unsigned int order, unsigned int zone_max, u64 *mfn)
 {
+	u64 low;
+
 	for (u64 zones = zones_present & (BIT(zone_max + 1) - 1); zones;) {
 		unsigned int zone = bits_last(zones), have;
 		u32 orders = orders_present[zone] >> order << order;
@@ -129,6 +132,9 @@ static bool block_take_locked(unsigned int order, unsigned int zone_max, u64 *mf
 			*mfn += BIT(have);
 		}
 		free_count -= BIT(order);
+		low = opt_low_mem_bytes >> PAGE_SHIFT;
+		if (free_count < low && free_count + BIT(order) >= low)
+			work_raise(cpu_id(), WORK_MEMORY);
 		return true;
 	}
 	return false;

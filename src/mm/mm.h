@@ -96,6 +96,7 @@ mfn_t frame_alloc_below(unsigned int order, unsigned int address_bits);
 /* Mica's own frames (from frame_alloc, not given to a domain) back. */
 void frame_free(mfn_t mfn, unsigned int order);
 u64 frame_free_count(void);
+extern u64 opt_low_mem_bytes; /* when fewer become free, WORK_MEMORY is raised */
 
 /* ---------------------------------------------------------------- heap (heap.c) */
 

@@ -19,7 +19,6 @@ DIFFERENT = [
     (r'psr_alloc (3|10)', 'one error for all of a CPU without resource control'),
     (r'set_target none|test_assign_device any', 'refused without looking, or after looking for the domain'),
     (r'getvcpucontext vcpu 9|hypercall_init nowhere', 'another error for what is not there'),
-    (r'soft_reset', 'not there yet'),
     (r'setvnumainfo .*', 'no virtual NUMA'),
     (r'(get|set)_vcpu_msrs .*', 'fewer registers'),
     (r'getvcpuinfo before', 'vCPUs are made with their domain'),

@@ -17,6 +17,7 @@
 extern char data_start[], data_end[], bss_start[], image_end[], _start[];
 struct child_shared child_shared __attribute__((aligned(4096)));
 static char data_copy[16384];
+u32 child_port_max = ~0u;
 
 __attribute__((weak)) void child_main(void)
 {
@@ -112,7 +113,7 @@ static void create(struct child *c)
 	struct xen_memory_reservation r = {.nr_extents = CHILD_PAGES};
 
 	op.u.createdomain.max_vcpus = 2;
-	op.u.createdomain.max_evtchn_port = ~0u;
+	op.u.createdomain.max_evtchn_port = child_port_max;
 	op.u.createdomain.max_grant_frames = 4;
 	op.u.createdomain.max_maptrack_frames = 4;
 	op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
