@@ -31,7 +31,7 @@ FORCE:
 VARIANT := $(notdir $(CC))$(if $(DEBUG),-debug)$(if $(TEETH),-teeth-$(TEETH))
 OBJ     := build/obj/$(VARIANT)
 WARN    := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wundef -Wvla \
-	   -Wswitch-enum -Wmissing-prototypes -Werror
+	   -Wswitch-enum -Wmissing-prototypes -Wno-unused-parameter -Werror
 INC     := -I$(OBJ)/gen -Isrc -Isrc/hw/x86
 CFLAGS  := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
 	   -isystem build/include -include lib/hidden.h $(INC) -fPIE -fvisibility=hidden -mcmodel=small -mno-red-zone \

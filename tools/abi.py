@@ -65,24 +65,27 @@ class Source:
     """What the handlers' tables and switches say."""
 
     def __init__(self):
-        files = sorted((ROOT / 'src/hcall').glob('*.c'))
+        files = sorted((ROOT / 'src/hcall').glob('*.[ch]'))
         self.text = {f.name: f.read_text('ascii') for f in files}
         self.all = '\n'.join(self.text.values())
 
     def table(self, family, name):
         """A row of a table: done, an error, or None."""
         word = short(name)
-        files = {'hypercall': 'table.c', 'sysctl': 'sysctl.c', 'domctl': 'domctl.c', 'event_channel_op': 'evtchn_op.c',
-                 'grant_table_op': 'grant_op.c', 'physdev_op': 'physdev_op.c'}
+        files = {'hypercall': ['hcall.h'], 'sysctl': ['sysctl.c', 'tool.h'], 'domctl': ['domctl.c', 'tool.h'],
+                 'event_channel_op': ['evtchn_op.c'], 'grant_table_op': ['grant_op.c'], 'physdev_op': ['physdev_op.c'],
+                 'sched_op': ['sched_op.c'], 'vcpu_op': ['vcpu_op.c']}
         if family not in files:
             return None
-        text = self.text[files[family]]
-        if re.search(rf'\bROW\({word}[,)]|\[{name}\] = |== {name}\b', text):
-            return 'done'
+        text = '\n'.join(self.text[f] for f in files[family])
+        if family == 'sysctl':
+            text = text.replace(re.search(r'DOMCTL_LIST\((?:.*\\\n)*', text)[0], '')
         if re.search(rf'\bNOTHING\({word}\)', text):
             return 'nothing to do'
         found = re.search(rf'\bNO\({word}, (E\w+)\)', text)
-        return found[1] if found else None
+        if found:
+            return found[1]
+        return 'done' if re.search(rf'\b(?:ROW|BACK|ANY|OTHER|VCPU)\({word}[,)]|\[{name}\] = |== {name}\b', text) else None
 
     def switch(self, name):
         """A case of a switch: done, the error that it only returns, or None."""

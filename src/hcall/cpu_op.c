@@ -22,7 +22,6 @@ int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 {
 	gva_t at = gva_make(args->a[0]);
 
-	args->result = 0;
 	if (args->a[0] == 0) {
 		for (unsigned int i = 0; i < 256; i++)
 			v->pv->traps[i] = (struct trap_info){.address = 0};
@@ -52,7 +51,6 @@ int do_set_gdt(struct vcpu *v, struct hcall_args *args)
 	u32 entries = (u32)args->a[1];
 	u32 pages = ROUND_UP(entries, 512u) / 512;
 
-	args->result = 0;
 	if (args->a[1] > FIRST_RESERVED_GDT_ENTRY)
 		return err(EINVAL);
 	if (hw_copy_from_guest(mfns, gva_make(args->a[0]), pages * sizeof(u64)) != 0)
@@ -65,7 +63,6 @@ int do_stack_switch(struct vcpu *v, struct hcall_args *args)
 	v->pv->kernel_ss = args->a[0];
 	v->pv->kernel_sp = args->a[1];
 	pv_entry_refresh(v);
-	args->result = 0;
 	return 0;
 }
 
@@ -101,7 +98,6 @@ int do_set_callbacks(struct vcpu *v, struct hcall_args *args)
 {
 	int rc = callback_set(v, CALLBACKTYPE_event, args->a[0], true);
 
-	args->result = 0;
 	if (rc == 0)
 		rc = callback_set(v, CALLBACKTYPE_failsafe, args->a[1], false);
 	return rc != 0 ? rc : callback_set(v, CALLBACKTYPE_syscall, args->a[2], false);
@@ -112,7 +108,6 @@ int do_callback_op(struct vcpu *v, struct hcall_args *args)
 	struct callback_register reg;
 	struct callback_unregister unreg;
 
-	args->result = 0;
 	switch (args->a[0]) {
 	case CALLBACKOP_register:
 		if (hw_copy_from_guest(&reg, gva_make(args->a[1]), sizeof(reg)) != 0)
@@ -136,7 +131,6 @@ int do_nmi_op(struct vcpu *v, struct hcall_args *args)
 {
 	struct xennmi_callback callback;
 
-	args->result = 0;
 	switch (args->a[0]) {
 	case XENNMI_register_callback:
 		if (hw_copy_from_guest(&callback, gva_make(args->a[1]), sizeof(callback)) != 0)
@@ -159,13 +153,11 @@ int do_fpu_taskswitch(struct vcpu *v, struct hcall_args *args)
 		hw_cr0_write(hw_cr0_read() | CR0_TS);
 	else
 		hw_cr0_write(hw_cr0_read() & ~CR0_TS);
-	args->result = 0;
 	return 0;
 }
 
 int do_set_debugreg(struct vcpu *v, struct hcall_args *args)
 {
-	args->result = 0;
 	return args->a[0] < 8 ? pv_debugreg_set(v, (u32)args->a[0], args->a[1]) : err(EINVAL);
 }
 
@@ -179,13 +171,11 @@ int do_get_debugreg(struct vcpu *v, struct hcall_args *args)
 
 int do_update_descriptor(struct vcpu *v, struct hcall_args *args)
 {
-	args->result = 0;
 	return pv_descriptor_update(v, args->a[0], args->a[1]);
 }
 
 int do_set_segment_base(struct vcpu *v, struct hcall_args *args)
 {
-	args->result = 0;
 	return args->a[0] <= SEGBASE_GS_USER_SEL
 		       ? pv_segment_base_set(v, (u32)args->a[0], args->a[1])
 		       : err(EINVAL);
@@ -195,7 +185,6 @@ int do_vm_assist(struct vcpu *v, struct hcall_args *args)
 {
 	u64 type = args->a[1];
 
-	args->result = 0;
 	if (type > 63 || (VM_ASSIST_KNOWN & BIT(type)) == 0)
 		return err(EINVAL);
 	switch (args->a[0]) {
@@ -214,14 +203,10 @@ int do_vm_assist(struct vcpu *v, struct hcall_args *args)
 
 int do_xsm_op(struct vcpu *v, struct hcall_args *args)
 {
-	(void)v;
-	(void)args;
 	return err(ENOSYS); /* no security module: as Xen built without one */
 }
 
 int do_xenpmu_op(struct vcpu *v, struct hcall_args *args)
 {
-	(void)v;
-	(void)args;
 	return err(EOPNOTSUPP);
 }

@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From registers to a handler and back; and multicall, the hypercall that holds others. Reached from entry/; calls the
- * table. No lock.
+ * The hypercall table, from registers to a handler and back; and multicall, the hypercall that holds others. Reached from
+ * entry/ and reports; calls the handlers. No lock.
  */
 #include "core/trace.h"
-#include "hcall/priv.h"
+#include "hcall/hcall.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
 #include "pv/pv.h"
 
 #define SYSCALL_BYTES 2
+#define HCALL_COUNT   64
+
+static const struct {
+	hcall_fn fn;
+	const char *name;
+} table[HCALL_COUNT] = {
+#define ROW(number) [__HYPERVISOR_##number] = {do_##number, #number},
+	HCALL_LIST(ROW)
+#undef ROW
+};
+
+const char *hcall_name(u64 number)
+{
+	return number < HCALL_COUNT && table[number].name != NULL ? table[number].name : "unknown";
+}
 
 static inline int call(struct vcpu *v, u64 number, struct hcall_args *args)
 {
@@ -17,7 +32,7 @@ static inline int call(struct vcpu *v, u64 number, struct hcall_args *args)
 
 	if (unlikely(number >= HCALL_COUNT))
 		return err(ENOSYS);
-	fn = hcall_table[idx_nospec(number, HCALL_COUNT)].fn;
+	fn = table[idx_nospec(number, HCALL_COUNT)].fn;
 	return likely(fn != NULL) ? fn(v, args) : err(ENOSYS);
 }
 
@@ -42,9 +57,8 @@ bool hcall_dispatch(struct vcpu *v)
 	int rc;
 
 	trace_call(number, args.a[0]);
-	if (unlikely(number ==
-		     __HYPERVISOR_iret)) { /* leaves with a whole set of registers of its own */
-		pv_iret(v);
+	if (unlikely(number == __HYPERVISOR_iret)) {
+		pv_iret(v); /* leaves with a whole set of registers of its own */
 		return false;
 	}
 	rc = call(v, number, &args);
@@ -60,8 +74,6 @@ bool hcall_dispatch(struct vcpu *v)
 int do_iret(struct vcpu *v, struct hcall_args *args)
 {
 	/* Only the dispatcher may do it: inside a multicall the rest of the batch would run in another world. */
-	(void)v;
-	(void)args;
 	return err(ENOSYS);
 }
 
@@ -96,7 +108,6 @@ _Static_assert(ENTRY_WORDS == 8 && offsetof(struct multicall_entry, args) == 16,
 int do_multicall(struct vcpu *v, struct hcall_args *args)
 {
 	args->a[1] = (u32)args->a[1];
-	args->result = 0;
 	for (; args->a[1] != 0; args->a[1]--) {
 		struct {
 			u64 op, old_result;
@@ -108,6 +119,7 @@ int do_multicall(struct vcpu *v, struct hcall_args *args)
 			return -ERESTART;
 		if (!hw_get_words(&copy.op, at, ENTRY_WORDS))
 			return err(EFAULT);
+		copy.args.result = 0;
 		if (unlikely(entry_run(v, copy.op, &copy.args) != 0))
 			return entry_rewrite(at, &copy.args);
 		if (!hw_put_word(gva_add(at, offsetof(struct multicall_entry, result)),

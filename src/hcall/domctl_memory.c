@@ -14,7 +14,6 @@
 
 int domctl_max_mem(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
-	(void)v;
 	atomic_store(&d->mm->pages_max, op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10));
 	return 0;
 }
@@ -24,7 +23,6 @@ int domctl_hypercall_init(struct vcpu *v, struct domain *d, struct xen_domctl *o
 	mfn_t mfn = mfn_make(op->u.hypercall_init.gmfn);
 	int rc = frame_type_get(mfn, d, FRAME_WRITABLE);
 
-	(void)v;
 	if (rc != 0)
 		return rc == -ERESTART ? rc : err(EACCES);
 	pv_hypercall_page_fill(hw_frame_map(mfn_nospec(mfn)));
@@ -60,7 +58,6 @@ int domctl_getpageframeinfo3(struct vcpu *v, struct domain *d, struct xen_domctl
 	struct xen_domctl_getpageframeinfo3 *arg = &op->u.getpageframeinfo3;
 	u64 frames[FRAMES_AT_A_TIME], done = 0;
 
-	(void)v;
 	if (arg->num > 1024)
 		return err(E2BIG);
 	while (done < arg->num) {

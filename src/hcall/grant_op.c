@@ -69,7 +69,6 @@ static int set_version(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *do
 {
 	u32 wanted = ops->set_version->version;
 
-	(void)v;
 	*done = count;
 	ops->set_version->version = GNTTAB_VERSION;
 	if (wanted == GNTTAB_VERSION)
@@ -108,7 +107,6 @@ static int get_status_frames(struct vcpu *v, union gnttab_ops *ops, u32 count, u
 /* Refused: nobody has used it for long. With this status the page stays the caller's. */
 static int transfer(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
-	(void)v;
 	for (*done = 0; *done < count; (*done)++)
 		ops->transfer[*done].status = GNTST_bad_page;
 	return 0;
@@ -127,7 +125,6 @@ static int swap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 /* For machines whose devices do not see what is in caches. */
 static int cache_flush(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
-	(void)v;
 	for (*done = 0; *done < count; (*done)++)
 		if (ops->cache_flush[*done].length != 0 && ops->cache_flush[*done].op != 0)
 			return err(EOPNOTSUPP);
@@ -165,7 +162,6 @@ int do_grant_table_op(struct vcpu *v, struct hcall_args *args)
 	union gnttab_ops ops;
 	int rc = 0;
 
-	args->result = 0;
 	if ((s32)left < 0 || (cmd < ARRAY_SIZE(rows) && row->is_single && left != 1))
 		return err(EINVAL);
 	if (cmd >= ARRAY_SIZE(rows) || row->fn == NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypercalls: number -> handler. The dispatcher (dispatch.c) takes the arguments from the registers, calls the row of
- * table.c, and stores the result. Handlers only decode: they copy in, act through a module's function, copy back.
+ * Hypercalls: number -> handler. The dispatcher (dispatch.c) takes the arguments from the registers, calls the row of its
+ * table, and stores the result. Handlers only decode: they copy in, act through a module's function, copy back.
  * Reached from entry/; calls everything below. No lock of its own.
  */
 #ifndef HCALL_HCALL_H
@@ -10,7 +10,7 @@
 #include "core/domain.h"
 #include "lib/types.h"
 
-/* Arguments in ABI order (rdi rsi rdx r10 r8 r9). result: what the guest gets in rax when the handler returned 0. */
+/* Arguments in ABI order (rdi rsi rdx r10 r8 r9). result: what the guest gets in rax when the handler returned 0; 0 before. */
 struct hcall_args {
 	u64 a[6];
 	u64 result;
@@ -30,41 +30,47 @@ typedef int (*hcall_fn)(struct vcpu *v, struct hcall_args *args);
 bool hcall_dispatch(struct vcpu *v);
 const char *hcall_name(u64 number);
 
-int do_set_trap_table(struct vcpu *v, struct hcall_args *args);
-int do_mmu_update(struct vcpu *v, struct hcall_args *args);
-int do_set_gdt(struct vcpu *v, struct hcall_args *args);
-int do_stack_switch(struct vcpu *v, struct hcall_args *args);
-int do_set_callbacks(struct vcpu *v, struct hcall_args *args);
-int do_fpu_taskswitch(struct vcpu *v, struct hcall_args *args);
-int do_sched_op_compat(struct vcpu *v, struct hcall_args *args);
-int do_platform_op(struct vcpu *v, struct hcall_args *args);
-int do_set_debugreg(struct vcpu *v, struct hcall_args *args);
-int do_get_debugreg(struct vcpu *v, struct hcall_args *args);
-int do_update_descriptor(struct vcpu *v, struct hcall_args *args);
-int do_memory_op(struct vcpu *v, struct hcall_args *args);
-int do_multicall(struct vcpu *v, struct hcall_args *args);
-int do_update_va_mapping(struct vcpu *v, struct hcall_args *args);
-int do_set_timer_op(struct vcpu *v, struct hcall_args *args);
-int do_event_channel_op_compat(struct vcpu *v, struct hcall_args *args);
-int do_xen_version(struct vcpu *v, struct hcall_args *args);
-int do_console_io(struct vcpu *v, struct hcall_args *args);
-int do_physdev_op_compat(struct vcpu *v, struct hcall_args *args);
-int do_grant_table_op(struct vcpu *v, struct hcall_args *args);
-int do_vm_assist(struct vcpu *v, struct hcall_args *args);
-int do_update_va_mapping_otherdomain(struct vcpu *v, struct hcall_args *args);
-int do_iret(struct vcpu *v, struct hcall_args *args);
-int do_vcpu_op(struct vcpu *v, struct hcall_args *args);
-int do_set_segment_base(struct vcpu *v, struct hcall_args *args);
-int do_mmuext_op(struct vcpu *v, struct hcall_args *args);
-int do_xsm_op(struct vcpu *v, struct hcall_args *args);
-int do_nmi_op(struct vcpu *v, struct hcall_args *args);
-int do_sched_op(struct vcpu *v, struct hcall_args *args);
-int do_callback_op(struct vcpu *v, struct hcall_args *args);
-int do_event_channel_op(struct vcpu *v, struct hcall_args *args);
-int do_physdev_op(struct vcpu *v, struct hcall_args *args);
-int do_sysctl(struct vcpu *v, struct hcall_args *args);
-int do_domctl(struct vcpu *v, struct hcall_args *args);
-int do_mca(struct vcpu *v, struct hcall_args *args);
-int do_xenpmu_op(struct vcpu *v, struct hcall_args *args);
+/* __HYPERVISOR_<name> is do_<name>(); what is not here answers -ENOSYS. */
+#define HCALL_LIST(ROW)                    \
+	ROW(set_trap_table)                \
+	ROW(mmu_update)                    \
+	ROW(set_gdt)                       \
+	ROW(stack_switch)                  \
+	ROW(set_callbacks)                 \
+	ROW(fpu_taskswitch)                \
+	ROW(sched_op_compat)               \
+	ROW(platform_op)                   \
+	ROW(set_debugreg)                  \
+	ROW(get_debugreg)                  \
+	ROW(update_descriptor)             \
+	ROW(memory_op)                     \
+	ROW(multicall)                     \
+	ROW(update_va_mapping)             \
+	ROW(set_timer_op)                  \
+	ROW(event_channel_op_compat)       \
+	ROW(xen_version)                   \
+	ROW(console_io)                    \
+	ROW(physdev_op_compat)             \
+	ROW(grant_table_op)                \
+	ROW(vm_assist)                     \
+	ROW(update_va_mapping_otherdomain) \
+	ROW(iret)                          \
+	ROW(vcpu_op)                       \
+	ROW(set_segment_base)              \
+	ROW(mmuext_op)                     \
+	ROW(xsm_op)                        \
+	ROW(nmi_op)                        \
+	ROW(sched_op)                      \
+	ROW(callback_op)                   \
+	ROW(event_channel_op)              \
+	ROW(physdev_op)                    \
+	ROW(sysctl)                        \
+	ROW(domctl)                        \
+	ROW(mca)                           \
+	ROW(xenpmu_op)
+
+#define DECLARE(name) int do_##name(struct vcpu *v, struct hcall_args *args);
+HCALL_LIST(DECLARE)
+#undef DECLARE
 
 #endif

@@ -10,19 +10,6 @@
 #include "lib/bitmap.h"
 #include "mm/mm.h"
 
-int mm_args_domain(struct vcpu *v, domid_t id, struct domain **d)
-{
-	if (id == DOMID_SELF || id == v->domain->id) {
-		domain_get(v->domain);
-		*d = v->domain;
-		return 0;
-	}
-	if (!v->domain->is_privileged)
-		return err(EPERM);
-	*d = domain_get_by_id(id);
-	return *d ? 0 : err(ESRCH);
-}
-
 int mm_args_page_owner(struct vcpu *v, domid_t id, struct domain **d)
 {
 	if (id == DOMID_IO) {
@@ -37,7 +24,7 @@ int mm_args_page_owner(struct vcpu *v, domid_t id, struct domain **d)
 		*d = mm_xen_domain;
 		return 0;
 	}
-	return mm_args_domain(v, id, d);
+	return subop_domain_quiet(v, id, d);
 }
 
 int mm_args_vcpumask(struct vcpu *v, u64 gva, struct cpumask *mask)
@@ -79,7 +66,6 @@ int mm_args_batch_end(struct hcall_args *args, u32 count, u32 done, u32 before,
 
 	if (args->a[2] && hw_copy_to_guest(gva_make(args->a[2]), &sum, sizeof(sum)) && !rc)
 		rc = err(EFAULT);
-	args->result = 0;
 	if (rc != -ERESTART)
 		return rc;
 	args->a[0] += done * request_bytes;

@@ -7,14 +7,12 @@
 #define HCALL_MM_ARGS_H
 
 #include "core/domain.h"
-#include "hcall/hcall.h"
+#include "hcall/subop.h"
 #include "lib/types.h"
 
 #define MMU_BATCH_PREEMPTED (1u << 31) /* in count: *done_out already holds earlier successes */
 
-/* A referenced domain: self, or another if the caller may act on it. -EPERM, -ESRCH. */
-int mm_args_domain(struct vcpu *v, domid_t id, struct domain **d);
-/* The same for whose frames may be mapped: also DOMID_IO. */
+/* Whose frames may be mapped, referenced: also DOMID_IO and, for Domain 0, DOMID_XEN. -EPERM, -ESRCH. */
 int mm_args_page_owner(struct vcpu *v, domid_t id, struct domain **d);
 
 /* CPUs on which the vCPUs of a guest's bitmap run or ran last. -EFAULT. */
@@ -29,13 +27,10 @@ int mm_args_batch_end(struct hcall_args *args, u32 count, u32 done, u32 before,
 /* The beginning of one: count, and what earlier calls did. -EFAULT, -EINVAL. */
 int mm_args_batch_begin(const struct hcall_args *args, u32 *count, u32 *before);
 
-/* memory_op's parts. start: extents done by earlier calls; result: extents done in all. */
+/* Of memory_op. */
 #define MEMORY_ORDER_MAX 9u
 #define MEMORY_EXTENT_SHIFT \
-	6 /* a restarted call keeps its progress in the command, above these bits */
-int mm_reservation(struct vcpu *v, unsigned int cmd, u64 start, struct hcall_args *args);
+	6u /* a restarted call keeps its progress in the command, above these bits */
 int mm_exchange(struct vcpu *v, struct hcall_args *args);
-int mm_memory_map(struct vcpu *v, unsigned int cmd, struct hcall_args *args);
-int mm_machphys(struct vcpu *v, unsigned int cmd, struct hcall_args *args);
 
 #endif

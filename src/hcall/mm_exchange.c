@@ -4,8 +4,6 @@
  * memory_op.c; calls mm. No lock. Done in chunks, each of which either happens or leaves everything as it was; progress
  * is the guest's own nr_exchanged, judged again at each restart.
  */
-#include "core/err.h"
-#include "hcall/hcall.h"
 #include "hcall/mm_args.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
@@ -62,7 +60,7 @@ static int judge(struct vcpu *v, struct exchange *x)
 	if (abi->nr_exchanged & (x->chunk_in - 1) || abi->in.nr_extents & (x->chunk_in - 1))
 		return err(EINVAL);
 	x->stolen = x->fresh = FRAME_LINK_NONE;
-	return mm_args_domain(v, abi->in.domid, &x->d);
+	return subop_domain_quiet(v, abi->in.domid, &x->d);
 }
 
 /* Where the new numbers go can be written: known before the old frames are given up. */
@@ -194,7 +192,6 @@ int mm_exchange(struct vcpu *v, struct hcall_args *args)
 			rc = chunk_do(&x);
 	}
 	domain_put(x.d);
-	args->result = 0;
 	if (hw_copy_to_guest(
 		    gva_make(args->a[1] + offsetof(struct xen_memory_exchange, nr_exchanged)),
 		    &x.abi.nr_exchanged, sizeof(x.abi.nr_exchanged)))

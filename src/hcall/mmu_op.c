@@ -3,8 +3,6 @@
  * mmu_update and update_va_mapping: page-table entries changed one by one. Reached from the hypercall table; calls
  * mm/update through pt_update(). No lock.
  */
-#include "core/err.h"
-#include "hcall/hcall.h"
 #include "hcall/mm_args.h"
 #include "hw/cpu.h"
 #include "hw/flush.h"
@@ -30,7 +28,7 @@ static int owners_get(struct vcpu *v, u32 foreign, struct owners *owners)
 		return 0;
 	}
 	owners->is_referenced = true;
-	rc = mm_args_domain(v, tables, &owners->tables);
+	rc = subop_domain_quiet(v, tables, &owners->tables);
 	if (rc)
 		return rc;
 	rc = mm_args_page_owner(v, (domid_t)foreign, &owners->pages);
@@ -123,7 +121,6 @@ static int one_request_do(struct vcpu *v, struct hcall_args *args)
 	} copy;
 	unsigned int cmd;
 
-	args->result = 0;
 	if (!hw_get_words(copy.words, gva_make(args->a[0]), ARRAY_SIZE(copy.words)))
 		return err(EFAULT);
 	cmd = copy.request.ptr & 3;
@@ -150,7 +147,6 @@ int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 		owners_put(&owners);
 	}
 	if (likely(!rc && !args->a[2])) {
-		args->result = 0;
 		return 0;
 	}
 	return mm_args_batch_end(args, count, done, before, sizeof(struct mmu_update), rc);
@@ -203,7 +199,6 @@ static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
 /* Restarted with unchanged arguments: an entry that already says so costs nothing. */
 int do_update_va_mapping(struct vcpu *v, struct hcall_args *args)
 {
-	args->result = 0;
 	return va_mapping_update(v, v->domain, args);
 }
 
@@ -216,6 +211,5 @@ int do_update_va_mapping_otherdomain(struct vcpu *v, struct hcall_args *args)
 		return rc;
 	rc = va_mapping_update(v, page_owner, args);
 	domain_put(page_owner);
-	args->result = 0;
 	return rc;
 }

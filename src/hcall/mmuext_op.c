@@ -3,8 +3,6 @@
  * mmuext_op: pins, base pointers, TLB and cache flushes, the LDT, pages cleared and copied. Reached from the hypercall
  * table; calls mm and pv. No lock.
  */
-#include "core/err.h"
-#include "hcall/hcall.h"
 #include "hcall/mm_args.h"
 #include "hw/cpu.h"
 #include "hw/flush.h"
@@ -178,12 +176,11 @@ int do_mmuext_op(struct vcpu *v, struct hcall_args *args)
 	if (likely((domid_t)args->a[3] == DOMID_SELF)) {
 		rc = ops_do(v, v->domain, args->a[0], count, &done);
 		if (likely(!rc && !args->a[2])) {
-			args->result = 0;
 			return 0;
 		}
 		return mm_args_batch_end(args, count, done, before, sizeof(struct mmuext_op), rc);
 	}
-	rc = mm_args_domain(v, (domid_t)args->a[3], &d);
+	rc = subop_domain_quiet(v, (domid_t)args->a[3], &d);
 	if (!rc) {
 		rc = ops_do(v, d, args->a[0], count, &done);
 		domain_put(d);

@@ -5,7 +5,7 @@
  */
 #include "core/domain.h"
 #include "evtchn/evtchn.h"
-#include "hcall/hcall.h"
+#include "hcall/subop.h"
 #include "hw/ioapic.h"
 #include "hw/mem.h"
 #include "irq/irq.h"
@@ -18,35 +18,11 @@
 #define ENTRY_LOW	      BIT(13)
 #define ENTRY_LEVEL	      BIT(15)
 
-struct physdev_call {
-	u64 cmd;
-	union {
-		struct physdev_irq_status_query status;
-		struct physdev_set_iopl set_iopl;
-		struct physdev_set_iobitmap set_iobitmap;
-		struct physdev_apic apic;
-		struct physdev_irq irq;
-		struct physdev_eoi eoi;
-		struct physdev_map_pirq map;
-		struct physdev_unmap_pirq unmap;
-		struct physdev_manage_pci manage_pci;
-		struct physdev_manage_pci_ext manage_pci_ext;
-		struct physdev_pirq_eoi_gmfn eoi_page;
-		struct physdev_restore_msi restore_msi;
-		struct physdev_setup_gsi setup_gsi;
-		struct physdev_get_free_pirq free_pirq;
-		struct physdev_pci_mmcfg_reserved mmcfg;
-		struct physdev_pci_device_add device_add;
-		struct physdev_pci_device device;
-		struct physdev_dbgp_op dbgp;
-	};
-};
-
 /* ---------------------------------------------------------------- interrupts */
 
-static int eoi(struct vcpu *v, struct physdev_call *call)
+static int eoi(struct vcpu *v, struct subop *op)
 {
-	struct physdev_eoi *arg = &call->eoi;
+	struct physdev_eoi *arg = &op->arg.eoi;
 	int rc;
 
 	if (arg->irq >= irq_pirq_count(v->domain))
@@ -57,44 +33,13 @@ static int eoi(struct vcpu *v, struct physdev_call *call)
 	return rc;
 }
 
-static int status(struct vcpu *v, struct physdev_call *call)
+static int free_pirq(struct vcpu *v, struct subop *op)
 {
-	return irq_guest_status(v->domain, call->status.irq, &call->status.flags);
-}
-
-static int eoi_page(struct vcpu *v, struct physdev_call *call)
-{
-	return irq_eoi_page_set(v->domain, mfn_make(call->eoi_page.gmfn),
-				call->cmd == PHYSDEVOP_pirq_eoi_gmfn_v1);
-}
-
-static int setup_gsi(struct vcpu *v, struct physdev_call *call)
-{
-	return irq_gsi_setup(v->domain, call->setup_gsi.gsi, call->setup_gsi.triggering != 0,
-			     call->setup_gsi.polarity != 0);
-}
-
-static int free_pirq(struct vcpu *v, struct physdev_call *call)
-{
-	struct physdev_get_free_pirq *arg = &call->free_pirq;
+	struct physdev_get_free_pirq *arg = &op->arg.get_free_pirq;
 
 	if (arg->type != MAP_PIRQ_TYPE_GSI && arg->type != MAP_PIRQ_TYPE_MSI)
 		return err(EINVAL);
 	return irq_reserve_pirq(v->domain, arg->type == MAP_PIRQ_TYPE_GSI, &arg->pirq);
-}
-
-/* The caller's own domain, or for Domain 0 any; referenced. */
-static int domain_of(struct vcpu *v, domid_t id, struct domain **d)
-{
-	if (id == DOMID_SELF || id == v->domain->id) {
-		domain_get(v->domain);
-		*d = v->domain;
-		return 0;
-	}
-	if (!v->domain->is_privileged)
-		return err(EPERM);
-	*d = domain_get_by_id(id);
-	return *d ? 0 : err(ESRCH);
 }
 
 static int map_message(struct domain *d, struct physdev_map_pirq *arg, s64 *pirq)
@@ -120,17 +65,15 @@ static int map_message(struct domain *d, struct physdev_map_pirq *arg, s64 *pirq
 	return irq_map_msi(d, &request, pirq);
 }
 
-static int map_pirq(struct vcpu *v, struct physdev_call *call)
+static int map_pirq(struct vcpu *v, struct subop *op)
 {
-	struct physdev_map_pirq *arg = &call->map;
+	struct physdev_map_pirq *arg = &op->arg.map_pirq;
 	struct domain *d = NULL;
-	s64 pirq;
-	int rc;
+	s64 pirq = arg->pirq;
+	int rc = subop_domain_quiet(v, arg->domid, &d);
 
-	rc = domain_of(v, arg->domid, &d);
 	if (rc)
 		return rc;
-	pirq = arg->pirq;
 	switch (arg->type) {
 	case MAP_PIRQ_TYPE_GSI:
 		rc = irq_map_gsi(d, arg->index, &pirq);
@@ -149,24 +92,30 @@ static int map_pirq(struct vcpu *v, struct physdev_call *call)
 	return rc;
 }
 
-static int unmap_pirq(struct vcpu *v, struct physdev_call *call)
+static int unmap_pirq(struct vcpu *v, struct subop *op)
 {
-	struct physdev_unmap_pirq *arg = &call->unmap;
 	struct domain *d = NULL;
-	int rc;
+	int rc = subop_domain_quiet(v, op->arg.unmap_pirq.domid, &d);
 
-	rc = domain_of(v, arg->domid, &d);
 	if (rc)
 		return rc;
-	rc = irq_unmap(d, arg->pirq);
+	rc = irq_unmap(d, op->arg.unmap_pirq.pirq);
 	domain_put(d);
 	return rc;
 }
 
-/* A vector is Mica's business; kernels that want one get the GSI's own number, and write it to the IO-APIC below. */
-static int alloc_vector(struct vcpu *v, struct physdev_call *call)
+/* A pirq that nobody knows of would be lost. */
+static void map_undo(struct vcpu *v, struct subop *op)
 {
-	struct physdev_irq *arg = &call->irq;
+	op->arg.unmap_pirq = (struct physdev_unmap_pirq){.domid = op->arg.map_pirq.domid,
+							 .pirq = op->arg.map_pirq.pirq};
+	(void)unmap_pirq(v, op);
+}
+
+/* A vector is Mica's business; kernels that want one get the GSI's own number, and write it to the IO-APIC below. */
+static int alloc_vector(struct vcpu *v, struct subop *op)
+{
+	struct physdev_irq *arg = &op->arg.irq;
 
 	if (!v->domain->is_hardware)
 		return err(EPERM);
@@ -186,9 +135,9 @@ static int apic_entry(int ioapic, u32 reg, u32 *entry)
 	return *entry < hw_ioapic_entry_count((unsigned int)ioapic) ? 0 : -EINVAL;
 }
 
-static int apic_read(struct vcpu *v, struct physdev_call *call)
+static int apic_read(struct vcpu *v, struct subop *op)
 {
-	struct physdev_apic *arg = &call->apic;
+	struct physdev_apic *arg = &op->arg.apic;
 	u32 entry = 0;
 	int ioapic;
 
@@ -212,9 +161,9 @@ static int apic_read(struct vcpu *v, struct physdev_call *call)
 }
 
 /* Of a redirection entry trigger and polarity are taken, once, and the line is mapped; the rest of it is Mica's. */
-static int apic_write(struct vcpu *v, struct physdev_call *call)
+static int apic_write(struct vcpu *v, struct subop *op)
 {
-	struct physdev_apic *arg = &call->apic;
+	struct physdev_apic *arg = &op->arg.apic;
 	s64 gsi, pirq = -1;
 	u32 entry;
 	int ioapic, rc;
@@ -238,71 +187,31 @@ static int apic_write(struct vcpu *v, struct physdev_call *call)
 
 /* ---------------------------------------------------------------- PCI */
 
-static int manage_pci(struct vcpu *v, struct physdev_call *call)
+static int manage_pci_add_ext(struct vcpu *v, struct subop *op)
 {
-	struct physdev_manage_pci *arg = &call->manage_pci;
-	struct pci_id id = {0};
-
-	id.bus = arg->bus;
-	id.devfn = arg->devfn;
-	return call->cmd == PHYSDEVOP_manage_pci_add
-		       ? irq_pci_add(v->domain, id, false, id)
-		       : irq_pci_change(v->domain, id, IRQ_PCI_REMOVE);
-}
-
-static int manage_pci_add_ext(struct vcpu *v, struct physdev_call *call)
-{
-	struct physdev_manage_pci_ext *arg = &call->manage_pci_ext;
-	struct pci_id id = {0}, physical = {0};
+	struct physdev_manage_pci_ext *arg = &op->arg.manage_pci_ext;
+	const struct pci_id id = {0, arg->bus, arg->devfn};
+	const struct pci_id physical = {0, arg->physfn.bus, arg->physfn.devfn};
 
 	if (arg->is_extfn > 1 || arg->is_virtfn > 1)
 		return err(EINVAL);
-	id.bus = arg->bus;
-	id.devfn = arg->devfn;
-	physical.bus = arg->physfn.bus;
-	physical.devfn = arg->physfn.devfn;
 	return irq_pci_add(v->domain, id, arg->is_virtfn != 0, physical);
 }
 
-static int device_add(struct vcpu *v, struct physdev_call *call)
+static int device_add(struct vcpu *v, struct subop *op)
 {
-	struct physdev_pci_device_add *arg = &call->device_add;
-	struct pci_id id, physical;
-
+	struct physdev_pci_device_add *arg = &op->arg.device_add;
 	/* The flexible array holds a NUMA node, of which Mica makes no use. */
-	id = (struct pci_id){arg->seg, arg->bus, arg->devfn};
-	physical = (struct pci_id){arg->seg, arg->physfn.bus, arg->physfn.devfn};
+	const struct pci_id id = {arg->seg, arg->bus, arg->devfn};
+	const struct pci_id physical = {arg->seg, arg->physfn.bus, arg->physfn.devfn};
+
 	return irq_pci_add(v->domain, id, (arg->flags & XEN_PCI_DEV_VIRTFN) != 0, physical);
 }
 
-static int device_op(struct vcpu *v, struct physdev_call *call)
-{
-	struct physdev_pci_device *arg = &call->device;
-	enum irq_pci_change change = call->cmd == PHYSDEVOP_pci_device_remove ? IRQ_PCI_REMOVE
-				     : call->cmd == PHYSDEVOP_restore_msi_ext ? IRQ_PCI_RESTORE_MSI
-				     : call->cmd == PHYSDEVOP_prepare_msix    ? IRQ_PCI_PREPARE_MSIX
-									   : IRQ_PCI_RELEASE_MSIX;
-
-	return irq_pci_change(v->domain, (struct pci_id){arg->seg, arg->bus, arg->devfn}, change);
-}
-
-static int restore_msi(struct vcpu *v, struct physdev_call *call)
-{
-	struct pci_id id = {0, call->restore_msi.bus, call->restore_msi.devfn};
-
-	return irq_pci_change(v->domain, id, IRQ_PCI_RESTORE_MSI);
-}
-
-static int mmcfg_reserved(struct vcpu *v, struct physdev_call *call)
-{
-	return irq_pci_window(v->domain, call->mmcfg.address, call->mmcfg.segment,
-			      call->mmcfg.start_bus, call->mmcfg.end_bus, call->mmcfg.flags);
-}
-
 /* Mica uses no EHCI debug port, so a reset of one disturbs nothing. */
-static int dbgp(struct vcpu *v, struct physdev_call *call)
+static int dbgp(struct vcpu *v, struct subop *op)
 {
-	struct physdev_dbgp_op *arg = &call->dbgp;
+	struct physdev_dbgp_op *arg = &op->arg.dbgp;
 
 	if (!v->domain->is_hardware)
 		return err(EPERM);
@@ -311,90 +220,101 @@ static int dbgp(struct vcpu *v, struct physdev_call *call)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- I/O privilege */
-
-static int set_iopl(struct vcpu *v, struct physdev_call *call)
-{
-	return pv_set_iopl(v, call->set_iopl.iopl);
-}
-
-static int set_iobitmap(struct vcpu *v, struct physdev_call *call)
-{
-	return pv_set_iobitmap(v, (u64)call->set_iobitmap.bitmap.p, call->set_iobitmap.nr_ports);
-}
-
 /* ---------------------------------------------------------------- the table */
 
-static const struct physdev_row {
-	int (*fn)(struct vcpu *v, struct physdev_call *call);
-	u8 bytes;
-	bool copies_back;
-} rows[] = {
-#define ROW(name, fn, member, back) \
-	[PHYSDEVOP_##name] = {fn, sizeof(((struct physdev_call *)NULL)->member), back}
-	ROW(irq_status_query, status, status, true),
-	ROW(set_iopl, set_iopl, set_iopl, false),
-	ROW(set_iobitmap, set_iobitmap, set_iobitmap, false),
-	ROW(apic_read, apic_read, apic, true),
-	ROW(apic_write, apic_write, apic, false),
-	ROW(alloc_irq_vector, alloc_vector, irq, true),
-	ROW(eoi, eoi, eoi, false),
-	ROW(map_pirq, map_pirq, map, true),
-	ROW(unmap_pirq, unmap_pirq, unmap, false),
-	ROW(manage_pci_add, manage_pci, manage_pci, false),
-	ROW(manage_pci_remove, manage_pci, manage_pci, false),
-	ROW(pirq_eoi_gmfn_v1, eoi_page, eoi_page, false),
-	ROW(restore_msi, restore_msi, restore_msi, false),
-	ROW(manage_pci_add_ext, manage_pci_add_ext, manage_pci_ext, false),
-	ROW(setup_gsi, setup_gsi, setup_gsi, false),
-	ROW(get_free_pirq, free_pirq, free_pirq, true),
-	ROW(pci_mmcfg_reserved, mmcfg_reserved, mmcfg, false),
-	ROW(pci_device_add, device_add, device_add, false),
-	ROW(pci_device_remove, device_op, device, false),
-	ROW(restore_msi_ext, device_op, device, false),
-	ROW(pirq_eoi_gmfn_v2, eoi_page, eoi_page, false),
-	ROW(dbgp_op, dbgp, dbgp, false),
-	ROW(prepare_msix, device_op, device, false),
-	ROW(release_msix, device_op, device, false),
-#undef ROW
-};
-
-static int perform(struct vcpu *v, u64 cmd, gva_t at)
+/* Calls that need no more than their arguments. */
+static int plain(struct vcpu *v, struct subop *op)
 {
-	struct physdev_call call = {.cmd = cmd};
-	const struct physdev_row *row = &rows[idx_nospec(cmd, ARRAY_SIZE(rows))];
-	int rc;
+	const struct physdev_pci_device *device = &op->arg.device;
+	const struct pci_id id = {device->seg, device->bus, device->devfn};
+	const struct pci_id old_id = {0, op->arg.manage_pci.bus, op->arg.manage_pci.devfn};
+	struct domain *d = v->domain;
 
-	if (cmd >= ARRAY_SIZE(rows) || row->fn == NULL)
-		return err(ENOSYS);
-	if (hw_copy_from_guest(&call.status, at, row->bytes) != 0)
-		return err(EFAULT);
-	rc = row->fn(v, &call);
-	if (rc != 0 || !row->copies_back || hw_copy_to_guest(at, &call.status, row->bytes) == 0)
-		return rc;
-	if (cmd == PHYSDEVOP_map_pirq) { /* a pirq that nobody knows of would be lost */
-		call.unmap = (struct physdev_unmap_pirq){.domid = call.map.domid,
-							 .pirq = call.map.pirq};
-		(void)unmap_pirq(v, &call);
+	switch (op->cmd) {
+	case PHYSDEVOP_irq_status_query:
+		return irq_guest_status(d, op->arg.irq_status_query.irq,
+					&op->arg.irq_status_query.flags);
+	case PHYSDEVOP_set_iopl:
+		return pv_set_iopl(v, op->arg.set_iopl.iopl);
+	case PHYSDEVOP_set_iobitmap:
+		return pv_set_iobitmap(v, (u64)op->arg.set_iobitmap.bitmap.p,
+				       op->arg.set_iobitmap.nr_ports);
+	case PHYSDEVOP_pirq_eoi_gmfn_v1:
+	case PHYSDEVOP_pirq_eoi_gmfn_v2:
+		return irq_eoi_page_set(d, mfn_make(op->arg.eoi_page.gmfn),
+					op->cmd == PHYSDEVOP_pirq_eoi_gmfn_v1);
+	case PHYSDEVOP_setup_gsi:
+		return irq_gsi_setup(d, op->arg.setup_gsi.gsi, op->arg.setup_gsi.triggering != 0,
+				     op->arg.setup_gsi.polarity != 0);
+	case PHYSDEVOP_manage_pci_add:
+		return irq_pci_add(d, old_id, false, old_id);
+	case PHYSDEVOP_manage_pci_remove:
+		return irq_pci_change(d, old_id, IRQ_PCI_REMOVE);
+	case PHYSDEVOP_restore_msi:
+		return irq_pci_change(d, old_id, IRQ_PCI_RESTORE_MSI);
+	case PHYSDEVOP_pci_mmcfg_reserved:
+		return irq_pci_window(d, op->arg.mmcfg.address, op->arg.mmcfg.segment,
+				      op->arg.mmcfg.start_bus, op->arg.mmcfg.end_bus,
+				      op->arg.mmcfg.flags);
+	case PHYSDEVOP_pci_device_remove:
+		return irq_pci_change(d, id, IRQ_PCI_REMOVE);
+	case PHYSDEVOP_restore_msi_ext:
+		return irq_pci_change(d, id, IRQ_PCI_RESTORE_MSI);
+	case PHYSDEVOP_prepare_msix:
+		return irq_pci_change(d, id, IRQ_PCI_PREPARE_MSIX);
+	default: /* PHYSDEVOP_release_msix */
+		return irq_pci_change(d, id, IRQ_PCI_RELEASE_MSIX);
 	}
-	return err(EFAULT);
 }
+
+static const struct subop_row rows[] = {
+#define ROW(name, function, member) \
+	[PHYSDEVOP_##name] = {.fn = (function), .in = SUBOP_SIZE(member)}
+#define BACK(name, function, member) \
+	[PHYSDEVOP_##name] = {.fn = (function), .in = SUBOP_SIZE(member), .out = SUBOP_SIZE(member)}
+	BACK(irq_status_query, plain, irq_status_query),
+	ROW(set_iopl, plain, set_iopl),
+	ROW(set_iobitmap, plain, set_iobitmap),
+	BACK(apic_read, apic_read, apic),
+	ROW(apic_write, apic_write, apic),
+	BACK(alloc_irq_vector, alloc_vector, irq),
+	ROW(eoi, eoi, eoi),
+	[PHYSDEVOP_map_pirq] = {map_pirq, map_undo, SUBOP_SIZE(map_pirq), SUBOP_SIZE(map_pirq), 0},
+	ROW(unmap_pirq, unmap_pirq, unmap_pirq),
+	ROW(manage_pci_add, plain, manage_pci),
+	ROW(manage_pci_remove, plain, manage_pci),
+	ROW(pirq_eoi_gmfn_v1, plain, eoi_page),
+	ROW(restore_msi, plain, restore_msi),
+	ROW(manage_pci_add_ext, manage_pci_add_ext, manage_pci_ext),
+	ROW(setup_gsi, plain, setup_gsi),
+	BACK(get_free_pirq, free_pirq, get_free_pirq),
+	ROW(pci_mmcfg_reserved, plain, mmcfg),
+	ROW(pci_device_add, device_add, device_add),
+	ROW(pci_device_remove, plain, device),
+	ROW(restore_msi_ext, plain, device),
+	ROW(pirq_eoi_gmfn_v2, plain, eoi_page),
+	ROW(dbgp_op, dbgp, dbgp),
+	ROW(prepare_msix, plain, device),
+	ROW(release_msix, plain, device),
+};
 
 int do_physdev_op(struct vcpu *v, struct hcall_args *args)
 {
-	args->result = 0;
-	return perform(v, args->a[0], gva_make(args->a[1]));
+	struct subop op = {.cmd = args->a[0], .at = gva_make(args->a[1])};
+
+	return subop_do(v, rows, ARRAY_SIZE(rows), &op);
 }
 
 /* The old form: command and argument in one structure. Only the commands of its time. */
 int do_physdev_op_compat(struct vcpu *v, struct hcall_args *args)
 {
+	struct subop op = {.at = gva_make(args->a[0] + offsetof(struct physdev_op, u))};
 	u32 cmd;
 
-	args->result = 0;
 	if (hw_copy_from_guest(&cmd, gva_make(args->a[0]), sizeof(cmd)) != 0)
 		return err(EFAULT);
 	if (cmd < PHYSDEVOP_irq_status_query || cmd > PHYSDEVOP_alloc_irq_vector)
 		return err(ENOSYS);
-	return perform(v, cmd, gva_make(args->a[0] + offsetof(struct physdev_op, u)));
+	op.cmd = cmd;
+	return subop_do(v, rows, ARRAY_SIZE(rows), &op);
 }

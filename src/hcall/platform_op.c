@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * platform_op: Domain 0 and the machine as a whole: clock, firmware, CPUs, power. Copies in, acts, copies back. Reached from
+ * platform_op and mca: Domain 0 and the machine as a whole: clock, firmware, CPUs, power. Copies in, acts, copies back. Reached from
  * the hypercall table; calls time, the scheduler and the seam. What is refused and why: doc/platform.md. No lock of its own.
  */
 #include "core/cpu.h"
 #include "core/domain.h"
 #include "core/log.h"
 #include "core/symbols.h"
-#include "hcall/hcall.h"
+#include "hcall/subop.h"
 #include "hw/acpi.h"
 #include "hw/asm.h"
 #include "hw/cpu.h"
@@ -100,6 +100,13 @@ static void cpu_info(xenpf_pcpuinfo_t *info)
 			info->acpi_id = hw_acpi.cpus[i].acpi_id;
 }
 
+static void vendor_put(char *to, const struct cpuid_regs *leaf0)
+{
+	memcpy(to, &leaf0->b, 4);
+	memcpy(to + 4, &leaf0->d, 4);
+	memcpy(to + 8, &leaf0->c, 4);
+}
+
 static int cpu_version(xenpf_pcpu_version_t *info)
 {
 	struct cpuid_regs leaf0 = hw_cpuid(0, 0), leaf1 = hw_cpuid(1, 0);
@@ -110,9 +117,7 @@ static int cpu_version(xenpf_pcpu_version_t *info)
 		info->family = info->model = info->stepping = 0;
 		return 0;
 	}
-	memcpy(info->vendor_id, &leaf0.b, 4);
-	memcpy(info->vendor_id + 4, &leaf0.d, 4);
-	memcpy(info->vendor_id + 8, &leaf0.c, 4);
+	vendor_put(info->vendor_id, &leaf0);
 	info->stepping = leaf1.a & 0xf;
 	info->model = leaf1.a >> 4 & 0xf;
 	info->family = leaf1.a >> 8 & 0xf;
@@ -231,14 +236,7 @@ static int symbol(xenpf_symdata_t *arg)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- the table */
-
-static int settime64(const xenpf_settime64_t *arg)
-{
-	if (arg->mbz)
-		return err(EINVAL);
-	return time_wallclock_set(arg->secs, arg->nsecs, arg->system_time);
-}
+/* ---------------------------------------------------------------- the commands */
 
 static int command(struct vcpu *v, struct xen_platform_op *op)
 {
@@ -247,7 +245,10 @@ static int command(struct vcpu *v, struct xen_platform_op *op)
 		return time_wallclock_set(op->u.settime32.secs, op->u.settime32.nsecs,
 					  op->u.settime32.system_time);
 	case XENPF_settime64:
-		return settime64(&op->u.settime64);
+		return op->u.settime64.mbz != 0
+			       ? err(EINVAL)
+			       : time_wallclock_set(op->u.settime64.secs, op->u.settime64.nsecs,
+						    op->u.settime64.system_time);
 	case XENPF_firmware_info:
 		return firmware_info(&op->u.firmware_info);
 	case XENPF_enter_acpi_sleep:
@@ -286,19 +287,96 @@ static int command(struct vcpu *v, struct xen_platform_op *op)
 
 int do_platform_op(struct vcpu *v, struct hcall_args *args)
 {
-	gva_t gva = gva_make(args->a[0]);
 	struct xen_platform_op op;
-	int rc;
+	int rc = subop_tool_begin(v, args, &op, sizeof(op), XENPF_INTERFACE_VERSION);
 
-	if (!v->domain->is_privileged)
-		return err(EPERM);
-	if (hw_copy_from_guest(&op, gva, sizeof(op)) != 0)
-		return err(EFAULT);
-	if (op.interface_version != XENPF_INTERFACE_VERSION)
-		return err(EACCES);
-	rc = command(v, &op);
-	args->result = 0;
-	if (!rc && hw_copy_to_guest(gva, &op, sizeof(op)) != 0)
-		return err(EFAULT);
+	if (rc == 0)
+		rc = command(v, &op);
+	if (rc == 0 && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+		rc = err(EFAULT);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- machine checks */
+
+static int fetch(struct xen_mc_fetch *arg)
+{
+	if ((arg->flags & (XEN_MC_NONURGENT | XEN_MC_URGENT | XEN_MC_ACK)) == 0)
+		return err(EINVAL);
+	if ((arg->flags & XEN_MC_ACK) == 0)
+		arg->flags = XEN_MC_NODATA;
+	arg->fetch_id = 0;
+	return 0;
+}
+
+/* All CPUs are of one kind: this one speaks for the others but for its number. */
+static void cpu_describe(struct mcinfo_logical_cpu *info, unsigned int cpu)
+{
+	struct cpuid_regs leaf0 = hw_cpuid(0, 0), leaf1 = hw_cpuid(1, 0), brand;
+
+	memset(info, 0, sizeof(*info));
+	info->mc_cpunr = cpu;
+	info->mc_apicid = info->mc_clusterid = hw_cpu_apic_id[cpu];
+	info->mc_ncores = info->mc_ncores_active = info->mc_nthreads = 1;
+	info->mc_cpuid_level = (s32)leaf0.a;
+	info->mc_step = leaf1.a & 0xf;
+	info->mc_model = (leaf1.a >> 4 & 0xf) | (leaf1.a >> 12 & 0xf0);
+	info->mc_family = leaf1.a >> 8 & 0xf;
+	info->mc_family += info->mc_family == 15 ? leaf1.a >> 20 & 0xff : 0;
+	info->mc_cpu_caps[MC_CAPS_STD_EDX] = leaf1.d;
+	info->mc_cpu_caps[MC_CAPS_STD_ECX] = leaf1.c;
+	vendor_put(info->mc_vendorid, &leaf0);
+	if (hw_cpuid(0x80000000, 0).a < 0x80000004)
+		return;
+	for (u32 i = 0; i < 3; i++) {
+		brand = hw_cpuid(0x80000002 + i, 0);
+		memcpy(info->mc_brandid + 16 * i, &brand, 16);
+	}
+}
+
+static int cpus(struct xen_mc_physcpuinfo *arg)
+{
+	u64 gva = (u64)arg->info.p;
+	u32 count = MIN(arg->ncpus, cpu_count);
+	struct mcinfo_logical_cpu info;
+
+	for (u32 cpu = 0; gva && cpu < count; cpu++) {
+		cpu_describe(&info, cpu);
+		if (hw_copy_to_guest(gva_make(gva + cpu * sizeof(info)), &info, sizeof(info)) != 0)
+			return err(EFAULT);
+	}
+	arg->ncpus = gva ? count : cpu_count;
+	return 0;
+}
+
+static int mca_command(struct xen_mc *op)
+{
+	switch (op->cmd) {
+	case XEN_MC_fetch:
+		return fetch(&op->u.mc_fetch);
+	case XEN_MC_physcpuinfo:
+		return cpus(&op->u.mc_physcpuinfo);
+	case XEN_MC_msrinject:
+	case XEN_MC_mceinject:
+	case XEN_MC_inject_v2:
+		return err(EOPNOTSUPP);
+	default:
+		return err(EINVAL);
+	}
+}
+
+/*
+ * Domain 0 asks for machine-check records and for the CPUs that they name. Mica keeps no records (a fatal machine check ends
+ * in a report, a corrected one is counted), so there is never anything to fetch; injecting errors is refused.
+ */
+int do_mca(struct vcpu *v, struct hcall_args *args)
+{
+	struct xen_mc op;
+	int rc = subop_tool_begin(v, args, &op, sizeof(op), XEN_MCA_INTERFACE_VERSION);
+
+	if (rc == 0)
+		rc = mca_command(&op);
+	if (rc == 0 && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+		rc = err(EFAULT);
 	return rc;
 }

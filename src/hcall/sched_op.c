@@ -6,43 +6,43 @@
 #include "domain/domain.h"
 #include "domain/watchdog.h"
 #include "evtchn/evtchn.h"
-#include "hcall/hcall.h"
+#include "hcall/subop.h"
 #include "hw/mem.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
 
 #define POLL_PORTS_MAX 128u
 
-/* "Atomically" enables events and waits: pending is looked at after the mask and the wait are set. */
-static void block(struct vcpu *v)
+static int yield(struct vcpu *v, struct subop *op)
 {
-	atomic_store(&atomic_load(&v->info)->evtchn_upcall_mask, (u8)0);
-	vcpu_block(v);
-	if (atomic_load(&v->pv->nmi_pending) !=
-	    0) /* came just before: it ends the wait as an event does */
-		vcpu_kick(v);
-}
-
-static int shutdown(struct vcpu *v, gva_t arg)
-{
-	struct sched_shutdown shutdown;
-
-	if (hw_copy_from_guest(&shutdown, arg, sizeof(shutdown)) != 0)
-		return err(EFAULT);
-	domain_shutdown(v->domain, (u8)shutdown.reason);
+	vcpu_yield(v);
 	return 0;
 }
 
-static int shutdown_code(struct vcpu *v, gva_t arg)
+/* "Atomically" enables events and waits: pending is looked at after the mask and the wait are set. */
+static int block(struct vcpu *v, struct subop *op)
+{
+	atomic_store(&atomic_load(&v->info)->evtchn_upcall_mask, (u8)0);
+	vcpu_block(v);
+	/* One that came just before ends the wait as an event does. */
+	if (atomic_load(&v->pv->nmi_pending) != 0)
+		vcpu_kick(v);
+	return 0;
+}
+
+static int shutdown(struct vcpu *v, struct subop *op)
+{
+	domain_shutdown(v->domain, (u8)op->arg.shutdown.reason);
+	return 0;
+}
+
+static int shutdown_code(struct vcpu *v, struct subop *op)
 {
 	struct domain *d = v->domain;
-	struct sched_shutdown shutdown;
 
-	if (hw_copy_from_guest(&shutdown, arg, sizeof(shutdown)) != 0)
-		return err(EFAULT);
 	lock_acquire(&d->lock);
 	if (!d->is_code_set) {
-		d->shutdown_code = (u8)shutdown.reason;
+		d->shutdown_code = (u8)op->arg.shutdown.reason;
 		d->is_code_set = true;
 	}
 	lock_release(&d->lock);
@@ -61,114 +61,86 @@ static int ports_look(struct domain *d, const u32 *ports, u32 count, bool *is_pe
 	return 0;
 }
 
-static int poll(struct vcpu *v, gva_t arg)
+static int poll(struct vcpu *v, struct subop *op)
 {
-	struct sched_poll poll;
+	const struct sched_poll *poll = &op->arg.poll;
 	u32 ports[POLL_PORTS_MAX];
 	bool is_pending;
 	int rc;
 
-	if (hw_copy_from_guest(&poll, arg, sizeof(poll)) != 0)
-		return err(EFAULT);
-	if (poll.nr_ports > POLL_PORTS_MAX)
+	if (poll->nr_ports > POLL_PORTS_MAX)
 		return err(EINVAL);
-	if (poll.nr_ports != 0 && hw_copy_from_guest(ports, gva_make((u64)poll.ports.p),
-						     poll.nr_ports * sizeof(ports[0])) != 0)
+	if (poll->nr_ports != 0 && hw_copy_from_guest(ports, gva_make((u64)poll->ports.p),
+						      poll->nr_ports * sizeof(ports[0])) != 0)
 		return err(EFAULT);
-	vcpu_poll_begin(v, ports, poll.nr_ports);
+	vcpu_poll_begin(v, ports, poll->nr_ports);
 	/* Made known first, then looked at: whoever sets a bit after our look finds us. */
-	rc = ports_look(v->domain, ports, poll.nr_ports, &is_pending);
+	rc = ports_look(v->domain, ports, poll->nr_ports, &is_pending);
 	if (rc != 0 || is_pending || evtchn_upcall_wanted(v))
 		vcpu_poll_abort(v);
 	else
-		vcpu_poll_commit(v, poll.timeout);
+		vcpu_poll_commit(v, poll->timeout);
 	return rc;
 }
 
-static int remote_shutdown(struct vcpu *v, gva_t arg)
+static int remote_shutdown(struct vcpu *v, struct subop *op)
 {
-	struct sched_remote_shutdown remote;
-	struct domain *d;
+	struct domain *d = domain_get_by_id(op->arg.remote_shutdown.domain_id);
+	int rc = 0;
 
-	if (hw_copy_from_guest(&remote, arg, sizeof(remote)) != 0)
-		return err(EFAULT);
-	d = domain_get_by_id(remote.domain_id);
 	if (d == NULL)
 		return err(ESRCH);
-	if (!v->domain->is_privileged || d == v->domain) {
-		domain_put(d);
-		return err(EPERM);
-	}
-	domain_shutdown(d, (u8)remote.reason);
+	if (!v->domain->is_privileged || d == v->domain)
+		rc = err(EPERM);
+	else
+		domain_shutdown(d, (u8)op->arg.remote_shutdown.reason);
 	domain_put(d);
-	return 0;
+	return rc;
 }
 
-static int watchdog(struct vcpu *v, gva_t arg, u64 *result)
+static int watchdog(struct vcpu *v, struct subop *op)
 {
-	struct sched_watchdog watchdog;
-
-	if (hw_copy_from_guest(&watchdog, arg, sizeof(watchdog)) != 0)
-		return err(EFAULT);
-	return domain_watchdog(v->domain, watchdog.id, watchdog.timeout, result);
+	return domain_watchdog(v->domain, op->arg.watchdog.id, op->arg.watchdog.timeout,
+			       &op->result);
 }
 
-static int pin_override(struct vcpu *v, gva_t arg)
+static int pin_override(struct vcpu *v, struct subop *op)
 {
-	struct sched_pin_override pin;
-
-	if (!v->domain->is_hardware)
-		return err(EPERM);
-	if (hw_copy_from_guest(&pin, arg, sizeof(pin)) != 0)
-		return err(EFAULT);
-	return sched_pin_override(v, pin.pcpu);
+	return sched_pin_override(v, op->arg.pin_override.pcpu);
 }
+
+static const struct subop_row rows[] = {
+	[SCHEDOP_yield] = {.fn = yield},
+	[SCHEDOP_block] = {.fn = block},
+	[SCHEDOP_shutdown] = {.fn = shutdown, .in = SUBOP_SIZE(shutdown)},
+	[SCHEDOP_poll] = {.fn = poll, .in = SUBOP_SIZE(poll)},
+	[SCHEDOP_remote_shutdown] = {.fn = remote_shutdown, .in = SUBOP_SIZE(remote_shutdown)},
+	[SCHEDOP_shutdown_code] = {.fn = shutdown_code, .in = SUBOP_SIZE(shutdown)},
+	[SCHEDOP_watchdog] = {.fn = watchdog, .in = SUBOP_SIZE(watchdog)},
+	[SCHEDOP_pin_override] = {.fn = pin_override,
+				  .in = SUBOP_SIZE(pin_override),
+				  .rights = SUBOP_HARDWARE},
+};
 
 /* (cmd, arg) */
 int do_sched_op(struct vcpu *v, struct hcall_args *args)
 {
-	gva_t arg = gva_make(args->a[1]);
+	struct subop op;
+	int rc;
 
-	args->result = 0;
-	switch ((u32)args->a[0]) {
-	case SCHEDOP_yield:
-		vcpu_yield(v);
-		return 0;
-	case SCHEDOP_block:
-		block(v);
-		return 0;
-	case SCHEDOP_shutdown:
-		return shutdown(v, arg);
-	case SCHEDOP_poll:
-		return poll(v, arg);
-	case SCHEDOP_remote_shutdown:
-		return remote_shutdown(v, arg);
-	case SCHEDOP_shutdown_code:
-		return shutdown_code(v, arg);
-	case SCHEDOP_watchdog:
-		return watchdog(v, arg, &args->result);
-	case SCHEDOP_pin_override:
-		return pin_override(v, arg);
-	default:
-		return err(ENOSYS);
-	}
+	op.cmd = (u32)args->a[0];
+	op.at = gva_make(args->a[1]);
+	op.result = 0;
+	rc = subop_do(v, rows, ARRAY_SIZE(rows), &op);
+	args->result = op.result;
+	return rc;
 }
 
 /* (cmd, arg): three commands, and the reason itself instead of a pointer. */
 int do_sched_op_compat(struct vcpu *v, struct hcall_args *args)
 {
-	args->result = 0;
-	switch ((u32)args->a[0]) {
-	case SCHEDOP_yield:
-		vcpu_yield(v);
-		return 0;
-	case SCHEDOP_block:
-		block(v);
-		return 0;
-	case SCHEDOP_shutdown:
-		domain_shutdown(v->domain, (u8)args->a[1]);
-		return 0;
-	default:
-		return err(ENOSYS);
-	}
+	if ((u32)args->a[0] != SCHEDOP_shutdown)
+		return (u32)args->a[0] < SCHEDOP_shutdown ? do_sched_op(v, args) : err(ENOSYS);
+	domain_shutdown(v->domain, (u8)args->a[1]);
+	return 0;
 }

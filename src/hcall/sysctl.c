@@ -1,39 +1,234 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sysctl: tool calls about the machine, for Domain 0 alone. The table; what has no row answers -ENOSYS. Reached from the hypercall
- * table; calls sysctl_*.c. No lock of its own.
+ * sysctl: tool calls about the machine, for Domain 0 alone. Here: console ring, CPUs, memory, domains, and the table, in
+ * which what has no row answers -ENOSYS. Reached from the hypercall table; calls core, mm, policy and the other files of
+ * tool.h. No lock: answers are snapshots.
  */
-#include "hcall/hcall.h"
+#include "core/log.h"
+#include "domain/domain.h"
+#include "hcall/subop.h"
 #include "hcall/tool.h"
+#include "hw/clock.h"
+#include "hw/features.h"
+#include "hw/ipi.h"
 #include "hw/mem.h"
+#include "hw/pci.h"
 #include "lib/string.h"
+#include "mm/mm.h"
+#include "policy/policy.h"
 
-/* A call, or the error that Xen has where there is no such hardware. Without a row: -ENOSYS. */
-struct sysctl_row {
+#define CONSOLE_CHUNK	256
+#define DEVICES_AT_ONCE 1024u /* tools ask for the rest */
+#define E820_TYPE_RAM	1
+
+int sysctl_readconsole(struct vcpu *v, struct xen_sysctl *sysctl)
+{
+	struct xen_sysctl_readconsole *op = &sysctl->u.readconsole;
+	u64 pos = op->incremental != 0 ? op->index : 0;
+	u32 done = 0, want = op->count;
+	char chunk[CONSOLE_CHUNK];
+
+	/* The ring holds 32 KiB: bounded, whatever the guest's buffer. */
+	while (done < want) {
+		size_t len = log_ring_read(&pos, chunk, MIN(sizeof(chunk), want - done));
+
+		if (len == 0)
+			break;
+		if (hw_copy_to_guest(gva_make((u64)op->buffer.p + done), chunk, len) != 0)
+			return err(EFAULT);
+		done += (u32)len;
+	}
+	if (op->clear != 0)
+		log_ring_clear();
+	op->count = done;
+	op->index = (u32)pos;
+	return 0;
+}
+
+#define NODES_MAX 64 /* as Xen says it; there is one */
+
+static u64 ram_pages(void)
+{
+	u64 pages = 0;
+
+	for (unsigned int i = 0; i < mm_host_e820_count; i++)
+		if (mm_host_e820[i].type == E820_TYPE_RAM)
+			pages += mm_host_e820[i].size >> PAGE_SHIFT;
+	return pages;
+}
+
+/* CPUs whose APIC ids differ from the first one's in the low bits only, and that one. */
+static u32 cpus_beside_first(u32 bits)
+{
+	u32 count = 1;
+
+	for (u32 cpu = 1; cpu < cpu_count; cpu++)
+		count += hw_cpu_apic_id[cpu] >> bits == hw_cpu_apic_id[0] >> bits;
+	return count;
+}
+
+int sysctl_physinfo(struct vcpu *v, struct xen_sysctl *op)
+{
+	struct policy *host = heap_alloc(sizeof(*host));
+	u32 words[POLICY_FEATURE_WORDS], threads = cpus_beside_first(hw_features.thread_bits);
+
+	if (host == NULL)
+		return err(ENOMEM);
+	policy_make(host, &policy_cpu, POLICY_HOST);
+	policy_featureset(host, words);
+	heap_free(host);
+	op->u.physinfo = (struct xen_sysctl_physinfo){
+		.threads_per_core = threads,
+		.cores_per_socket = cpus_beside_first(hw_features.socket_bits) / threads,
+		.nr_cpus = cpu_count,
+		.max_cpu_id = cpu_count - 1,
+		.nr_nodes = 1,
+		.max_node_id = NODES_MAX - 1,
+		.cpu_khz = (u32)hw_tsc_khz,
+		.capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
+		.total_pages = ram_pages(),
+		.free_pages = frame_free_count(),
+		.outstanding_pages = mm_claimed_total(),
+		.max_mfn = hw_frame_max - 1,
+	};
+	memcpy(op->u.physinfo.hw_cap, words, sizeof(op->u.physinfo.hw_cap));
+	return 0;
+}
+
+/* Of one node, at any address. */
+int sysctl_availheap(struct vcpu *v, struct xen_sysctl *op)
+{
+	bool is_here = op->u.availheap.node == -1 || op->u.availheap.node == 0;
+
+	op->u.availheap.avail_bytes = is_here ? frame_free_count() << PAGE_SHIFT : 0;
+	return 0;
+}
+
+int sysctl_getdomaininfolist(struct vcpu *v, struct xen_sysctl *sysctl)
+{
+	struct xen_sysctl_getdomaininfolist *op = &sysctl->u.getdomaininfolist;
+	u64 at = (u64)op->buffer.p;
+	domid_t next = op->first_domain;
+
+	for (op->num_domains = 0; op->num_domains < op->max_domains; op->num_domains++) {
+		struct xen_domctl_getdomaininfo info;
+		struct domain *d = domain_get_next(next);
+
+		if (d == NULL)
+			break;
+		tool_domain_info(d, &info);
+		next = (domid_t)(d->id + 1);
+		domain_put(d);
+		if (hw_copy_to_guest(gva_make(at), &info, sizeof(info)) != 0)
+			return err(EFAULT);
+		at += sizeof(info);
+	}
+	return 0;
+}
+
+int sysctl_cputopoinfo(struct vcpu *v, struct xen_sysctl *sysctl)
+{
+	struct xen_sysctl_cputopoinfo *op = &sysctl->u.cputopoinfo;
+	u64 at = (u64)op->cputopo.p;
+
+	op->num_cpus = at == 0 ? cpu_count : MIN(op->num_cpus, cpu_count);
+	for (u32 cpu = 0; at != 0 && cpu < op->num_cpus; cpu++) {
+		u32 apic_id = hw_cpu_apic_id[cpu];
+		const struct xen_sysctl_cputopo topology = {
+			.core = (apic_id & (u32)(BIT(hw_features.socket_bits) - 1)) >>
+				hw_features.thread_bits,
+			.socket = apic_id >> hw_features.socket_bits,
+		};
+
+		if (hw_copy_to_guest(gva_make(at + cpu * sizeof(topology)), &topology,
+				     sizeof(topology)) != 0)
+			return err(EFAULT);
+	}
+	return 0;
+}
+
+int sysctl_numainfo(struct vcpu *v, struct xen_sysctl *sysctl)
+{
+	struct xen_sysctl_numainfo *op = &sysctl->u.numainfo;
+	const struct xen_sysctl_meminfo info = {.memsize = ram_pages() << PAGE_SHIFT,
+						.memfree = frame_free_count() << PAGE_SHIFT};
+	const u32 distance = 10;
+	bool is_size = (u64)op->meminfo.p == 0 && (u64)op->distance.p == 0;
+	bool is_wanted = op->num_nodes != 0;
+
+	op->num_nodes = is_size || is_wanted;
+	if (is_wanted && (u64)op->meminfo.p != 0 &&
+	    hw_copy_to_guest(gva_make((u64)op->meminfo.p), &info, sizeof(info)) != 0)
+		return err(EFAULT);
+	if (is_wanted && (u64)op->distance.p != 0 &&
+	    hw_copy_to_guest(gva_make((u64)op->distance.p), &distance, sizeof(distance)) != 0)
+		return err(EFAULT);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- keys, CPUs, devices */
+
+/* Each key's words come before this call ends; the same key twice counts once. */
+int sysctl_debug_keys(struct vcpu *v, struct xen_sysctl *op)
+{
+	char keys[128];
+	u32 count = MIN(op->u.debug_keys.nr_keys, (u32)sizeof(keys));
+
+	if (hw_copy_from_guest(keys, gva_make((u64)op->u.debug_keys.keys.p), count) != 0)
+		return err(EFAULT);
+	for (u32 i = 0; i < count; i++)
+		domain_console_key(keys[i]);
+	return 0;
+}
+
+/* CPUs stay as boot left them. */
+int sysctl_cpu_hotplug(struct vcpu *v, struct xen_sysctl *op)
+{
+	const struct xen_sysctl_cpu_hotplug *arg = &op->u.cpu_hotplug;
+
+	if (arg->op > XEN_SYSCTL_CPU_HOTPLUG_OFFLINE)
+		return err(EOPNOTSUPP);
+	if (arg->cpu >= cpu_count)
+		return err(EINVAL);
+	return arg->op == XEN_SYSCTL_CPU_HOTPLUG_ONLINE ? err(EEXIST)
+	       : arg->cpu == 0				? err(EINVAL)
+							: err(EOPNOTSUPP);
+}
+
+/* Devices are near no node. */
+int sysctl_pcitopoinfo(struct vcpu *v, struct xen_sysctl *op)
+{
+	struct xen_sysctl_pcitopoinfo *arg = &op->u.pcitopoinfo;
+
+	arg->num_devs = MIN(arg->num_devs, DEVICES_AT_ONCE);
+	if ((u64)arg->devs.p == 0 || (u64)arg->nodes.p == 0)
+		return err(EINVAL);
+	for (u32 i = 0; i < arg->num_devs; i++) {
+		physdev_pci_device_t dev;
+		u32 node = XEN_INVALID_NODE_ID;
+
+		if (hw_copy_from_guest(&dev, guest_at(arg->devs, i), sizeof(dev)) != 0)
+			return err(EFAULT);
+		if (hw_pci_read(
+			    (struct pci_id){.segment = dev.seg, .bus = dev.bus, .devfn = dev.devfn},
+			    PCI_VENDOR, 2) == 0xffff)
+			node = XEN_INVALID_DEV;
+		if (hw_copy_to_guest(guest_at(arg->nodes, i), &node, sizeof(node)) != 0)
+			return err(EFAULT);
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the table */
+
+/* A call, or the error that Xen has where there is no such hardware; neither: -ENOSYS. */
+static const struct row {
 	sysctl_fn fn;
 	int error;
-};
-#define ROW(name)     [XEN_SYSCTL_##name] = {.fn = sysctl_##name}
+} table[] = {
+#define ROW(name)     [XEN_SYSCTL_##name] = {.fn = sysctl_##name},
 #define NO(name, why) [XEN_SYSCTL_##name] = {.error = (why)}
-
-static const struct sysctl_row table[] = {
-	ROW(readconsole),
-	ROW(physinfo),
-	ROW(sched_id),
-	ROW(getdomaininfolist),
-	ROW(availheap),
-	ROW(cputopoinfo),
-	ROW(numainfo),
-	ROW(cpupool_op),
-	ROW(get_cpu_policy),
-	ROW(get_cpu_featureset),
-	ROW(get_cpu_levelling_caps),
-	ROW(scheduler_op),
-	ROW(getcpuinfo),
-	ROW(debug_keys),
-	ROW(cpu_hotplug),
-	ROW(pcitopoinfo),
-	NO(tbuf_op, EOPNOTSUPP),
+	SYSCTL_LIST(ROW) NO(tbuf_op, EOPNOTSUPP),
 	NO(get_pmstat, ENODEV),
 	NO(pm_op, ENODEV),
 	NO(page_offline_op, EOPNOTSUPP),
@@ -46,16 +241,11 @@ static const struct sysctl_row table[] = {
 int do_sysctl(struct vcpu *v, struct hcall_args *args)
 {
 	struct xen_sysctl op;
-	struct sysctl_row row = {0};
-	int rc;
+	struct row row = {0};
+	int rc = subop_tool_begin(v, args, &op, sizeof(op), XEN_SYSCTL_INTERFACE_VERSION);
 
-	args->result = 0;
-	if (!v->domain->is_privileged)
-		return err(EPERM);
-	if (hw_copy_from_guest(&op, gva_make(args->a[0]), sizeof(op)) != 0)
-		return err(EFAULT);
-	if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
-		return err(EACCES);
+	if (rc != 0)
+		return rc;
 	if (op.cmd < ARRAY_SIZE(table))
 		row = table[idx_nospec(op.cmd, ARRAY_SIZE(table))];
 	rc = row.fn != NULL ? row.fn(v, &op) : err(row.error != 0 ? row.error : ENOSYS);

@@ -1,94 +1,90 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tool calls about one domain (domctl) or the machine (sysctl): a row of domctl.c's or sysctl.c's table each, grouped by files.
+ * Tool calls about one domain (domctl) or the machine (sysctl): what domctl.c's and sysctl.c's tables hold, by the files
+ * where it is.
  */
 #ifndef HCALL_TOOL_H
 #define HCALL_TOOL_H
 
 #include "core/domain.h"
+#include "hcall/hcall.h"
 
 /*
- * v: the caller, of a privileged domain; d: the domain named, referenced; *op: copied in, and copied back (so that
- * errors can say where). Also -ERESTART: the whole call comes again, with *op as the guest has it.
+ * ANY domain or only an OTHER than the caller's (-EINVAL), by domctl_<name>(): v: the caller, of a privileged domain; d: the
+ * domain named, referenced; *op: copied in, and copied back (so that errors can say where). Also -ERESTART: the whole call
+ * comes again, with *op as the guest has it. VCPU: of another domain, the vCPU that *op begins with (-ESRCH), paused.
  */
+#define DOMCTL_LIST(ANY, OTHER, VCPU)           \
+	OTHER(destroydomain) /* domctl.c */     \
+	OTHER(pausedomain)                      \
+	ANY(unpausedomain)                      \
+	OTHER(resumedomain)                     \
+	ANY(getdomaininfo)                      \
+	OTHER(max_vcpus)                        \
+	ANY(setdomainhandle)                    \
+	ANY(subscribe)                          \
+	ANY(set_virq_handler)                   \
+	ANY(irq_permission)                     \
+	ANY(iomem_permission)                   \
+	ANY(ioport_permission)                  \
+	ANY(settimeoffset)                      \
+	ANY(set_address_size)                   \
+	ANY(get_address_size)                   \
+	ANY(getvcpuinfo) /* domctl_vcpu.c */    \
+	VCPU(getvcpucontext)                    \
+	VCPU(setvcpucontext)                    \
+	VCPU(get_ext_vcpucontext)               \
+	VCPU(set_ext_vcpucontext)               \
+	VCPU(getvcpuextstate)                   \
+	VCPU(setvcpuextstate)                   \
+	VCPU(get_vcpu_msrs)                     \
+	VCPU(set_vcpu_msrs)                     \
+	ANY(sendtrigger)                        \
+	ANY(max_mem) /* domctl_memory.c */      \
+	ANY(hypercall_init)                     \
+	ANY(getpageframeinfo3)                  \
+	OTHER(shadow_op)                        \
+	ANY(setvcpuaffinity) /* tool_sched.c */ \
+	ANY(getvcpuaffinity)                    \
+	ANY(setnodeaffinity)                    \
+	ANY(getnodeaffinity)                    \
+	ANY(scheduler_op)                       \
+	ANY(get_cpu_policy) /* tool_policy.c */ \
+	OTHER(set_cpu_policy)                   \
+	OTHER(gettscinfo)                       \
+	OTHER(settscinfo)
+
 typedef int (*domctl_fn)(struct vcpu *v, struct domain *d, struct xen_domctl *op);
-#define DOMCTL_FN(name) int domctl_##name(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+typedef int (*domctl_vcpu_fn)(struct vcpu *target, struct xen_domctl *op);
+#define DECLARE(name)	   int domctl_##name(struct vcpu *v, struct domain *d, struct xen_domctl *op);
+#define DECLARE_VCPU(name) int domctl_##name(struct vcpu *target, struct xen_domctl *op);
+DOMCTL_LIST(DECLARE, DECLARE, DECLARE_VCPU)
+#undef DECLARE
+#undef DECLARE_VCPU
 
-/* domctl_life.c */
-int domctl_createdomain(struct xen_domctl *op);
-DOMCTL_FN(destroydomain);
-DOMCTL_FN(pausedomain);
-DOMCTL_FN(unpausedomain);
-DOMCTL_FN(resumedomain);
-DOMCTL_FN(getdomaininfo);
-DOMCTL_FN(max_vcpus);
-DOMCTL_FN(setdomainhandle);
-DOMCTL_FN(subscribe);
-DOMCTL_FN(set_virq_handler);
-DOMCTL_FN(irq_permission);
-DOMCTL_FN(iomem_permission);
-DOMCTL_FN(ioport_permission);
-DOMCTL_FN(settimeoffset);
-DOMCTL_FN(set_address_size);
-DOMCTL_FN(get_address_size);
-DOMCTL_FN(nothing);
-/* domctl_vcpu.c */
-DOMCTL_FN(getvcpuinfo);
-DOMCTL_FN(getvcpucontext);
-DOMCTL_FN(setvcpucontext);
-DOMCTL_FN(get_ext_vcpucontext);
-DOMCTL_FN(set_ext_vcpucontext);
-DOMCTL_FN(getvcpuextstate);
-DOMCTL_FN(setvcpuextstate);
-DOMCTL_FN(sendtrigger);
-/* domctl_memory.c */
-DOMCTL_FN(max_mem);
-DOMCTL_FN(hypercall_init);
-DOMCTL_FN(getpageframeinfo3);
-DOMCTL_FN(shadow_op);
-/* domctl_sched.c */
-DOMCTL_FN(setvcpuaffinity);
-DOMCTL_FN(getvcpuaffinity);
-DOMCTL_FN(setnodeaffinity);
-DOMCTL_FN(getnodeaffinity);
-DOMCTL_FN(scheduler_op);
+/* By sysctl_<name>(): v: the caller; *op: copied in and back. Also -ERESTART, as above. */
+#define SYSCTL_LIST(ROW)                        \
+	ROW(readconsole) /* sysctl.c */         \
+	ROW(physinfo)                           \
+	ROW(getdomaininfolist)                  \
+	ROW(availheap)                          \
+	ROW(cputopoinfo)                        \
+	ROW(numainfo)                           \
+	ROW(debug_keys)                         \
+	ROW(cpu_hotplug)                        \
+	ROW(pcitopoinfo)                        \
+	ROW(get_cpu_policy) /* tool_policy.c */ \
+	ROW(get_cpu_featureset)                 \
+	ROW(get_cpu_levelling_caps)             \
+	ROW(sched_id) /* tool_sched.c */        \
+	ROW(cpupool_op)                         \
+	ROW(scheduler_op)                       \
+	ROW(getcpuinfo)
 
-/* domctl_policy.c */
-DOMCTL_FN(get_cpu_policy);
-DOMCTL_FN(set_cpu_policy);
-DOMCTL_FN(gettscinfo);
-DOMCTL_FN(settscinfo);
-DOMCTL_FN(get_vcpu_msrs);
-DOMCTL_FN(set_vcpu_msrs);
-
-/* v: the caller; *op: copied in and back. Also -ERESTART, as above. */
 typedef int (*sysctl_fn)(struct vcpu *v, struct xen_sysctl *op);
-#define SYSCTL_FN(name) int sysctl_##name(struct vcpu *v, struct xen_sysctl *op)
-
-/* sysctl_info.c */
-SYSCTL_FN(readconsole);
-SYSCTL_FN(physinfo);
-SYSCTL_FN(getdomaininfolist);
-SYSCTL_FN(availheap);
-SYSCTL_FN(cputopoinfo);
-SYSCTL_FN(numainfo);
-SYSCTL_FN(debug_keys);
-SYSCTL_FN(cpu_hotplug);
-SYSCTL_FN(pcitopoinfo);
-/* sysctl_policy.c */
-SYSCTL_FN(get_cpu_policy);
-SYSCTL_FN(get_cpu_featureset);
-SYSCTL_FN(get_cpu_levelling_caps);
-/* sysctl_sched.c */
-SYSCTL_FN(sched_id);
-SYSCTL_FN(cpupool_op);
-SYSCTL_FN(scheduler_op);
-SYSCTL_FN(getcpuinfo);
-
-struct policy;
-/* A policy in the public form; a gva of 0: only how many there may be. -ENOBUFS: *count is too small. -EFAULT. */
-int tool_policy_get(const struct policy *policy, u32 *leaf_count, u64 leaf_gva, u32 *msr_count,
-		    u64 msr_gva);
+#define DECLARE(name) int sysctl_##name(struct vcpu *v, struct xen_sysctl *op);
+SYSCTL_LIST(DECLARE)
+#undef DECLARE
 
 /* XEN_DOMCTL_getdomaininfo's answer; a snapshot, each field by itself. */
 void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);

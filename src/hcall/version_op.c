@@ -69,7 +69,6 @@ int do_xen_version(struct vcpu *v, struct hcall_args *args)
 	u64 va = args->a[1];
 	xen_platform_parameters_t platform = {.virt_start = LAYOUT_START};
 
-	args->result = 0;
 	switch (args->a[0]) {
 	case XENVER_version:
 		args->result = VERSION_MAJOR << 16 | VERSION_MINOR;
@@ -116,7 +115,6 @@ static int console_write(struct hcall_args *args)
 		args->a[1] -= len;
 		args->a[2] += len;
 	}
-	args->result = 0;
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/hcall/platform_op.c src/hcall/mca_op.c test/fake/machine.c test/fake/core.c */
+/* uses: src/hcall/platform_op.c src/hcall/subop.c test/fake/machine.c test/fake/core.c */
 /* platform_op and mca: what Domain 0 is told, what is refused, how the machine is switched off. */
 #include <setjmp.h>
 #include <stdarg.h>

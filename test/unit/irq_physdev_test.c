@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/hcall/physdev_op.c src/irq/irq.c src/irq/guest.c src/irq/vector.c src/irq/msi.c src/irq/pci.c test/fake/hw_x86.c src/lib/rangeset.c test/fake/machine.c test/fake/core.c test/fake/devices.c test/fake/irq_world.c */
+/* uses: src/hcall/physdev_op.c src/hcall/subop.c src/irq/irq.c src/irq/guest.c src/irq/vector.c src/irq/msi.c src/irq/pci.c test/fake/hw_x86.c src/lib/rangeset.c test/fake/machine.c test/fake/core.c test/fake/devices.c test/fake/irq_world.c */
 /*
  * physdev_op as a guest calls it: each command's good and bad arguments, bad addresses, and domains that may not. The second
  * half throws random bytes at every command.
@@ -54,7 +54,7 @@ static void on_irq(struct domain *owner, u32 pirq)
 
 static int call_as(struct vcpu *who, u64 cmd, void *arg)
 {
-	struct hcall_args args = {.a = {cmd, (u64)arg}, .result = 0x55};
+	struct hcall_args args = {.a = {cmd, (u64)arg}};
 	int rc = do_physdev_op(who, &args);
 
 	if (!rc)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/hcall/sched_op.c src/hcall/vcpu_op.c src/domain/watchdog.c src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
+/* uses: src/hcall/sched_op.c src/hcall/vcpu_op.c src/hcall/subop.c src/domain/watchdog.c src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
 /*
  * sched_op, vcpu_op and set_timer_op as a guest calls them: what they do, and what they answer to nonsense. Events, the
  * PV CPU and the end of a domain are stood in for here.
@@ -82,7 +82,7 @@ int pv_context_set(struct vcpu *which, const struct vcpu_guest_context *ctx)
 
 static int call(hcall_fn fn, u64 a, u64 b, u64 c, u64 *result)
 {
-	struct hcall_args args = {.a = {a, b, c, ~0ull, ~0ull, ~0ull}, .result = 0x5555};
+	struct hcall_args args = {.a = {a, b, c, ~0ull, ~0ull, ~0ull}};
 	int rc;
 
 	assert_true(v->is_running);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/hcall/domctl_sched.c src/hcall/sysctl_sched.c src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/lib/bitmap.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
+/* uses: src/hcall/tool_sched.c src/sched/choose.c src/sched/vcpu.c src/sched/runstate.c src/sched/share.c src/sched/place.c src/time/system.c src/time/timer.c src/time/vcpu.c src/lib/pqueue.c src/lib/bitmap.c src/core/lock.c src/core/cpu.c test/fake/machine.c test/fake/sched_world.c */
 /*
  * What tools call to set how domains are scheduled: what these calls do, and what they answer to nonsense, as Xen does. Two CPUs.
  */

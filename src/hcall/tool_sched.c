@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tool calls about how a domain is scheduled: affinity to CPUs and nodes, weight and cap. Reached from domctl.c; calls sched. No
- * lock: a mask is copied, then judged.
+ * Tool calls about scheduling: a domain's affinity to CPUs and nodes, weight and cap; the scheduler, its pools of CPUs, how
+ * long those were idle. Reached from domctl.c and sysctl.c; calls sched. No lock: a mask is copied, then judged.
  */
 #include "hcall/tool.h"
 #include "hw/mem.h"
@@ -9,7 +9,9 @@
 #include "lib/string.h"
 #include "sched/sched.h"
 
-#define MAP_BITS_MAX 32768 /* so large a map may tools have; the rest of theirs is cleared */
+#define RATELIMIT_MIN_US 100
+#define RATELIMIT_MAX_US 500000
+#define MAP_BITS_MAX	 32768 /* so large a map may tools have; the rest of theirs is cleared */
 
 int tool_mask_get(const struct xenctl_bitmap *map, u64 *mask, u32 bits)
 {
@@ -63,7 +65,6 @@ int domctl_getvcpuaffinity(struct vcpu *v, struct domain *d, struct xen_domctl *
 	struct vcpu *target;
 	int rc = affinity_target(d, &op->u.vcpuaffinity, &target);
 
-	(void)v;
 	return rc == 0 ? affinity_put(target, &op->u.vcpuaffinity, false) : rc;
 }
 
@@ -76,7 +77,6 @@ int domctl_setvcpuaffinity(struct vcpu *v, struct domain *d, struct xen_domctl *
 	struct vcpu *target;
 	int rc = affinity_target(d, affinity, &target);
 
-	(void)v;
 	if (rc == 0 && is_hard)
 		rc = tool_mask_get(&affinity->cpumap_hard, hard.bits, CPU_MAX);
 	if (rc == 0 && is_soft)
@@ -93,7 +93,6 @@ int domctl_setnodeaffinity(struct vcpu *v, struct domain *d, struct xen_domctl *
 	u64 nodes;
 	int rc = tool_mask_get(&op->u.nodeaffinity.nodemap, &nodes, 64);
 
-	(void)v;
 	if (rc == 0 && (nodes & 1) == 0)
 		rc = err(EINVAL);
 	if (rc == 0)
@@ -105,7 +104,6 @@ int domctl_getnodeaffinity(struct vcpu *v, struct domain *d, struct xen_domctl *
 {
 	u64 nodes = atomic_load(&d->nodes);
 
-	(void)v;
 	nodes = nodes != 0 ? nodes : 1;
 	return tool_mask_put(&op->u.nodeaffinity.nodemap, &nodes, 64);
 }
@@ -115,7 +113,6 @@ int domctl_scheduler_op(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	struct xen_domctl_sched_credit2 *params = &op->u.scheduler_op.u.credit2;
 	u32 weight, cap;
 
-	(void)v;
 	if (op->u.scheduler_op.sched_id != XEN_SCHEDULER_CREDIT2)
 		return err(EINVAL);
 	switch (op->u.scheduler_op.cmd) {
@@ -129,4 +126,70 @@ int domctl_scheduler_op(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	default: /* of each vCPU: this scheduler knows only domains */
 		return err(EINVAL);
 	}
+}
+
+/* ---------------------------------------------------------------- the machine's */
+
+int sysctl_sched_id(struct vcpu *v, struct xen_sysctl *op)
+{
+	op->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
+	return 0;
+}
+
+int sysctl_cpupool_op(struct vcpu *v, struct xen_sysctl *sysctl)
+{
+	struct xen_sysctl_cpupool_op *op = &sysctl->u.cpupool_op;
+	bool is_move = op->op == XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN;
+	struct domain *d = NULL;
+	struct cpumask cpus;
+	int rc;
+
+	if (is_move && op->domid == dom0->id)
+		return err(EPERM);
+	if (is_move) {
+		d = op->domid < DOMID_COUNT ? domain_get_by_id((domid_t)op->domid) : NULL;
+		if (d == NULL)
+			return err(ESRCH);
+	}
+	rc = sched_pool_op(op, d, &cpus);
+	if (is_move)
+		domain_put(d);
+	if (rc == 0 &&
+	    (op->op == XEN_SYSCTL_CPUPOOL_OP_INFO || op->op == XEN_SYSCTL_CPUPOOL_OP_FREEINFO))
+		rc = tool_mask_put(&op->cpumap, cpus.bits, CPU_MAX);
+	return rc;
+}
+
+int sysctl_scheduler_op(struct vcpu *v, struct xen_sysctl *op)
+{
+	struct xen_sysctl_scheduler_op *sched = &op->u.scheduler_op;
+	u32 *us = &sched->u.sched_credit2.ratelimit_us, was;
+	int rc = sched_ratelimit(sched->cpupool_id, &was, false);
+
+	if (rc != 0)
+		return rc;
+	if (sched->sched_id != XEN_SCHEDULER_CREDIT2 || sched->cmd > XEN_SYSCTL_SCHEDOP_getinfo)
+		return err(EINVAL);
+	if (sched->cmd == XEN_SYSCTL_SCHEDOP_getinfo) {
+		*us = was;
+		return 0;
+	}
+	if (*us != 0 && (*us < RATELIMIT_MIN_US || *us > RATELIMIT_MAX_US))
+		return err(EINVAL);
+	return sched_ratelimit(sched->cpupool_id, us, true);
+}
+
+int sysctl_getcpuinfo(struct vcpu *v, struct xen_sysctl *op)
+{
+	struct xen_sysctl_getcpuinfo *info = &op->u.getcpuinfo;
+	u32 count = MIN(info->max_cpus, cpu_count);
+
+	for (u32 cpu = 0; cpu < count; cpu++) {
+		struct xen_sysctl_cpuinfo one = {.idletime = sched_idle_ns(cpu)};
+
+		if (hw_copy_to_guest(guest_at(info->info, cpu), &one, sizeof(one)) != 0)
+			return err(EFAULT);
+	}
+	info->nr_cpus = count;
+	return 0;
 }

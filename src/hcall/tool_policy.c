@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tool calls about what a domain is told of its CPU: the CPUID and MSR policy, registers of a vCPU, its time stamp counter.
- * Reached from domctl.c and sysctl_policy.c; calls policy. The domain's lock guards its policy until it runs.
+ * Tool calls about CPUs: what the machine's has, what a guest may get, what a domain is told: CPUID and MSRs, its time stamp
+ * counter. Reached from domctl.c and sysctl.c; calls policy. The domain's lock guards its policy until it runs.
  */
-#include "hcall/hcall.h"
 #include "hcall/tool.h"
 #include "hw/mem.h"
 #include "lib/string.h"
 #include "mm/mm.h"
 #include "policy/policy.h"
-#include "pv/pv.h"
-#include "sched/sched.h"
 #include "time/time.h"
 
 #define NOWHERE 0xffffffffu
@@ -18,8 +15,9 @@
 _Static_assert(sizeof(struct policy_leaf) == sizeof(xen_cpuid_leaf_t),
 	       "leaves go out as they are stored");
 
-int tool_policy_get(const struct policy *policy, u32 *leaf_count, u64 leaf_gva, u32 *msr_count,
-		    u64 msr_gva)
+/* A policy in the public form; a gva of 0: only how many there may be. -ENOBUFS: *count is too small. -EFAULT. */
+static int policy_give(const struct policy *policy, u32 *leaf_count, u64 leaf_gva, u32 *msr_count,
+		       u64 msr_gva)
 {
 	struct policy_leaf leaf = POLICY_FIRST_LEAF;
 	u32 room = leaf_gva != 0 ? *leaf_count : POLICY_PUBLIC_MAX, count = 0;
@@ -65,11 +63,10 @@ int domctl_get_cpu_policy(struct vcpu *v, struct domain *d, struct xen_domctl *o
 	struct policy *copy = policy_copy(d);
 	int rc;
 
-	(void)v;
 	if (copy == NULL)
 		return err(ENOMEM);
-	rc = tool_policy_get(copy, &arg->nr_leaves, (u64)arg->leaves.p, &arg->nr_msrs,
-			     (u64)arg->msrs.p);
+	rc = policy_give(copy, &arg->nr_leaves, (u64)arg->leaves.p, &arg->nr_msrs,
+			 (u64)arg->msrs.p);
 	heap_free(copy);
 	return rc;
 }
@@ -142,8 +139,6 @@ int domctl_set_cpu_policy(struct vcpu *v, struct domain *d, struct xen_domctl *o
 	struct policy *copy;
 	int rc;
 
-	if (d == v->domain)
-		return err(EINVAL);
 	if (atomic_load(&d->has_run))
 		return err(EEXIST);
 	copy = policy_copy(d);
@@ -172,8 +167,6 @@ int domctl_gettscinfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	struct xen_domctl_tsc_info *info = &op->u.tsc_info;
 	const struct policy *policy = d->policy;
 
-	if (d == v->domain)
-		return err(EINVAL);
 	lock_acquire(&d->lock);
 	*info = (struct xen_domctl_tsc_info){.tsc_mode = policy->tsc_mode,
 					     .incarnation = policy->incarnation};
@@ -190,7 +183,7 @@ int domctl_settscinfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	const struct xen_domctl_tsc_info *info = &op->u.tsc_info;
 	struct policy *policy = d->policy;
 
-	if (d == v->domain || info->tsc_mode > MODE_NATIVE)
+	if (info->tsc_mode > MODE_NATIVE)
 		return err(EINVAL);
 	lock_acquire(&d->lock);
 	policy->tsc_mode = info->tsc_mode;
@@ -201,70 +194,82 @@ int domctl_settscinfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- registers of a vCPU */
+/* ---------------------------------------------------------------- the machine's */
 
-#define MSR_MISC_FEATURES 0x140u
-#define MSR_TSC_AUX	  0xc0000103u
-#define VCPU_MSRS_MAX	  2
-
-static int msr_target(const struct vcpu *v, const struct domain *d, u32 id, struct vcpu **target)
+/* *policy is heap, NULL where there is no such view (guests in hardware: nothing). */
+static int view_make(struct policy **policy, enum policy_kind kind, bool is_empty)
 {
-	if (d == v->domain)
-		return err(EINVAL);
-	*target = domain_vcpu(d, id);
-	return *target != NULL ? 0 : err(ESRCH);
+	*policy = heap_alloc(sizeof(**policy));
+	if (*policy == NULL)
+		return err(ENOMEM);
+	if (!is_empty)
+		policy_make(*policy, &policy_cpu, kind);
+	return 0;
 }
 
-/* Those that are not 0. */
-int domctl_get_vcpu_msrs(struct vcpu *v, struct domain *d, struct xen_domctl *op)
+int sysctl_get_cpu_policy(struct vcpu *v, struct xen_sysctl *op)
 {
-	struct xen_domctl_vcpu_msrs *arg = &op->u.vcpu_msrs;
-	xen_domctl_vcpu_msr_t msr = {.index = MSR_TSC_AUX};
-	u64 at = (u64)arg->msrs.p;
-	struct vcpu *target;
-	u32 room = arg->msr_count;
-	int rc = msr_target(v, d, arg->vcpu, &target);
+	static const enum policy_kind kinds[] = {
+		[XEN_SYSCTL_cpu_policy_raw] = POLICY_RAW,
+		[XEN_SYSCTL_cpu_policy_host] = POLICY_HOST,
+		[XEN_SYSCTL_cpu_policy_pv_max] = POLICY_MAX,
+		[XEN_SYSCTL_cpu_policy_pv_default] = POLICY_DEFAULT,
+		[XEN_SYSCTL_cpu_policy_hvm_default] = POLICY_RAW,
+	};
+	struct xen_sysctl_cpu_policy *arg = &op->u.cpu_policy;
+	struct policy *policy;
+	int rc;
 
+	if (arg->_rsvd != 0 || arg->index >= ARRAY_SIZE(kinds))
+		return err(EINVAL);
+	rc = view_make(&policy, kinds[idx_nospec(arg->index, ARRAY_SIZE(kinds))],
+		       arg->index == XEN_SYSCTL_cpu_policy_hvm_max ||
+			       arg->index == XEN_SYSCTL_cpu_policy_hvm_default);
 	if (rc != 0)
 		return rc;
-	vcpu_pause(target);
-	msr.value = target->pv->tsc_aux;
-	vcpu_unpause(target);
-	arg->msr_count = at == 0 ? VCPU_MSRS_MAX : msr.value != 0;
-	if (at == 0 || msr.value == 0)
-		return 0;
-	if (room == 0)
-		return err(ENOBUFS);
-	return hw_copy_to_guest(gva_make(at), &msr, sizeof(msr)) == 0 ? 0 : err(EFAULT);
-}
-
-static bool msr_set(struct vcpu *target, const xen_domctl_vcpu_msr_t *msr)
-{
-	if (msr->reserved != 0 ||
-	    policy_wrmsr(target->domain->policy, msr->index, msr->value) == POLICY_MSR_FAULT)
-		return false;
-	if (msr->index == MSR_TSC_AUX)
-		target->pv->tsc_aux = (u32)msr->value;
-	return msr->index == MSR_TSC_AUX || msr->index == MSR_MISC_FEATURES;
-}
-
-int domctl_set_vcpu_msrs(struct vcpu *v, struct domain *d, struct xen_domctl *op)
-{
-	struct xen_domctl_vcpu_msrs *arg = &op->u.vcpu_msrs;
-	struct vcpu *target;
-	u32 count = arg->msr_count;
-	int rc = msr_target(v, d, arg->vcpu, &target);
-
-	for (u32 i = 0; rc == 0 && i < count; i++) {
-		xen_domctl_vcpu_msr_t msr = {0};
-
-		if (i < VCPU_MSRS_MAX &&
-		    hw_copy_from_guest(&msr, guest_at(arg->msrs, i), sizeof(msr)) != 0)
-			return err(EFAULT);
-		vcpu_pause(target);
-		rc = msr_set(target, &msr) ? 0 : err(EINVAL);
-		vcpu_unpause(target);
-		arg->msr_count = rc == 0 ? count : i;
-	}
+	rc = policy_give(policy, &arg->nr_leaves, (u64)arg->leaves.p, &arg->nr_msrs,
+			 (u64)arg->msrs.p);
+	heap_free(policy);
 	return rc;
+}
+
+int sysctl_get_cpu_featureset(struct vcpu *v, struct xen_sysctl *op)
+{
+	static const enum policy_kind kinds[] = {
+		[XEN_SYSCTL_cpu_featureset_raw] = POLICY_RAW,
+		[XEN_SYSCTL_cpu_featureset_host] = POLICY_HOST,
+		[XEN_SYSCTL_cpu_featureset_pv] = POLICY_DEFAULT,
+		[XEN_SYSCTL_cpu_featureset_pv_max] = POLICY_MAX,
+		[XEN_SYSCTL_cpu_featureset_hvm_max] = POLICY_RAW,
+	};
+	struct xen_sysctl_cpu_featureset *arg = &op->u.cpu_featureset;
+	u32 words[POLICY_FEATURE_WORDS], count = MIN(arg->nr_features, (u32)POLICY_FEATURE_WORDS);
+	struct policy *policy;
+	int rc;
+
+	if ((u64)arg->features.p == 0) {
+		arg->nr_features = POLICY_FEATURE_WORDS;
+		return 0;
+	}
+	if (arg->index >= ARRAY_SIZE(kinds))
+		return err(EINVAL);
+	rc = view_make(&policy, kinds[idx_nospec(arg->index, ARRAY_SIZE(kinds))],
+		       arg->index == XEN_SYSCTL_cpu_featureset_hvm ||
+			       arg->index == XEN_SYSCTL_cpu_featureset_hvm_max);
+	if (rc != 0)
+		return rc;
+	policy_featureset(policy, words);
+	heap_free(policy);
+	if (hw_copy_to_guest(gva_make((u64)arg->features.p), words, count * sizeof(words[0])) != 0)
+		return err(EFAULT);
+	rc = arg->nr_features < POLICY_FEATURE_WORDS ? err(ENOBUFS) : 0;
+	arg->nr_features = count;
+	return rc;
+}
+
+/* CPUID of PV user space is neither masked nor made to fault. */
+int sysctl_get_cpu_levelling_caps(struct vcpu *v, struct xen_sysctl *op)
+{
+	op->u.cpu_levelling_caps.caps = 0;
+	return 0;
 }

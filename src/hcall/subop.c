@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A sub-operation by its family's table: copied in, done, copied back. Reached from the families' files; calls their
+ * functions. No lock.
+ */
+#include "hcall/subop.h"
+#include "hw/mem.h"
+
+int subop_do(struct vcpu *v, const struct subop_row *rows, size_t count, struct subop *op)
+{
+	const struct subop_row *row = &rows[idx_nospec(op->cmd, count)];
+	int rc;
+
+	if (op->cmd >= count || row->fn == NULL)
+		return err(ENOSYS);
+	if (row->rights == SUBOP_HARDWARE && !v->domain->is_hardware)
+		return err(EPERM);
+	if (row->rights == SUBOP_OWN && op->target != v)
+		return err(EINVAL);
+	if (row->in != 0 && hw_copy_from_guest(&op->arg, op->at, row->in) != 0)
+		return err(EFAULT);
+	rc = row->fn(v, op);
+	if (rc != 0 || row->out == 0 || hw_copy_to_guest(op->at, &op->arg, row->out) == 0)
+		return rc;
+	if (row->undo != NULL)
+		row->undo(v, op);
+	return err(EFAULT);
+}
+
+int subop_domain(struct vcpu *v, domid_t id, struct domain **d)
+{
+	bool is_own = id == DOMID_SELF || id == v->domain->id;
+
+	if (is_own)
+		domain_get(v->domain);
+	*d = is_own ? v->domain : domain_get_by_id(id);
+	if (*d == NULL)
+		return err(ESRCH);
+	if (is_own || v->domain->is_privileged)
+		return 0;
+	domain_put(*d);
+	return err(EPERM);
+}
+
+int subop_domain_quiet(struct vcpu *v, domid_t id, struct domain **d)
+{
+	if (id != DOMID_SELF && id != v->domain->id && !v->domain->is_privileged)
+		return err(EPERM);
+	return subop_domain(v, id, d);
+}
+
+int subop_tool_begin(struct vcpu *v, const struct hcall_args *args, void *op, size_t bytes,
+		     u32 version)
+{
+	if (!v->domain->is_privileged)
+		return err(EPERM);
+	if (hw_copy_from_guest(op, gva_make(args->a[0]), bytes) != 0)
+		return err(EFAULT);
+	return ((const u32 *)op)[1] != version ? err(EACCES) : 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the families of sub-operations share: a table says how large each one's structure is, whether it goes back, and who
+ * acts on it; and whom a domain number in it means. No lock.
+ */
+#ifndef HCALL_SUBOP_H
+#define HCALL_SUBOP_H
+
+#include "core/domain.h"
+#include "hcall/hcall.h"
+
+/* One sub-operation on its way. */
+struct subop {
+	u64 cmd;
+	gva_t at;	     /* the guest's structure, of which arg is a copy */
+	struct vcpu *target; /* whom a vcpu_op is about */
+	u64 result;
+	union {
+		struct evtchn_alloc_unbound alloc_unbound;
+		struct evtchn_bind_interdomain bind_interdomain;
+		struct evtchn_bind_virq bind_virq;
+		struct evtchn_bind_pirq bind_pirq;
+		struct evtchn_bind_ipi bind_ipi;
+		struct evtchn_close close;
+		struct evtchn_send send;
+		struct evtchn_status status;
+		struct evtchn_bind_vcpu bind_vcpu;
+		struct evtchn_unmask unmask;
+		struct evtchn_reset reset;
+		struct evtchn_init_control init_control;
+		struct evtchn_expand_array expand_array;
+		struct evtchn_set_priority set_priority;
+		struct physdev_irq_status_query irq_status_query;
+		struct physdev_set_iopl set_iopl;
+		struct physdev_set_iobitmap set_iobitmap;
+		struct physdev_apic apic;
+		struct physdev_irq irq;
+		struct physdev_eoi eoi;
+		struct physdev_map_pirq map_pirq;
+		struct physdev_unmap_pirq unmap_pirq;
+		struct physdev_manage_pci manage_pci;
+		struct physdev_manage_pci_ext manage_pci_ext;
+		struct physdev_pirq_eoi_gmfn eoi_page;
+		struct physdev_restore_msi restore_msi;
+		struct physdev_setup_gsi setup_gsi;
+		struct physdev_get_free_pirq get_free_pirq;
+		struct physdev_pci_mmcfg_reserved mmcfg;
+		struct physdev_pci_device_add device_add;
+		struct physdev_pci_device device;
+		struct physdev_dbgp_op dbgp;
+		struct sched_shutdown shutdown;
+		struct sched_poll poll;
+		struct sched_remote_shutdown remote_shutdown;
+		struct sched_watchdog watchdog;
+		struct sched_pin_override pin_override;
+		struct vcpu_runstate_info runstate;
+		struct vcpu_register_runstate_memory_area runstate_area;
+		struct vcpu_register_time_memory_area time_area;
+		struct vcpu_set_periodic_timer periodic;
+		struct vcpu_set_singleshot_timer singleshot;
+		struct vcpu_register_vcpu_info vcpu_info;
+		struct vcpu_get_physid physid;
+	} arg;
+};
+
+#define SUBOP_SIZE(member) sizeof(((struct subop *)NULL)->arg.member)
+
+enum subop_rights {
+	SUBOP_ANY,
+	SUBOP_HARDWARE, /* -EPERM for a domain without the machine's devices */
+	SUBOP_OWN,	/* -EINVAL for another vCPU than the caller */
+};
+
+struct subop_row {
+	int (*fn)(struct vcpu *v, struct subop *op);
+	/* The structure cannot be copied back: what the call opened would be lost. */
+	void (*undo)(struct vcpu *v, struct subop *op);
+	u8 in, out; /* bytes copied before fn, and after it when it answered 0 */
+	enum subop_rights rights;
+};
+
+/* The row of op->cmd: -ENOSYS without one, what its rights say, -EFAULT, or what its function answers. */
+int subop_do(struct vcpu *v, const struct subop_row *rows, size_t count, struct subop *op);
+
+/* The domain that an argument names, referenced: the caller's own or, for Domain 0, any. -ESRCH, -EPERM. */
+int subop_domain(struct vcpu *v, domid_t id, struct domain **d);
+/* The same where who may not learns nothing: -EPERM, -ESRCH. */
+int subop_domain_quiet(struct vcpu *v, domid_t id, struct domain **d);
+
+/* The beginning of calls that only a privileged domain makes: a structure of cmd, version, ... -EPERM, -EFAULT, -EACCES. */
+int subop_tool_begin(struct vcpu *v, const struct hcall_args *args, void *op, size_t bytes,
+		     u32 version);
+
+#endif
