@@ -35,8 +35,8 @@ static const void *loader_memory(void *ctx, u64 paddr, size_t len)
 
 static void take(u64 start, u64 end)
 {
-	(void)e820_change(&boot_map, ROUND_DOWN(start, PAGE_SIZE), ROUND_UP(end, PAGE_SIZE),
-			  E820_RAM, E820_RESERVED);
+	if (!e820_reserve(&boot_map, start, end))
+		panic("memory map: %s", image_strerror(IMAGE_MAP_FULL));
 }
 
 enum image_error boot_loader_read(u32 magic, u64 info)

@@ -11,7 +11,7 @@
 #include "core/err.h"
 #include "core/log.h"
 #include "hw/mem.h"
-#include "image/image.h"
+#include "image/error.h"
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/mm.h"
@@ -69,7 +69,7 @@ static void kernel_unpack(const void *data, size_t size)
 	if (error != IMAGE_OK)
 		panic("Domain 0 kernel: %s", image_strerror(error));
 	log_info("Domain 0 kernel: unpacking %lu KiB (%s) to %lu KiB", image.payload_len >> 10,
-		 compression_name(image.compression), image.unpacked_len >> 10);
+		 image.compression_name, image.unpacked_len >> 10);
 	work_bytes = boot_unpack_work_bytes(&image);
 	if (work_bytes == 0)
 		panic("Domain 0 kernel: %s", image_strerror(IMAGE_DATA_CORRUPT));
@@ -97,18 +97,14 @@ struct elf_image *boot_kernel_read(void)
 		panic("no module: the loader gave no Domain 0 kernel");
 	data = direct(module->start);
 	size = module->end - module->start;
-	switch (image_kind(data, size)) {
-	case IMAGE_KIND_BZIMAGE:
+	if (image_is_bzimage(data, size)) {
 		kernel_unpack(data, size);
 		data = unpacked;
 		size = unpacked_bytes;
-		break;
-	case IMAGE_KIND_ELF:
-		break;
-	case IMAGE_KIND_UNKNOWN:
-		panic("Domain 0 kernel: %s", image_strerror(IMAGE_NOT_KERNEL));
 	}
 	error = elf_parse(&kernel, data, size);
+	if (error == IMAGE_NOT_ELF && unpacked == NULL)
+		error = IMAGE_NOT_KERNEL;
 	if (error != IMAGE_OK)
 		panic("Domain 0 kernel: %s%s%s", image_strerror(error),
 		      error == IMAGE_FEATURE_UNKNOWN ? ": " : "",

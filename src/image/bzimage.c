@@ -31,49 +31,33 @@ enum {
 #define SYSSIZE_UNIT	   16u
 
 #define LENGTH_BYTES	   4u
-#define UNPACKED_BYTES_MIN 64u /* an ELF header */
-#define UNPACK_RATIO_MAX \
-	2048ull /* deflate, the lowest here, ends at 1032 to one; kernels reach 10 */
+#define UNPACKED_BYTES_MIN 64u	   /* an ELF header */
+#define UNPACK_RATIO_MAX   2048ull /* deflate ends at 1032 to one; kernels reach 10 */
 
-/* The first bytes of each format. */
+/* The first bytes of each format; some are known, but not supported. */
 static const struct {
 	const char *magic;
 	unsigned int len;
 	enum compression compression;
-	enum image_error error; /* known, but not supported */
+	const char *name;
+	enum image_error error;
 } formats[] = {
-	{"\x1f\x8b\x08", 3, COMPRESSION_GZIP, IMAGE_OK},
-	{"\xfd"
-	 "7zXZ\0",
-	 6, COMPRESSION_XZ, IMAGE_OK},
-	{"\x28\xb5\x2f\xfd", 4, COMPRESSION_ZSTD, IMAGE_OK},
-	{"\x02\x21\x4c\x18", 4, COMPRESSION_LZ4, IMAGE_OK},
-	{"\x7f"
-	 "ELF",
-	 4, COMPRESSION_NONE, IMAGE_OK},
-	{"BZh", 3, COMPRESSION_NONE, IMAGE_COMPRESSION_BZIP2},
-	{"\x5d\x00\x00", 3, COMPRESSION_NONE, IMAGE_COMPRESSION_LZMA},
-	{"\x89\x4c\x5a", 3, COMPRESSION_NONE, IMAGE_COMPRESSION_LZO},
+	{"\x1f\x8b\x08", 3, COMPRESSION_GZIP, "gzip", IMAGE_OK},
+	{"\3757zXZ\0", 6, COMPRESSION_XZ, "xz", IMAGE_OK},
+	{"\x28\xb5\x2f\xfd", 4, COMPRESSION_ZSTD, "zstd", IMAGE_OK},
+	{"\x02\x21\x4c\x18", 4, COMPRESSION_LZ4, "lz4", IMAGE_OK},
+	{ELF_MAGIC, 4, COMPRESSION_NONE, "uncompressed", IMAGE_OK},
+	{"BZh", 3, COMPRESSION_NONE, "", IMAGE_COMPRESSION_BZIP2},
+	{"\x5d\0\0", 3, COMPRESSION_NONE, "", IMAGE_COMPRESSION_LZMA},
+	{"\x89LZ", 3, COMPRESSION_NONE, "", IMAGE_COMPRESSION_LZO},
 };
 
-static const char *const names[COMPRESSION_COUNT] = {
-	[COMPRESSION_NONE] = "uncompressed", [COMPRESSION_GZIP] = "gzip", [COMPRESSION_XZ] = "xz",
-	[COMPRESSION_ZSTD] = "zstd",	     [COMPRESSION_LZ4] = "lz4",
-};
-
-enum image_kind image_kind(const void *data, size_t size)
+bool image_is_bzimage(const void *data, size_t size)
 {
 	const u8 *at = data;
 
-	if (size >= 4 && memcmp(at,
-				"\x7f"
-				"ELF",
-				4) == 0)
-		return IMAGE_KIND_ELF;
-	if (size >= BZ_VERSION && memcmp(at + BZ_MAGIC, "HdrS", 4) == 0 &&
-	    read_u16(at + BZ_BOOT_FLAG) == BZ_BOOT_FLAG_VALUE)
-		return IMAGE_KIND_BZIMAGE;
-	return IMAGE_KIND_UNKNOWN;
+	return size >= BZ_VERSION && memcmp(at + BZ_MAGIC, "HdrS", 4) == 0 &&
+	       read_u16(at + BZ_BOOT_FLAG) == BZ_BOOT_FLAG_VALUE;
 }
 
 static enum image_error format_find(struct bzimage *image)
@@ -83,6 +67,7 @@ static enum image_error format_find(struct bzimage *image)
 		    memcmp(image->payload, formats[i].magic, formats[i].len) != 0)
 			continue;
 		image->compression = formats[i].compression;
+		image->compression_name = formats[i].name;
 		return formats[i].error;
 	}
 	return IMAGE_COMPRESSION_UNKNOWN;
@@ -115,7 +100,7 @@ enum image_error bzimage_parse(struct bzimage *image, const void *data, size_t s
 	memset(image, 0, sizeof(*image));
 	if (size == 0)
 		return IMAGE_EMPTY;
-	if (image_kind(data, size) != IMAGE_KIND_BZIMAGE)
+	if (!image_is_bzimage(data, size))
 		return IMAGE_NOT_KERNEL;
 	if (size < BZ_HEADER_BYTES)
 		return IMAGE_TRUNCATED;
@@ -143,11 +128,4 @@ enum image_error bzimage_parse(struct bzimage *image, const void *data, size_t s
 	if (error != IMAGE_OK)
 		return error;
 	return length_take(image);
-}
-
-const char *compression_name(enum compression compression)
-{
-	unsigned int idx = (unsigned int)compression;
-
-	return idx < COMPRESSION_COUNT ? names[idx] : "unknown";
 }

@@ -20,24 +20,19 @@ enum compression {
 	COMPRESSION_COUNT
 };
 
-enum image_kind { IMAGE_KIND_UNKNOWN, IMAGE_KIND_ELF, IMAGE_KIND_BZIMAGE };
-
 struct bzimage {
 	u16 protocol; /* 0x020f is 2.15 */
 	enum compression compression;
-	const u8 *
-		payload; /* the compressed stream; what follows it in the payload is left out where known */
+	const char *compression_name;
+	const u8 *payload; /* the compressed stream, without what follows it where that is known */
 	size_t payload_len;
 	u64 unpacked_len; /* as the image says: credible, but to be checked against what comes out */
 };
 
-/* By the first bytes alone. */
-enum image_kind image_kind(const void *data, size_t size);
+/* By the magic numbers alone. */
+bool image_is_bzimage(const void *data, size_t size);
 
 /* Find and judge the payload of the bzImage in data[size]; the result points into it. */
 enum image_error bzimage_parse(struct bzimage *image, const void *data, size_t size);
-
-/* "xz", ...: for the console. */
-const char *compression_name(enum compression compression);
 
 #endif

@@ -89,94 +89,35 @@ enum image_error e820_sanitise(struct e820_map *out, const struct e820_map *in)
 	return e820_ram_top(out) ? IMAGE_OK : IMAGE_NO_RAM;
 }
 
-/* One entry becomes up to three pieces: what is before the changed part, that part, what is behind. */
-static unsigned int entry_split(const struct e820_entry *entry, u64 start, u64 end, u32 to,
-				struct e820_entry piece[3])
+/* The part of the map that [start, end) cuts out of an entry; what is left of it on both sides stays. */
+static bool entry_change(struct e820_map *out, const struct e820_entry *entry, u64 start, u64 end)
 {
-	u64 low = MAX(entry->start, start);
-	u64 high = MIN(entry->end, end);
-	unsigned int pieces = 0;
+	u64 low = MIN(MAX(entry->start, start), entry->end);
+	u64 high = MAX(MIN(entry->end, end), low);
 
-	if (entry->start < low)
-		piece[pieces++] = (struct e820_entry){
-			.start = entry->start, .end = low, .type = entry->type};
-	if (to != E820_NONE)
-		piece[pieces++] = (struct e820_entry){.start = low, .end = high, .type = to};
-	if (high < entry->end)
-		piece[pieces++] = (struct e820_entry){
-			.start = high, .end = entry->end, .type = entry->type};
-	return pieces;
+	return e820_append(out, entry->start, low - entry->start, entry->type) &&
+	       e820_append(out, low, high - low, E820_RESERVED) &&
+	       e820_append(out, high, entry->end - high, entry->type);
 }
 
-/* How many entries the map needs in the worst case, before neighbours are merged. */
-static unsigned int entries_after_change(const struct e820_map *map, u64 start, u64 end, u32 from,
-					 u32 to)
+bool e820_reserve(struct e820_map *map, u64 start, u64 end)
 {
-	unsigned int needed = 0;
-	struct e820_entry piece[3];
+	static struct e820_map changed;
 
+	start = ROUND_DOWN(start, (u64)PAGE_SIZE);
+	end = ROUND_UP(MIN(end, E820_ADDRESS_LIMIT), (u64)PAGE_SIZE);
+	changed.count = 0;
 	for (unsigned int i = 0; i < map->count; i++) {
 		const struct e820_entry *entry = &map->entry[i];
+		bool is_changed = entry->type == E820_RAM && start < end;
 
-		if (entry->type == from && entry->start < end && start < entry->end)
-			needed += entry_split(entry, start, end, to, piece);
-		else
-			needed++;
+		if (!entry_change(&changed, entry, is_changed ? start : ~0ull,
+				  is_changed ? end : 0))
+			return false;
 	}
-	return needed;
-}
-
-static void neighbours_merge(struct e820_map *map)
-{
-	unsigned int kept = 0;
-
-	for (unsigned int i = 0; i < map->count; i++) {
-		struct e820_entry *last = kept ? &map->entry[kept - 1] : NULL;
-		struct e820_entry entry = map->entry[i];
-
-		if (last && last->end == entry.start && last->type == entry.type)
-			last->end = entry.end;
-		else
-			map->entry[kept++] = entry;
-	}
-	map->count = kept;
-}
-
-enum image_error e820_change(struct e820_map *map, u64 start, u64 end, u32 from, u32 to)
-{
-	end = MIN(end, E820_ADDRESS_LIMIT);
-	if (start >= end || from == to)
-		return IMAGE_OK;
-	if (from == E820_RAM) {
-		start = ROUND_DOWN(start, (u64)PAGE_SIZE);
-		end = ROUND_UP(end, (u64)PAGE_SIZE);
-	} else if (to == E820_RAM) {
-		start = ROUND_UP(start, (u64)PAGE_SIZE);
-		end = ROUND_DOWN(end, (u64)PAGE_SIZE);
-		if (start >= end)
-			return IMAGE_OK;
-	}
-	if (entries_after_change(map, start, end, from, to) > E820_MAX)
-		return IMAGE_MAP_FULL;
-
-	for (unsigned int i = map->count; i-- > 0;) {
-		struct e820_entry piece[3];
-		unsigned int pieces;
-
-		if (map->entry[i].type != from || map->entry[i].start >= end ||
-		    start >= map->entry[i].end)
-			continue;
-		pieces = entry_split(&map->entry[i], start, end, to, piece);
-		memmove(&map->entry[i + pieces], &map->entry[i + 1],
-			(map->count - i - 1) * sizeof(map->entry[0]));
-		for (unsigned int j = 0; j < pieces; j++)
-			map->entry[i + j] = piece[j];
-		map->count = map->count - 1 + pieces;
-	}
-	neighbours_merge(map);
-	if (to == E820_RAM)
-		ram_cut_to_pages(map); /* the entry that became RAM may have had odd ends itself */
-	return IMAGE_OK;
+	memcpy(map->entry, changed.entry, changed.count * sizeof(changed.entry[0]));
+	map->count = changed.count;
+	return true;
 }
 
 bool e820_next(const struct e820_map *map, u32 type, unsigned int *cursor, u64 *start, u64 *end)
@@ -204,11 +145,6 @@ u64 e820_ram_top(const struct e820_map *map)
 	return top;
 }
 
-bool e820_has_ram(const struct e820_map *map)
-{
-	return e820_ram_top(map) != 0;
-}
-
 u64 e820_ram_bytes(const struct e820_map *map)
 {
 	unsigned int cursor = 0;
@@ -232,14 +168,6 @@ bool e820_range_is(const struct e820_map *map, u64 start, u64 end, u32 type)
 	return false;
 }
 
-u32 e820_type_at(const struct e820_map *map, u64 address)
-{
-	for (unsigned int i = 0; i < map->count; i++)
-		if (map->entry[i].start <= address && address < map->entry[i].end)
-			return map->entry[i].type;
-	return E820_NONE;
-}
-
 bool e820_find(const struct e820_map *map, u64 size, u64 align, u64 limit, u64 *start)
 {
 	bool found = false;
@@ -259,23 +187,4 @@ bool e820_find(const struct e820_map *map, u64 size, u64 align, u64 limit, u64 *
 		}
 	}
 	return found;
-}
-
-const char *e820_type_name(u32 type)
-{
-	switch (type) {
-	case E820_RAM:
-		return "RAM";
-	case E820_RESERVED:
-		return "reserved";
-	case E820_ACPI:
-		return "ACPI data";
-	case E820_NVS:
-		return "ACPI NVS";
-	case E820_UNUSABLE:
-		return "unusable";
-	case E820_PMEM:
-		return "persistent";
-	}
-	return "unknown";
 }

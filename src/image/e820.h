@@ -11,7 +11,7 @@
 #include "lib/types.h"
 
 /* The types of ACPI 6.4, table 15.1; others are kept as they are and never treated as RAM. */
-#define E820_NONE     0u /* in e820_change(): take the range out */
+#define E820_NONE     0u
 #define E820_RAM      1u
 #define E820_RESERVED 2u
 #define E820_ACPI     3u
@@ -47,34 +47,20 @@ bool e820_append(struct e820_map *map, u64 base, u64 length, u32 type);
  */
 enum image_error e820_sanitise(struct e820_map *out, const struct e820_map *in);
 
-/*
- * In a sane map, whatever part of [start, end) is of type `from` becomes `to` (E820_NONE: a hole). Bounds move
- * to whole pages where RAM is concerned: outward when RAM is taken away, inward when it is made. IMAGE_MAP_FULL: nothing was changed.
- */
-enum image_error e820_change(struct e820_map *map, u64 start, u64 end, u32 from, u32 to);
+/* In a sane map, all RAM of the pages that [start, end) touches becomes reserved. False: the map is full, and unchanged. */
+bool e820_reserve(struct e820_map *map, u64 start, u64 end);
 
 /* Walk the ranges of a type: *cursor starts at 0. False at the end. */
 bool e820_next(const struct e820_map *map, u32 type, unsigned int *cursor, u64 *start, u64 *end);
 
-/* The end of the highest range of RAM (0 if there is none), and the sum of all RAM, in bytes. */
+/* The end of the last range of RAM (0 if there is none; also for a raw list), and the sum of all RAM, in bytes. */
 u64 e820_ram_top(const struct e820_map *map);
 u64 e820_ram_bytes(const struct e820_map *map);
-
-bool e820_has_ram(const struct e820_map *map); /* also for a raw list */
 
 /* Is all of [start, end) of this type? An empty range is not. */
 bool e820_range_is(const struct e820_map *map, u64 start, u64 end, u32 type);
 
-/* The type at an address; E820_NONE in a hole. */
-u32 e820_type_at(const struct e820_map *map, u64 address);
-
-/*
- * The highest place in RAM for `size` bytes, aligned (a power of two), ending at or below `limit`. False if there is
- * none.
- */
+/* The highest place in RAM for `size` bytes, aligned (a power of two), ending at or below `limit`. False: none. */
 bool e820_find(const struct e820_map *map, u64 size, u64 align, u64 limit, u64 *start);
-
-/* "RAM", "reserved", ...: for the console. */
-const char *e820_type_name(u32 type);
 
 #endif

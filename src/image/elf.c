@@ -1,54 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Judges an ELF64 file as a PV kernel: headers, loadable segments, and where the Xen notes are (notes.c reads them).
- * Reached by the Domain 0 builder, on a module as it is or on what came out of a bzImage; calls lib/ only; no lock.
+ * Judges an ELF64 file as a PV kernel: headers, loadable segments, Xen notes. Reached by the Domain 0 builder, on a module as
+ * it is or on what came out of a bzImage; calls lib/ only; no lock.
  *
- * The file is addressed by offsets that range_is_inside() has accepted, and copied field by field, so neither
- * alignment nor wrap-around can matter. Layouts: System V ABI, chapters 4 and 5.
+ * The file is addressed by offsets that range_is_inside() has accepted, and its headers are copied, so neither alignment
+ * nor wrap-around can matter. Layouts: System V ABI, chapters 4 and 5.
+ *
+ * A note is a head of three words (name size, descriptor size, type), the name, the descriptor, each padded to four
+ * bytes. Xen's notes keep four-byte padding in 64-bit files too. Numbers come in 4 or 8 bytes, whichever the
+ * kernel's assembler found handy. xen/elfnote.h is the list.
  */
 #include "image/elf.h"
 
 #include "image/priv.h"
-
 #include "lib/abi.h"
+#include "lib/bits.h"
 
-/* Offsets in the file header. */
-enum {
-	EHDR_CLASS = 4,
-	EHDR_DATA = 5,
-	EHDR_VERSION = 6,
-	EHDR_TYPE = 16,
-	EHDR_MACHINE = 18,
-	EHDR_ENTRY = 24,
-	EHDR_PHOFF = 32,
-	EHDR_SHOFF = 40,
-	EHDR_PHENTSIZE = 54,
-	EHDR_PHNUM = 56,
-	EHDR_SHENTSIZE = 58,
-	EHDR_SHNUM = 60,
-	EHDR_SIZE = 64,
+struct file_header {
+	u8 magic[4], class, data, ident_version, unused[9];
+	u16 type, machine;
+	u32 version;
+	u64 entry, phoff, shoff;
+	u32 flags;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 };
 
-/* Offsets in a program header. */
-enum {
-	PHDR_TYPE = 0,
-	PHDR_FLAGS = 4,
-	PHDR_OFFSET = 8,
-	PHDR_VADDR = 16,
-	PHDR_PADDR = 24,
-	PHDR_FILESZ = 32,
-	PHDR_MEMSZ = 40,
-	PHDR_SIZE = 56,
+struct program_header {
+	u32 type, flags;
+	u64 offset, vaddr, paddr, filesz, memsz, align;
 };
 
-/* Offsets in a section header. */
-enum {
-	SHDR_TYPE = 4,
-	SHDR_OFFSET = 24,
-	SHDR_BYTES = 32,
-	SHDR_SIZE = 64,
+struct section_header {
+	u32 name, type;
+	u64 flags, addr, offset, size;
+	u32 link, info;
+	u64 addralign, entsize;
 };
 
+#define ELF_CLASS_32	    1
 #define ELF_CLASS_64	    2
 #define ELF_DATA_LITTLE	    1
 #define ELF_VERSION_CURRENT 1
@@ -59,79 +48,171 @@ enum {
 #define SEGMENT_NOTE	    4u
 #define SECTION_NOTE	    7u
 
-#define HEADERS_MAX 4096u /* of either kind: more is no kernel */
+#define HEADERS_MAX	4096u /* of either kind: more is no kernel */
+#define NOTE_HEAD_BYTES 12u
 
-/* A table of headers in the file, known to lie inside it. */
-struct header_table {
-	const u8 *at;
-	unsigned int count;
-	unsigned int stride;
-};
-
-static enum image_error file_header_check(const u8 *data, size_t size)
+static enum image_error file_header_read(struct file_header *header, const u8 *data, size_t size)
 {
-	u16 type;
-
 	if (size == 0)
 		return IMAGE_EMPTY;
-	if (size < 4 || memcmp(data,
-			       "\x7f"
-			       "ELF",
-			       4) != 0)
+	if (size < 4 || memcmp(data, ELF_MAGIC, 4) != 0)
 		return IMAGE_NOT_ELF;
-	if (size < EHDR_SIZE)
+	if (size < sizeof(*header))
 		return IMAGE_TRUNCATED;
-	if (data[EHDR_CLASS] == 1)
+	memcpy(header, data, sizeof(*header));
+	if (header->class == ELF_CLASS_32)
 		return IMAGE_32BIT;
-	if (data[EHDR_CLASS] != ELF_CLASS_64 || data[EHDR_DATA] != ELF_DATA_LITTLE ||
-	    data[EHDR_VERSION] != ELF_VERSION_CURRENT)
+	if (header->class != ELF_CLASS_64 || header->data != ELF_DATA_LITTLE ||
+	    header->ident_version != ELF_VERSION_CURRENT)
 		return IMAGE_BAD_ELF_HEADER;
-	if (read_u16(data + EHDR_MACHINE) != ELF_MACHINE_X86_64)
+	if (header->machine != ELF_MACHINE_X86_64)
 		return IMAGE_NOT_X86;
-	type = read_u16(data + EHDR_TYPE);
-	if (type != ELF_TYPE_EXECUTABLE && type != ELF_TYPE_SHARED)
+	if (header->type != ELF_TYPE_EXECUTABLE && header->type != ELF_TYPE_SHARED)
 		return IMAGE_NOT_EXECUTABLE;
 	return IMAGE_OK;
 }
 
-/* Where the file header says where such a table is. */
-struct table_place {
-	unsigned int offset_at;
-	unsigned int stride_at;
-	unsigned int count_at;
-	unsigned int stride_min;
+/* ---------------------------------------------------------------- notes */
+
+struct note {
+	u32 type;
+	const u8 *desc;
+	u32 desc_len;
 };
-static const struct table_place segments_place = {EHDR_PHOFF, EHDR_PHENTSIZE, EHDR_PHNUM,
-						  PHDR_SIZE};
-static const struct table_place sections_place = {EHDR_SHOFF, EHDR_SHENTSIZE, EHDR_SHNUM,
-						  SHDR_SIZE};
 
-static enum image_error table_find(struct header_table *table, const u8 *data, size_t size,
-				   const struct table_place *place)
+/* The names of xen/features.h, which is what the string note uses. Those of other machines: left out. */
+static const char *const features[] = {
+	"writable_page_tables",
+	"writable_descriptor_tables",
+	"auto_translated_physmap",
+	"supervisor_mode_kernel",
+	"pae_pgdir_above_4gb",
+	"mmu_pt_update_preserve_ad",
+	"highmem_assist",
+	"gnttab_map_avail_bits",
+	"hvm_callback_vector",
+	"hvm_safe_pvclock",
+	"hvm_pirqs",
+	"dom0",
+	"memory_op_vnode_supported",
+	"linux_rsdp_unrestricted",
+	"not_direct_mapped",
+	"direct_mapped",
+};
+
+static const struct {
+	unsigned int type;
+	size_t offset;
+} numbers[] = {
+	{XEN_ELFNOTE_ENTRY, offsetof(struct xen_notes, entry)},
+	{XEN_ELFNOTE_HYPERCALL_PAGE, offsetof(struct xen_notes, hypercall_page)},
+	{XEN_ELFNOTE_VIRT_BASE, offsetof(struct xen_notes, virt_base)},
+	{XEN_ELFNOTE_PADDR_OFFSET, offsetof(struct xen_notes, paddr_offset)},
+	{XEN_ELFNOTE_INIT_P2M, offsetof(struct xen_notes, init_p2m)},
+	{XEN_ELFNOTE_MOD_START_PFN, offsetof(struct xen_notes, mod_start_pfn)},
+};
+
+static void text_copy(char to[XEN_NOTE_STRING_MAX], const u8 *from, size_t len)
 {
-	u64 offset = read_u64(data + place->offset_at);
+	len = MIN(len, (size_t)XEN_NOTE_STRING_MAX - 1);
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
 
-	table->stride = read_u16(data + place->stride_at);
-	table->count = read_u16(data + place->count_at);
-	if (!table->count)
-		return IMAGE_OK;
-	if (table->stride < place->stride_min || table->count > HEADERS_MAX)
-		return IMAGE_BAD_ELF_HEADER;
-	if (!range_is_inside(offset, (u64)table->stride * table->count, size))
-		return IMAGE_TRUNCATED;
-	table->at = data + offset;
+static bool feature_is_known(const u8 *name, size_t len)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(features); i++)
+		if (strlen(features[i]) == len && memcmp(features[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+/* "!required|supported|...": an unknown feature matters only if it is required. */
+static enum image_error features_check(struct elf_image *elf, const u8 *text, size_t len)
+{
+	for (size_t at = 0, end; at < len; at = end + 1) {
+		size_t start = text[at] == '!' ? at + 1 : at;
+
+		for (end = start; end < len && text[end] != '|';)
+			end++;
+		if (start == at || feature_is_known(text + start, end - start))
+			continue;
+		text_copy(elf->bad_feature, text + start, end - start);
+		return IMAGE_FEATURE_UNKNOWN;
+	}
 	return IMAGE_OK;
 }
 
-static enum image_error segment_add(struct elf_image *elf, const u8 *header)
+static enum image_error note_take(struct elf_image *elf, const struct note *note)
+{
+	/* Without the closing zero, which some assemblers' users forget. */
+	size_t text_len = strnlen((const char *)note->desc, note->desc_len);
+	u64 value = 0;
+
+	if (note->type > XEN_ELFNOTE_MAX)
+		return IMAGE_OK;
+	elf->notes.present |= 1u << note->type;
+	if (note->type == XEN_ELFNOTE_FEATURES)
+		return features_check(elf, note->desc, text_len);
+	if (note->type == XEN_ELFNOTE_XEN_VERSION)
+		text_copy(elf->notes.xen_version, note->desc, text_len);
+	if (note->type == XEN_ELFNOTE_LOADER)
+		text_copy(elf->notes.loader, note->desc, text_len);
+	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (numbers[i].type != note->type)
+			continue;
+		if (note->desc_len > sizeof(value) || !is_power_of_2(note->desc_len))
+			return IMAGE_BAD_NOTE;
+		memcpy(&value, note->desc, note->desc_len);
+		memcpy((u8 *)&elf->notes + numbers[i].offset, &value, sizeof(value));
+	}
+	return IMAGE_OK;
+}
+
+/* All notes of an area of the file that belong to Xen. Trailing bytes too few for a head are padding. */
+static enum image_error notes_read(struct elf_image *elf, u64 offset, u64 size)
+{
+	const u8 *area;
+	size_t at = 0;
+
+	if (!range_is_inside(offset, size, elf->size))
+		return IMAGE_TRUNCATED;
+	area = elf->data + offset;
+	while (size - at >= NOTE_HEAD_BYTES) {
+		u32 name_len = read_u32(area + at);
+		struct note note = {
+			.desc_len = read_u32(area + at + 4),
+			.type = read_u32(area + at + 8),
+		};
+		const u8 *name = area + at + NOTE_HEAD_BYTES;
+		u64 name_room = ROUND_UP((u64)name_len, 4ull);
+		u64 desc_room = ROUND_UP((u64)note.desc_len, 4ull);
+		size_t left = size - at - NOTE_HEAD_BYTES;
+		enum image_error error;
+
+		if (name_room > left || note.desc_len > left - name_room)
+			return IMAGE_BAD_NOTE;
+		note.desc = name + name_room;
+		if (name_len == sizeof("Xen") && memcmp(name, "Xen", sizeof("Xen")) == 0) {
+			error = note_take(elf, &note);
+			if (error != IMAGE_OK)
+				return error;
+		}
+		/* The padding of the last descriptor may be missing. */
+		at += NOTE_HEAD_BYTES + name_room + MIN(desc_room, left - name_room);
+	}
+	return IMAGE_OK;
+}
+
+/* ---------------------------------------------------------------- segments and sections */
+
+static enum image_error segment_add(struct elf_image *elf, const struct program_header *header)
 {
 	struct elf_segment segment = {
-		.gpaddr = read_u64(header + PHDR_PADDR),
-		.vaddr = read_u64(header + PHDR_VADDR),
-		.offset = read_u64(header + PHDR_OFFSET),
-		.filesz = read_u64(header + PHDR_FILESZ),
-		.memsz = read_u64(header + PHDR_MEMSZ),
-		.flags = read_u32(header + PHDR_FLAGS),
+		.gpaddr = header->paddr,
+		.offset = header->offset,
+		.filesz = header->filesz,
+		.memsz = header->memsz,
 	};
 
 	if (!segment.memsz)
@@ -148,41 +229,48 @@ static enum image_error segment_add(struct elf_image *elf, const u8 *header)
 	return IMAGE_OK;
 }
 
-static enum image_error segments_read(struct elf_image *elf, const struct header_table *table)
+/* A table of headers lies in the file. */
+static enum image_error table_check(const struct elf_image *elf, u64 offset, u32 count, u32 stride,
+				    u32 stride_min)
 {
-	for (unsigned int i = 0; i < table->count; i++) {
-		const u8 *header = table->at + (size_t)i * table->stride;
-		enum image_error error;
+	if (count && (stride < stride_min || count > HEADERS_MAX))
+		return IMAGE_BAD_ELF_HEADER;
+	return range_is_inside(offset, (u64)count * stride, elf->size) || !count ? IMAGE_OK
+										 : IMAGE_TRUNCATED;
+}
 
-		if (read_u32(header + PHDR_TYPE) != SEGMENT_LOAD)
+static enum image_error segments_read(struct elf_image *elf, const struct file_header *file,
+				      u32 type)
+{
+	enum image_error error = table_check(elf, file->phoff, file->phnum, file->phentsize,
+					     sizeof(struct program_header));
+
+	for (unsigned int i = 0; i < file->phnum && error == IMAGE_OK; i++) {
+		struct program_header header;
+
+		memcpy(&header, elf->data + file->phoff + i * file->phentsize, sizeof(header));
+		if (header.type != type)
 			continue;
-		error = segment_add(elf, header);
-		if (error != IMAGE_OK)
-			return error;
+		error = type == SEGMENT_LOAD ? segment_add(elf, &header)
+					     : notes_read(elf, header.offset, header.filesz);
 	}
-	return elf->segment_count ? IMAGE_OK : IMAGE_NO_SEGMENT;
+	return error;
 }
 
 /* Notes live in segments of type NOTE; a file whose linker script makes none may still have sections of that type. */
-static enum image_error notes_read(struct elf_image *elf, const struct header_table *table,
-				   unsigned int type_at, u32 type_wanted, unsigned int offset_at,
-				   unsigned int bytes_at)
+static enum image_error sections_read(struct elf_image *elf, const struct file_header *file)
 {
-	for (unsigned int i = 0; i < table->count; i++) {
-		const u8 *header = table->at + (size_t)i * table->stride;
-		u64 offset = read_u64(header + offset_at);
-		u64 bytes = read_u64(header + bytes_at);
-		enum image_error error;
+	enum image_error error = table_check(elf, file->shoff, file->shnum, file->shentsize,
+					     sizeof(struct section_header));
 
-		if (read_u32(header + type_at) != type_wanted)
-			continue;
-		if (!range_is_inside(offset, bytes, elf->size))
-			return IMAGE_TRUNCATED;
-		error = xen_notes_parse(&elf->notes, elf->data + offset, bytes, elf->bad_feature);
-		if (error != IMAGE_OK)
-			return error;
+	for (unsigned int i = 0; i < file->shnum && error == IMAGE_OK; i++) {
+		struct section_header header;
+
+		memcpy(&header, elf->data + file->shoff + i * file->shentsize, sizeof(header));
+		if (header.type == SECTION_NOTE)
+			error = notes_read(elf, header.offset, header.size);
 	}
-	return IMAGE_OK;
+	return error;
 }
 
 static bool address_is_in_image(const struct elf_image *elf, u64 address, u64 bytes)
@@ -241,46 +329,26 @@ static enum image_error notes_check(const struct elf_image *elf)
 
 enum image_error elf_parse(struct elf_image *elf, const void *data, size_t size)
 {
-	struct header_table segments = {0}, sections = {0};
+	struct file_header file;
 	enum image_error error;
 
 	memset(elf, 0, sizeof(*elf));
 	elf->data = data;
 	elf->size = size;
-	error = file_header_check(elf->data, size);
-	if (error != IMAGE_OK)
-		return error;
-	elf->entry = read_u64(elf->data + EHDR_ENTRY);
-
-	error = table_find(&segments, elf->data, size, &segments_place);
+	error = file_header_read(&file, data, size);
 	if (error == IMAGE_OK)
-		error = segments_read(elf, &segments);
+		error = segments_read(elf, &file, SEGMENT_LOAD);
+	if (error == IMAGE_OK && !elf->segment_count)
+		error = IMAGE_NO_SEGMENT;
 	if (error == IMAGE_OK)
-		error = notes_read(elf, &segments, PHDR_TYPE, SEGMENT_NOTE, PHDR_OFFSET,
-				   PHDR_FILESZ);
-	if (error == IMAGE_OK && !elf->notes.present) {
-		/* A stripped or cut section table is no error as long as the segments tell all. */
-		error = table_find(&sections, elf->data, size, &sections_place);
-		if (error == IMAGE_OK)
-			error = notes_read(elf, &sections, SHDR_TYPE, SECTION_NOTE, SHDR_OFFSET,
-					   SHDR_BYTES);
-	}
+		error = segments_read(elf, &file, SEGMENT_NOTE);
+	/* A stripped or cut section table is no error as long as the segments tell all. */
+	if (error == IMAGE_OK && !elf->notes.present)
+		error = sections_read(elf, &file);
 	if (error != IMAGE_OK)
 		return error;
 	if (!xen_notes_has(&elf->notes, XEN_ELFNOTE_ENTRY))
-		elf->notes.entry = elf->entry;
+		elf->notes.entry = file.entry;
 	error = extent_measure(elf);
-	if (error != IMAGE_OK)
-		return error;
-	return notes_check(elf);
-}
-
-bool xen_notes_has(const struct xen_notes *notes, unsigned int number)
-{
-	return number <= XEN_ELFNOTE_MAX && (notes->present & (1u << number)) != 0;
-}
-
-const void *elf_segment_data(const struct elf_image *elf, const struct elf_segment *segment)
-{
-	return elf->data + segment->offset;
+	return error == IMAGE_OK ? notes_check(elf) : error;
 }

@@ -13,63 +13,36 @@
 #define ELF_SEGMENTS_MAX 32u
 #define ELF_EXTENT_MAX	 (1ull << 30) /* no kernel occupies more than this, in bytes */
 
-#define XEN_NOTE_STRING_MAX    32u
-#define XEN_NOTE_MFN_VALID_MAX 4u
+#define XEN_NOTE_STRING_MAX 32u
 
-/* A non-present L1 entry e carries a frame number if (e & mask) == value. */
-struct l1_mfn_valid {
-	u64 mask;
-	u64 value;
-};
-
-/* What the notes say (xen/elfnote.h has the meaning of each); zero or "" if the note is missing. */
+/* What Mica wants of the notes (xen/elfnote.h has the meaning of each); zero or "" if the note is missing. */
 struct xen_notes {
-	u32 present; /* bit n: note number n was there */
-
+	u32 present;	    /* bit n: note number n was there */
 	u64 entry;	    /* virtual address to start at */
 	u64 hypercall_page; /* virtual address of a page of the kernel's */
 	u64 virt_base;	    /* virtual address of pseudo-physical 0 */
 	u64 paddr_offset;   /* what to take from p_paddr to have the pseudo-physical address */
-	u64 hv_start_low;
-	u64 init_p2m;	   /* virtual address for the p2m list */
-	u64 mod_start_pfn; /* not 0: mod_start may be a frame number of an unmapped initrd */
-	u64 suspend_cancel;
-	u64 phys32_entry;
-
-	/* By XENFEAT_ number, from the string note and the number note together. */
-	u32 features_supported;
-	u32 features_required; /* also in features_supported */
-
-	unsigned int l1_mfn_valid_count;
-	struct l1_mfn_valid l1_mfn_valid[XEN_NOTE_MFN_VALID_MAX];
-
-	char guest_os[XEN_NOTE_STRING_MAX];
-	char guest_version[XEN_NOTE_STRING_MAX];
+	u64 init_p2m;	    /* virtual address for the p2m list */
+	u64 mod_start_pfn;  /* not 0: mod_start may be a frame number of an unmapped initrd */
 	char xen_version[XEN_NOTE_STRING_MAX];
 	char loader[XEN_NOTE_STRING_MAX];
-	char pae_mode[XEN_NOTE_STRING_MAX];
-	char bsd_symtab[XEN_NOTE_STRING_MAX];
 };
 
 /* One PT_LOAD. [offset, offset + filesz) lies in the file, filesz <= memsz, nothing wraps. */
 struct elf_segment {
 	u64 gpaddr; /* pseudo-physical: p_paddr minus paddr_offset */
-	u64 vaddr;  /* as in the file; a PV kernel is placed by gpaddr, not by this */
 	u64 offset;
 	u64 filesz;
 	u64 memsz;
-	u32 flags; /* PF_X 1, PF_W 2, PF_R 4 */
 };
 
 struct elf_image {
 	const u8 *data;
 	size_t size;
-	u64 entry; /* e_entry; a PV kernel starts at notes.entry */
 
 	unsigned int segment_count;
-	struct elf_segment segment
-		[ELF_SEGMENTS_MAX]; /* in the order of the file; all within the range below */
-	u64 gpaddr_start; /* lowest byte loaded, and one behind the highest: at most ELF_EXTENT_MAX apart */
+	struct elf_segment segment[ELF_SEGMENTS_MAX]; /* as in the file; all within this range: */
+	u64 gpaddr_start; /* lowest byte loaded, and one behind the highest: at most ELF_EXTENT_MAX */
 	u64 gpaddr_end;
 	u64 virt_start; /* the same range where the kernel wants it mapped: virt_base + gpaddr */
 	u64 virt_end;
@@ -85,9 +58,16 @@ struct elf_image {
 enum image_error elf_parse(struct elf_image *elf, const void *data, size_t size);
 
 /* Was note XEN_ELFNOTE_<number> there? */
-bool xen_notes_has(const struct xen_notes *notes, unsigned int number);
+static inline bool xen_notes_has(const struct xen_notes *notes, unsigned int number)
+{
+	return (notes->present >> number & 1) != 0;
+}
 
 /* The file bytes of a segment; segment->filesz of them. */
-const void *elf_segment_data(const struct elf_image *elf, const struct elf_segment *segment);
+static inline const void *elf_segment_data(const struct elf_image *elf,
+					   const struct elf_segment *segment)
+{
+	return elf->data + segment->offset;
+}
 
 #endif

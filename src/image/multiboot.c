@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What both Multiboot versions share, and Multiboot 1. Reached by boot/ once; calls multiboot2.c and lib/; no lock.
+ * Reads what a Multiboot 1 or 2 loader tells. Reached by boot/ once; calls e820.c and lib/; no lock.
+ *
+ * Multiboot 2's whole list of tags is mapped at once and each tag is cut out of it, so a reader of a tag sees exactly its
+ * bytes. Of several memory maps the most telling one is used: EFI's descriptors, the list of ranges, the two numbers of old.
  *
  * First words of command lines. A loader may put the file's name before the arguments. Multiboot 1, 3.3, leaves
  * that open: QEMU, GRUB Legacy, iPXE and syslinux do, GRUB 2 passes only the arguments, with either protocol. (That is
@@ -10,7 +13,7 @@
  */
 #include "image/multiboot.h"
 
-#include "image/multiboot_priv.h"
+#include "image/priv.h"
 
 /* Offsets in the Multiboot 1 information, and bits of its flags (Multiboot 0.6.96, 3.3). */
 enum {
@@ -63,8 +66,8 @@ enum {
 #define FB_TYPE_TEXT 2
 
 /* Copies a zero-ended string of unknown length byte by byte: the memory behind it need not exist. */
-void boot_string_copy(struct boot_info *boot, const struct boot_memory *memory, u64 paddr, char *to,
-		      size_t size)
+static void string_copy(struct boot_info *boot, const struct boot_memory *memory, u64 paddr,
+			char *to, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
 		const char *c = memory->map(memory->ctx, paddr + i, 1);
@@ -95,6 +98,20 @@ static void first_word_drop(char *text)
 	memmove(text, from, strlen(from) + 1);
 }
 
+static struct boot_module *module_add(struct boot_info *boot, u64 start, u64 end)
+{
+	struct boot_module *module;
+
+	if (start >= end || boot->module_count >= BOOT_MODULES_MAX) {
+		boot->modules_ignored++;
+		return NULL;
+	}
+	module = &boot->module[boot->module_count++];
+	module->start = start;
+	module->end = end;
+	return module;
+}
+
 /* Parts of more than the walk limit or a wrapping address simply end the list. */
 static void modules_read(struct boot_info *boot, const struct boot_memory *memory, u64 list,
 			 u32 count, bool has_names)
@@ -109,33 +126,18 @@ static void modules_read(struct boot_info *boot, const struct boot_memory *memor
 			boot->modules_ignored += count - i;
 			return;
 		}
-		module = boot_module_add(boot, read_u32(entry), read_u32(entry + 4));
+		module = module_add(boot, read_u32(entry), read_u32(entry + 4));
 		if (!module)
 			continue;
 		text = read_u32(entry + 8);
 		if (text)
-			boot_string_copy(boot, memory, text, module->cmdline,
-					 sizeof(module->cmdline));
+			string_copy(boot, memory, text, module->cmdline, sizeof(module->cmdline));
 		if (has_names)
 			first_word_drop(module->cmdline);
 	}
 }
 
-struct boot_module *boot_module_add(struct boot_info *boot, u64 start, u64 end)
-{
-	struct boot_module *module;
-
-	if (start >= end || boot->module_count >= BOOT_MODULES_MAX) {
-		boot->modules_ignored++;
-		return NULL;
-	}
-	module = &boot->module[boot->module_count++];
-	module->start = start;
-	module->end = end;
-	return module;
-}
-
-void boot_range_add(struct boot_info *boot, u64 base, u64 length, u32 type)
+static void range_add(struct boot_info *boot, u64 base, u64 length, u32 type)
 {
 	if (!e820_append(&boot->map, base, length, type))
 		boot->map_was_cut = true;
@@ -155,21 +157,20 @@ static void mmap_read(struct boot_info *boot, const struct boot_memory *memory, 
 		size = read_u32(entry);
 		if (size < MMAP_ENTRY_MIN)
 			return;
-		boot_range_add(boot, read_u64(entry + 4), read_u64(entry + 12),
-			       read_u32(entry + 20));
+		range_add(boot, read_u64(entry + 4), read_u64(entry + 12), read_u32(entry + 20));
 		at += (u64)size + 4;
 	}
 }
 
 /* The two numbers of old: KiB from 0, and KiB from 1 MiB. */
-void boot_basic_memory(struct boot_info *boot, u32 lower_kib, u32 upper_kib)
+static void basic_memory(struct boot_info *boot, u32 lower_kib, u32 upper_kib)
 {
-	boot_range_add(boot, 0, (u64)MIN(lower_kib, 640u) << 10, E820_RAM);
-	boot_range_add(boot, 1ull << 20, (u64)upper_kib << 10, E820_RAM);
+	range_add(boot, 0, (u64)MIN(lower_kib, 640u) << 10, E820_RAM);
+	range_add(boot, 1ull << 20, (u64)upper_kib << 10, E820_RAM);
 }
 
 /* at[len] is a framebuffer description; colours follow a head of `head` bytes in it. */
-void boot_video_read(struct boot_video *video, const u8 *at, size_t len, size_t head)
+static void video_read(struct boot_video *video, const u8 *at, size_t len, size_t head)
 {
 	if (len < head)
 		return;
@@ -191,7 +192,7 @@ void boot_video_read(struct boot_video *video, const u8 *at, size_t len, size_t 
 	}
 }
 
-void boot_vbe_read(struct boot_video *video, const u8 *control, const u8 *mode)
+static void vbe_read(struct boot_video *video, const u8 *control, const u8 *mode)
 {
 	if (control)
 		video->vbe_capabilities = read_u32(control + VBE_CONTROL_CAPABILITIES);
@@ -203,18 +204,12 @@ static void video1_read(struct boot_info *boot, const struct boot_memory *memory
 			u32 flags)
 {
 	if (flags & MBI_HAS_VBE)
-		boot_vbe_read(
-			&boot->video,
-			memory->map(memory->ctx, read_u32(mbi + MBI_VBE_CONTROL),
-				    VBE_CONTROL_BYTES),
-			memory->map(memory->ctx, read_u32(mbi + MBI_VBE_MODE), VBE_MODE_BYTES));
+		vbe_read(&boot->video,
+			 memory->map(memory->ctx, read_u32(mbi + MBI_VBE_CONTROL),
+				     VBE_CONTROL_BYTES),
+			 memory->map(memory->ctx, read_u32(mbi + MBI_VBE_MODE), VBE_MODE_BYTES));
 	if (flags & MBI_HAS_FRAMEBUFFER)
-		boot_video_read(&boot->video, mbi + MBI_FRAMEBUFFER, 28, 22);
-}
-
-static bool loader_is_grub2(const struct boot_info *boot)
-{
-	return strncmp(boot->loader_name, "GRUB 2", 6) == 0;
+		video_read(&boot->video, mbi + MBI_FRAMEBUFFER, 28, 22);
 }
 
 static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
@@ -233,18 +228,16 @@ static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
 		else if (at < MBI_BYTES_MIN)
 			return IMAGE_UNREACHABLE;
 	}
-	boot->info_start = info;
-	boot->info_end = info + MBI_BYTES;
 	flags = read_u32(mbi + MBI_FLAGS);
 
 	if (flags & MBI_HAS_LOADER_NAME)
-		boot_string_copy(boot, memory, read_u32(mbi + MBI_LOADER_NAME), boot->loader_name,
-				 sizeof(boot->loader_name));
+		string_copy(boot, memory, read_u32(mbi + MBI_LOADER_NAME), boot->loader_name,
+			    sizeof(boot->loader_name));
 	boot->cmdline_was_cut = false; /* a long name is no harm */
-	has_names = !loader_is_grub2(boot);
+	has_names = strncmp(boot->loader_name, "GRUB 2", 6) != 0;
 	if (flags & MBI_HAS_CMDLINE) {
-		boot_string_copy(boot, memory, read_u32(mbi + MBI_CMDLINE), boot->cmdline,
-				 sizeof(boot->cmdline));
+		string_copy(boot, memory, read_u32(mbi + MBI_CMDLINE), boot->cmdline,
+			    sizeof(boot->cmdline));
 		if (has_names)
 			first_word_drop(boot->cmdline);
 	}
@@ -256,8 +249,271 @@ static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
 		mmap_read(boot, memory, read_u32(mbi + MBI_MMAP_ADDR),
 			  read_u32(mbi + MBI_MMAP_LENGTH));
 	if (!boot->map.count && (flags & MBI_HAS_MEMORY))
-		boot_basic_memory(boot, read_u32(mbi + MBI_MEM_LOWER),
-				  read_u32(mbi + MBI_MEM_UPPER));
+		basic_memory(boot, read_u32(mbi + MBI_MEM_LOWER), read_u32(mbi + MBI_MEM_UPPER));
+	return boot->map.count ? IMAGE_OK : IMAGE_NO_MEMORY_MAP;
+}
+
+/* ---------------------------------------------------------------- Multiboot 2 (2.0, 3.6): a list of tags */
+
+#define LIST_HEAD_BYTES 8u
+#define LIST_BYTES_MAX	(1u << 20)
+#define TAG_HEAD_BYTES	8u
+#define TAG_ALIGN	8u
+
+enum {
+	TAG_END = 0,
+	TAG_CMDLINE = 1,
+	TAG_LOADER_NAME = 2,
+	TAG_MODULE = 3,
+	TAG_BASIC_MEMORY = 4,
+	TAG_MMAP = 6,
+	TAG_VBE = 7,
+	TAG_FRAMEBUFFER = 8,
+	TAG_EFI64 = 12,
+	TAG_RSDP_V1 = 14,
+	TAG_RSDP_V2 = 15,
+	TAG_EFI_MMAP = 17,
+	TAG_EFI_BOOT_SERVICES = 18,
+};
+
+/* What follows the head of one tag: exactly len bytes. */
+struct tag {
+	u32 type;
+	const u8 *body;
+	u32 len;
+};
+
+#define VBE_CONTROL_AT 8u /* in the body of a VBE tag */
+#define VBE_MODE_AT    520u
+#define VBE_BODY_BYTES 776u
+
+/* Offsets in an EFI memory descriptor, and its types (UEFI 2.10, 7.2.3). */
+enum {
+	EFI_TYPE = 0,
+	EFI_START = 8,
+	EFI_PAGES = 24,
+	EFI_ATTRIBUTE = 32,
+	EFI_DESCRIPTOR_MIN = 40,
+};
+enum {
+	EFI_LOADER_CODE = 1,
+	EFI_LOADER_DATA = 2,
+	EFI_BOOT_SERVICES_CODE = 3,
+	EFI_BOOT_SERVICES_DATA = 4,
+	EFI_CONVENTIONAL = 7,
+	EFI_UNUSABLE = 8,
+	EFI_ACPI_RECLAIM = 9,
+	EFI_ACPI_NVS = 10,
+	EFI_PERSISTENT = 14,
+};
+#define EFI_MEMORY_WB BIT(3)
+#define EFI_PAGES_MAX (E820_ADDRESS_LIMIT >> PAGE_SHIFT)
+
+/* A string inside a tag need not have its zero. */
+static void text_take(struct boot_info *boot, const u8 *from, u32 len, char *to, size_t size)
+{
+	size_t i = 0;
+
+	for (; i < len && from[i]; i++) {
+		if (i == size - 1) {
+			boot->cmdline_was_cut = true;
+			break;
+		}
+		to[i] = (char)from[i];
+	}
+	to[i] = '\0';
+}
+
+static u32 efi_type_convert(const struct boot_info *boot, u32 type, u64 attribute)
+{
+	switch (type) {
+	case EFI_BOOT_SERVICES_CODE:
+	case EFI_BOOT_SERVICES_DATA:
+		if (boot->efi_boot_services_on)
+			return E820_RESERVED;
+		/* fall through */
+	case EFI_LOADER_CODE:
+	case EFI_LOADER_DATA:
+	case EFI_CONVENTIONAL:
+		return attribute & EFI_MEMORY_WB ? E820_RAM : E820_RESERVED;
+	case EFI_UNUSABLE:
+		return E820_UNUSABLE;
+	case EFI_ACPI_RECLAIM:
+		return E820_ACPI;
+	case EFI_ACPI_NVS:
+		return E820_NVS;
+	case EFI_PERSISTENT:
+		return E820_PMEM;
+	}
+	return E820_RESERVED;
+}
+
+/* The tag says how large a descriptor is; firmware may append fields. */
+static void efi_map_read(struct boot_info *boot, const struct tag *tag)
+{
+	u32 stride;
+
+	if (tag->len < 8)
+		return;
+	stride = read_u32(tag->body);
+	if (stride < EFI_DESCRIPTOR_MIN)
+		return;
+	for (u64 at = 8; range_is_inside(at, EFI_DESCRIPTOR_MIN, tag->len); at += stride) {
+		const u8 *descriptor = tag->body + at;
+		u64 pages = MIN(read_u64(descriptor + EFI_PAGES), EFI_PAGES_MAX);
+
+		range_add(boot, read_u64(descriptor + EFI_START), pages << PAGE_SHIFT,
+			  efi_type_convert(boot, read_u32(descriptor + EFI_TYPE),
+					   read_u64(descriptor + EFI_ATTRIBUTE)));
+	}
+}
+
+static void mmap2_read(struct boot_info *boot, const struct tag *tag)
+{
+	u32 stride;
+
+	if (tag->len < 8)
+		return;
+	stride = read_u32(tag->body);
+	if (stride < MMAP_ENTRY_MIN)
+		return;
+	for (u64 at = 8; range_is_inside(at, MMAP_ENTRY_MIN, tag->len); at += stride) {
+		const u8 *entry = tag->body + at;
+
+		range_add(boot, read_u64(entry), read_u64(entry + 8), read_u32(entry + 16));
+	}
+}
+
+static void module_read(struct boot_info *boot, const struct tag *tag)
+{
+	struct boot_module *module;
+
+	if (tag->len < 8) {
+		boot->modules_ignored++;
+		return;
+	}
+	module = module_add(boot, read_u32(tag->body), read_u32(tag->body + 4));
+	if (module)
+		text_take(boot, tag->body + 8, tag->len - 8, module->cmdline,
+			  sizeof(module->cmdline));
+}
+
+/* The newer version wins, whichever comes first: it is the longer one. */
+static void rsdp_read(struct boot_info *boot, const struct tag *tag)
+{
+	u32 len = MIN(tag->len, BOOT_RSDP_MAX);
+
+	if (len <= boot->rsdp_len)
+		return;
+	memcpy(boot->rsdp, tag->body, len);
+	boot->rsdp_len = len;
+}
+
+static void tag_read(struct boot_info *boot, const struct tag *tag)
+{
+	bool was_cut = boot->cmdline_was_cut;
+
+	switch (tag->type) {
+	case TAG_CMDLINE:
+		text_take(boot, tag->body, tag->len, boot->cmdline, sizeof(boot->cmdline));
+		break;
+	case TAG_LOADER_NAME:
+		text_take(boot, tag->body, tag->len, boot->loader_name, sizeof(boot->loader_name));
+		boot->cmdline_was_cut = was_cut; /* a long name is no harm */
+		break;
+	case TAG_MODULE:
+		module_read(boot, tag);
+		break;
+	case TAG_VBE:
+		if (tag->len >= VBE_BODY_BYTES)
+			vbe_read(&boot->video, tag->body + VBE_CONTROL_AT, tag->body + VBE_MODE_AT);
+		break;
+	case TAG_FRAMEBUFFER:
+		video_read(&boot->video, tag->body, tag->len, 24);
+		break;
+	case TAG_EFI64:
+		if (tag->len >= 8)
+			boot->efi_system_table = read_u64(tag->body);
+		break;
+	case TAG_RSDP_V1:
+	case TAG_RSDP_V2:
+		rsdp_read(boot, tag);
+		break;
+	case TAG_EFI_BOOT_SERVICES:
+		boot->efi_boot_services_on = true;
+		break;
+	}
+}
+
+/* Cut the tag at *at out of the list and step over it. False at the end of the list. */
+static bool tag_next(const u8 *list, u32 bytes, u32 *at, struct tag *tag, enum image_error *error)
+{
+	u32 size;
+
+	*error = IMAGE_OK;
+	if (!range_is_inside(*at, TAG_HEAD_BYTES, bytes))
+		return false; /* no end tag: the list's size is as good */
+	tag->type = read_u32(list + *at);
+	size = read_u32(list + *at + 4);
+	if (tag->type == TAG_END)
+		return false;
+	if (size < TAG_HEAD_BYTES || !range_is_inside(*at, size, bytes)) {
+		*error = IMAGE_BAD_TAG;
+		return false;
+	}
+	tag->body = list + *at + TAG_HEAD_BYTES;
+	tag->len = size - TAG_HEAD_BYTES;
+	*at += ROUND_UP(size, TAG_ALIGN);
+	return true;
+}
+
+/* Give every tag of one type to a reader of memory maps, unless an earlier kind has filled the map. */
+static void map_from(struct boot_info *boot, const u8 *list, u32 bytes, u32 type)
+{
+	enum image_error error;
+	u32 at = LIST_HEAD_BYTES;
+	struct tag tag;
+
+	if (e820_ram_top(&boot->map) != 0)
+		return;
+	boot->map.count = 0;
+	boot->map_was_cut = false;
+	while (tag_next(list, bytes, &at, &tag, &error)) {
+		if (tag.type != type)
+			continue;
+		if (type == TAG_EFI_MMAP)
+			efi_map_read(boot, &tag);
+		else if (type == TAG_MMAP)
+			mmap2_read(boot, &tag);
+		else if (tag.len >= 8)
+			basic_memory(boot, read_u32(tag.body), read_u32(tag.body + 4));
+	}
+}
+
+static enum image_error multiboot2_parse(struct boot_info *boot, u64 info,
+					 const struct boot_memory *memory)
+{
+	const u8 *list = memory->map(memory->ctx, info, LIST_HEAD_BYTES);
+	u32 at = LIST_HEAD_BYTES, bytes;
+	enum image_error error;
+	struct tag tag;
+
+	if (!list)
+		return IMAGE_UNREACHABLE;
+	bytes = read_u32(list);
+	if (bytes < LIST_HEAD_BYTES || bytes > LIST_BYTES_MAX)
+		return IMAGE_BAD_TAG;
+	list = memory->map(memory->ctx, info, bytes);
+	if (!list)
+		return IMAGE_UNREACHABLE;
+
+	while (tag_next(list, bytes, &at, &tag, &error))
+		tag_read(boot, &tag);
+	if (error != IMAGE_OK)
+		return error;
+	map_from(boot, list, bytes, TAG_EFI_MMAP);
+	map_from(boot, list, bytes, TAG_MMAP);
+	map_from(boot, list, bytes, TAG_BASIC_MEMORY);
 	return boot->map.count ? IMAGE_OK : IMAGE_NO_MEMORY_MAP;
 }
 

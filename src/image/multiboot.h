@@ -54,14 +54,12 @@ struct boot_video {
 };
 
 struct boot_info {
-	bool is_multiboot2;
 	char loader_name[BOOT_LOADER_NAME_MAX];
 	char cmdline[BOOT_CMDLINE_MAX];
 	bool cmdline_was_cut; /* this or a module's was longer than what fits */
 
 	struct e820_map map; /* as given: to be made sane by e820_sanitise() */
 	bool map_was_cut;
-	bool map_is_from_efi;
 
 	unsigned int module_count;
 	unsigned int modules_ignored; /* more than fit, or end before they start */
@@ -72,15 +70,8 @@ struct boot_info {
 
 	u64 efi_system_table;	   /* physical; 0: not started by 64-bit EFI */
 	bool efi_boot_services_on; /* the loader did not leave them: their memory is not ours */
-	u64 efi_map_paddr; /* EFI's own descriptors inside the loader's information, 0 if not given */
-	u32 efi_map_bytes;
-	u32 efi_descriptor_bytes;
-	u32 efi_descriptor_version;
 
 	struct boot_video video;
-
-	u64 info_start; /* where the loader's information itself lies; the strings of Multiboot 1 may be elsewhere */
-	u64 info_end;
 };
 
 /*

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parsers share among themselves: reading little-endian numbers out of byte arrays of any alignment, and the
- * step from elf.c to notes.c. Reached by image/ only; no lock.
+ * What the parsers share among themselves: reading little-endian numbers out of byte arrays of any alignment.
+ * Reached by image/ only; no lock.
  */
 #ifndef IMAGE_PRIV_H
 #define IMAGE_PRIV_H
 
-#include "image/elf.h"
 #include "lib/string.h"
+
+#define ELF_MAGIC "\177ELF"
 
 static inline u16 read_u16(const void *from)
 {
@@ -38,9 +39,5 @@ static inline bool range_is_inside(u64 offset, u64 bytes, u64 size)
 {
 	return offset <= size && bytes <= size - offset;
 }
-
-/* Read all notes in area[size] that belong to Xen. bad_feature as in struct elf_image. */
-enum image_error xen_notes_parse(struct xen_notes *notes, const u8 *area, size_t size,
-				 char bad_feature[XEN_NOTE_STRING_MAX]);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/image/elf.c src/image/notes.c src/image/error.c */
+/* uses: src/image/elf.c src/image/error.c */
 /*
  * elf.c: raw bytes, or (first byte odd) a good kernel with patches: two bytes where, then up to eight bytes what. What is
  * accepted must be loadable as it stands.
@@ -30,8 +30,6 @@ static void check(const struct elf_image *elf)
 	if (elf->gpaddr_end - elf->gpaddr_start > ELF_EXTENT_MAX || elf->virt_start > elf->virt_end)
 		abort();
 	if (elf->notes.entry < elf->virt_start || elf->notes.entry >= elf->virt_end)
-		abort();
-	if (elf->notes.l1_mfn_valid_count > XEN_NOTE_MFN_VALID_MAX)
 		abort();
 }
 

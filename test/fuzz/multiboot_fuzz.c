@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/image/multiboot.c src/image/multiboot2.c src/image/e820.c */
+/* uses: src/image/multiboot.c src/image/e820.c */
 /*
  * multiboot*.c: the input is all of physical memory, from address 0; its first byte chooses the protocol and its second
  * where the information begins. Each range handed out is a copy that ends where it ends. The map must come out sane.
