@@ -31,6 +31,12 @@ def finds_nothing(dom0, guest):
     assert said == ['end', '0']
 
 
+def goes_on(dom0, guest):
+    before = rounds(guest)
+    dom0.until('in-guest demo "tail -n 1 /tmp/out"', rf'^round (?!{before}$)\d+')
+    finds_nothing(dom0, guest)
+
+
 @pytest.mark.mica_only
 @pytest.mark.parametrize('vcpus', [pytest.param(1, marks=pytest.mark.daily), 2])
 def test_memory_is_right_after_live_migrations(xl_dom0, vcpus):
@@ -58,6 +64,15 @@ def test_a_target_without_memory_leaves_the_source(xl_dom0):
     status, _ = xl_dom0.ask(MIGRATE.format('demo'), 600)
     assert status != 0
     assert set(xl_dom0.domains()) == {'Domain-0', 'big', 'demo'}
-    before = rounds(guest)
-    xl_dom0.until('in-guest demo "tail -n 1 /tmp/out"', rf'^round (?!{before}$)\d+')
-    finds_nothing(xl_dom0, guest)
+    goes_on(xl_dom0, guest)
+
+
+@pytest.mark.mica_only
+def test_a_target_destroyed_in_the_middle_leaves_the_source(xl_dom0):
+    guest = checker(xl_dom0, vcpus=2)
+    xl_dom0(f'({MIGRATE.format("demo")} > /tmp/moved 2>&1; echo "status $?" > /tmp/status) & '
+            'for i in $(seq 300); do xl destroy demo--incoming 2> /dev/null && break; sleep 0.2; done; '
+            'wait; rm -f /var/log/xen/console/*incoming*', limit=600)
+    assert xl_dom0('cat /tmp/status').split()[1] != '0', xl_dom0('cat /tmp/moved')
+    assert set(xl_dom0.domains()) == {'Domain-0', 'demo'}
+    goes_on(xl_dom0, guest)
