@@ -38,10 +38,11 @@ def goes_on(dom0, guest):
 
 
 @pytest.mark.mica_only
-@pytest.mark.parametrize('vcpus', [pytest.param(1, marks=pytest.mark.daily), 2])
-def test_memory_is_right_after_live_migrations(xl_dom0, vcpus):
+@pytest.mark.parametrize('vcpus, times', [pytest.param(1, 2, marks=pytest.mark.daily), (2, 2),
+                                          pytest.param(2, 20, marks=pytest.mark.soak)])
+def test_memory_is_right_after_live_migrations(xl_dom0, vcpus, times):
     guest = checker(xl_dom0, vcpus=vcpus)
-    for _ in range(2):
+    for _ in range(times):
         before = rounds(guest)
         assert 'successful' in xl_dom0(MIGRATE.format('demo') + ' 2>&1', limit=600)
         xl_dom0.until('in-guest demo "tail -n 1 /tmp/out"', r'^round \d+')
