@@ -78,14 +78,6 @@ static bool uint_set(unsigned int *value, const char *text)
 	return true;
 }
 
-static bool string_set(char *value, size_t size, const char *text)
-{
-	if (strlen(text) >= size)
-		return false;
-	str_copy(value, size, text);
-	return true;
-}
-
 static bool value_set(const struct option_spec *spec, const char *text)
 {
 	switch (spec->type) {
@@ -95,8 +87,6 @@ static bool value_set(const struct option_spec *spec, const char *text)
 		return uint_set(spec->value, text);
 	case OPTION_SIZE:
 		return cmdline_size(text, spec->value);
-	case OPTION_STRING:
-		return string_set(spec->value, spec->size, text);
 	case OPTION_ENUM:
 		return cmdline_enum(text, spec->names, spec->value);
 	case OPTION_CUSTOM:
@@ -105,9 +95,9 @@ static bool value_set(const struct option_spec *spec, const char *text)
 	return false;
 }
 
-/* Apply one word. Returns whether it was understood; if not, *problem says why. */
-static bool word_apply(const char *word, const struct option_spec *specs, unsigned int spec_count,
-		       enum cmdline_problem *problem)
+/* Apply one word. NULL: understood; else what is wrong with it. */
+static const char *word_apply(const char *word, const struct option_spec *specs,
+			      unsigned int spec_count)
 {
 	const char *equals = strchr(word, '=');
 	size_t name_len = equals ? (size_t)(equals - word) : strlen(word);
@@ -116,27 +106,17 @@ static bool word_apply(const char *word, const struct option_spec *specs, unsign
 
 	if (!spec && !equals && strncmp(word, "no-", 3) == 0) {
 		spec = spec_find(specs, spec_count, word + 3, name_len - 3);
-		if (spec && spec->type != OPTION_BOOL && spec->type != OPTION_CUSTOM) {
-			*problem = CMDLINE_NO_NEGATION;
-			return false;
-		}
+		if (spec && spec->type != OPTION_BOOL && spec->type != OPTION_CUSTOM)
+			return "cannot be negated";
 		text = "no";
 	}
-	if (!spec) {
-		*problem = CMDLINE_UNKNOWN;
-		return false;
-	}
-	if (!text) {
-		*problem = CMDLINE_NEEDS_VALUE;
-		if (spec->type == OPTION_BOOL)
-			text = "yes";
-		else if (spec->type == OPTION_CUSTOM || spec->type == OPTION_STRING)
-			text = "";
-		else
-			return false;
-	}
-	*problem = CMDLINE_BAD_VALUE;
-	return value_set(spec, text);
+	if (!spec)
+		return "unknown option";
+	if (!text && spec->type != OPTION_BOOL && spec->type != OPTION_CUSTOM)
+		return "needs a value";
+	if (!text)
+		text = spec->type == OPTION_BOOL ? "yes" : "";
+	return value_set(spec, text) ? NULL : "bad value";
 }
 
 /* What cannot be printed shall not reach a terminal. */
@@ -148,12 +128,12 @@ static void word_make_printable(struct word *word)
 }
 
 const char *cmdline_parse(const char *line, const struct option_spec *specs,
-			  unsigned int spec_count, cmdline_report_fn *report, void *ctx)
+			  unsigned int spec_count, cmdline_report_fn *report)
 {
 	struct word word;
 
 	while ((line = word_next(line, &word)) != NULL) {
-		enum cmdline_problem problem = CMDLINE_TOO_LONG;
+		const char *problem;
 
 		if (strcmp(word.text, "--") == 0) {
 			while (is_blank(*line))
@@ -162,35 +142,14 @@ const char *cmdline_parse(const char *line, const struct option_spec *specs,
 		}
 		if (word.len == 0 || strcmp(word.text, "placeholder") == 0)
 			continue;
-		if (!word.is_too_long) {
-			bool is_understood = word_apply(word.text, specs, spec_count, &problem);
-
-			if (is_understood && !word.has_open_quote)
-				continue;
-			if (is_understood)
-				problem = CMDLINE_OPEN_QUOTE;
-		}
+		problem = word.is_too_long ? "word too long"
+					   : word_apply(word.text, specs, spec_count);
+		if (!problem && word.has_open_quote)
+			problem = "quote not closed";
+		if (!problem)
+			continue;
 		word_make_printable(&word);
-		report(ctx, problem, word.text);
+		report(problem, word.text);
 	}
 	return "";
-}
-
-const char *cmdline_problem_text(enum cmdline_problem problem)
-{
-	switch (problem) {
-	case CMDLINE_UNKNOWN:
-		return "unknown option";
-	case CMDLINE_BAD_VALUE:
-		return "bad value";
-	case CMDLINE_NEEDS_VALUE:
-		return "needs a value";
-	case CMDLINE_NO_NEGATION:
-		return "cannot be negated";
-	case CMDLINE_TOO_LONG:
-		return "word too long";
-	case CMDLINE_OPEN_QUOTE:
-		return "quote not closed";
-	}
-	return "problem";
 }

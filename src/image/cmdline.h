@@ -17,11 +17,10 @@
 #define CMDLINE_WORD_MAX 256u /* a longer word is reported and ignored */
 
 enum option_type {
-	OPTION_BOOL,   /* value: bool * */
-	OPTION_UINT,   /* value: unsigned int *; decimal, 0x hexadecimal, 0 octal */
-	OPTION_SIZE,   /* value: u64 *, in bytes; suffix B K M G T, K without one */
-	OPTION_STRING, /* value: char[size]; a string that does not fit is a bad value */
-	OPTION_ENUM,   /* value: unsigned int *, index in names[] (ended by NULL) */
+	OPTION_BOOL, /* value: bool * */
+	OPTION_UINT, /* value: unsigned int *; decimal, 0x hexadecimal, 0 octal */
+	OPTION_SIZE, /* value: u64 *, in bytes; suffix B K M G T, K without one */
+	OPTION_ENUM, /* value: unsigned int *, index in names[] (ended by NULL) */
 	OPTION_CUSTOM, /* value: as parse() likes; its text is "" for the bare name and "no" for no-name */
 };
 
@@ -29,33 +28,19 @@ struct option_spec {
 	const char *name;
 	enum option_type type;
 	void *value;
-	size_t size;
 	const char *const *names;
 	bool (*parse)(void *value, const char *text); /* false: bad value, *value unchanged */
-	const char *doc;
-};
-
-enum cmdline_problem {
-	CMDLINE_UNKNOWN,     /* no such option */
-	CMDLINE_BAD_VALUE,   /* cannot be understood as the option's type, or does not fit */
-	CMDLINE_NEEDS_VALUE, /* a bare name, but the option wants =value */
-	CMDLINE_NO_NEGATION, /* no-name of an option that is neither boolean nor custom */
-	CMDLINE_TOO_LONG,    /* a word longer than CMDLINE_WORD_MAX - 1 */
-	CMDLINE_OPEN_QUOTE,  /* a quote that nothing closes; the word was taken as it is */
 };
 
 /* Called for each word not understood; the word has '?' for what cannot be printed, and may be cut. */
-typedef void cmdline_report_fn(void *ctx, enum cmdline_problem problem, const char *word);
+typedef void cmdline_report_fn(const char *problem, const char *word);
 
 /*
  * Read the whole line. GRUB's "placeholder" is skipped silently. Returns what follows "--" ("" if there is none), a
  * pointer into the line.
  */
 const char *cmdline_parse(const char *line, const struct option_spec *specs,
-			  unsigned int spec_count, cmdline_report_fn *report, void *ctx);
-
-/* "unknown option", ...: for the console. */
-const char *cmdline_problem_text(enum cmdline_problem problem);
+			  unsigned int spec_count, cmdline_report_fn *report);
 
 /* ---- the syntaxes of values, for custom options; all of them: false and nothing changed if malformed ---- */
 
@@ -66,15 +51,11 @@ bool cmdline_size(const char *text, u64 *bytes);
 /* Take the next item off a comma separated list; false at its end. An item that does not fit becomes "?". */
 bool cmdline_list_next(const char **list, char *item, size_t size);
 
-/* Is this item `name`, `no-name` or `name=<boolean>`? */
-bool cmdline_named_bool(const char *item, const char *name, bool *value);
-
 /* The index in names[] (ended by NULL). */
 bool cmdline_enum(const char *text, const char *const *names, unsigned int *idx);
 
-/* loglvl=<level>[/<rate limited level>]: without the second, *limited becomes the first. */
-bool cmdline_levels(const char *text, const char *const *names, unsigned int *always,
-		    unsigned int *limited);
+/* loglvl=<level>[/<rate limited level>]: the second must be a level too, and is not needed. */
+bool cmdline_level(const char *text, const char *const *names, unsigned int *idx);
 
 /* dom0_max_vcpus=<n> or <min>-<max>, either end missing: 1 and ~0u. <n> gives min == max. */
 struct cmdline_range {
@@ -110,24 +91,14 @@ void dom0_mem_resolve(const struct dom0_mem *mem, u64 available, u64 *bytes, u64
 /* com1=<baud>|auto[/<clock>][,<DPS>[,<io base>|pci|amt[,<irq>|msi[,...]]]] and its name=value forms. */
 struct serial_config {
 	bool is_set;
-	bool is_pci;  /* a PCI device was asked for, which Mica does not look for */
-	u32 baud;     /* 0: leave as the firmware set it */
-	u32 clock_hz; /* 0: the usual 1.8432 MHz */
-	u8 data_bits; /* 5..8 */
-	u8 stop_bits; /* 1 or 2 */
-	char parity;  /* n o e m s */
-	u64 io_base;  /* above 0xffff: memory mapped; 0: the port's usual place */
-	u32 irq;
-	bool has_irq; /* 0 is poll mode */
-	u8 reg_shift;
-	u8 reg_width;
+	u32 baud;    /* 0: leave as the firmware set it */
+	u64 io_base; /* above 0xffff: memory mapped; 0: the port's usual place */
 };
 
-/* An OPTION_CUSTOM parse function; value: struct serial_config *. Fields not named keep their value. */
+/*
+ * An OPTION_CUSTOM parse function; value: struct serial_config *. Fields not named keep their value; what Mica has no use
+ * for (the frame is 8n1, there is no interrupt and no PCI) is judged and forgotten.
+ */
 bool serial_config_parse(void *value, const char *text);
-#define SERIAL_CONFIG_DEFAULT                                                            \
-	{                                                                                \
-		.baud = 0, .data_bits = 8, .stop_bits = 1, .parity = 'n', .reg_width = 1 \
-	}
 
 #endif

@@ -85,40 +85,21 @@ bool cmdline_number(const char *text, u64 *value)
 /* A number and its suffix. 0x1B ends in a digit, not in a suffix. */
 static bool size_take(const char **text, u64 *bytes)
 {
-	const char *at = *text;
-	bool has_suffix = true;
+	static const char suffixes[] = "BbKkMmGgTt";
+	const char *at = *text, *suffix;
 	unsigned int shift = 10;
 	u64 number;
 
 	if (!number_take(&at, &number))
 		return false;
-	switch (*at) {
-	case 'T':
-	case 't':
-		shift = 40;
-		break;
-	case 'G':
-	case 'g':
-		shift = 30;
-		break;
-	case 'M':
-	case 'm':
-		shift = 20;
-		break;
-	case 'K':
-	case 'k':
-		shift = 10;
-		break;
-	case 'B':
-	case 'b':
-		shift = 0;
-		break;
-	default:
-		has_suffix = false;
+	suffix = *at ? strchr(suffixes, *at) : NULL;
+	if (suffix) {
+		shift = (unsigned int)(suffix - suffixes) / 2 * 10;
+		at++;
 	}
 	if (number > (~0ull >> shift))
 		return false;
-	*text = has_suffix ? at + 1 : at;
+	*text = at;
 	*bytes = number << shift;
 	return true;
 }
@@ -152,42 +133,18 @@ bool cmdline_list_next(const char **list, char *item, size_t size)
 	return true;
 }
 
-bool cmdline_named_bool(const char *item, const char *name, bool *value)
-{
-	size_t len = strlen(name);
-
-	if (strcmp(item, name) == 0) {
-		*value = true;
-		return true;
-	}
-	if (strncmp(item, "no-", 3) == 0 && strcmp(item + 3, name) == 0) {
-		*value = false;
-		return true;
-	}
-	return strncmp(item, name, len) == 0 && item[len] == '=' &&
-	       cmdline_bool(item + len + 1, value);
-}
-
-bool cmdline_levels(const char *text, const char *const *names, unsigned int *always,
-		    unsigned int *limited)
+bool cmdline_level(const char *text, const char *const *names, unsigned int *idx)
 {
 	const char *slash = strchr(text, '/');
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
-	unsigned int first, second;
+	unsigned int limited;
 	char word[16];
 
-	if (len >= sizeof(word))
+	if (len >= sizeof(word) || (slash && !cmdline_enum(slash + 1, names, &limited)))
 		return false;
 	memcpy(word, text, len);
 	word[len] = '\0';
-	if (!cmdline_enum(word, names, &first))
-		return false;
-	second = first;
-	if (slash && !cmdline_enum(slash + 1, names, &second))
-		return false;
-	*always = first;
-	*limited = second;
-	return true;
+	return cmdline_enum(word, names, idx);
 }
 
 bool cmdline_range(const char *text, struct cmdline_range *range)
@@ -247,15 +204,12 @@ bool dom0_mem_parse(void *value, const char *text)
 	char item[64];
 
 	while (cmdline_list_next(&text, item, sizeof(item))) {
-		bool is_good;
+		bool is_min = strncmp(item, "min:", 4) == 0, is_max = strncmp(item, "max:", 4) == 0;
 
-		if (strncmp(item, "min:", 4) == 0)
-			is_good = amount_parse(&mem.min, item + 4);
-		else if (strncmp(item, "max:", 4) == 0)
-			is_good = amount_parse(&mem.max, item + 4);
-		else
-			is_good = amount_parse(&mem.want, item);
-		if (!is_good)
+		if (!amount_parse(is_min   ? &mem.min
+				  : is_max ? &mem.max
+					   : &mem.want,
+				  is_min || is_max ? item + 4 : item))
 			return false;
 	}
 	*(struct dom0_mem *)value = mem;
@@ -291,128 +245,70 @@ void dom0_mem_resolve(const struct dom0_mem *mem, u64 available, u64 *bytes, u64
 	*max_bytes = max;
 }
 
-static bool u32_parse(const char *text, u32 *value)
+static bool is_within(const char *text, u64 low, u64 high)
 {
 	u64 number;
 
-	if (!cmdline_number(text, &number) || number > ~0u)
-		return false;
-	*value = (u32)number;
-	return true;
+	return cmdline_number(text, &number) && number >= low && number <= high;
 }
 
-static bool digit_parse(const char *text, u8 low, u8 high, u8 *value)
+static bool is_parity(const char *text)
 {
-	u64 number;
-
-	if (!cmdline_number(text, &number) || number < low || number > high)
-		return false;
-	*value = (u8)number;
-	return true;
+	return text[0] && !text[1] && strchr("noems", text[0]);
 }
 
-static bool parity_parse(const char *text, char *value)
-{
-	if (!text[0] || text[1] || !strchr("noems", text[0]))
-		return false;
-	*value = text[0];
-	return true;
-}
-
-/* <baud>|auto[/<clock>] */
+/* <baud>|auto[/<clock>]: the clock is given as the highest baud rate, a sixteenth of it. */
 static bool baud_parse(struct serial_config *config, const char *text)
 {
-	u64 baud = 0, clock = config->clock_hz;
+	u64 baud = 0;
 
 	if (strncmp(text, "auto", 4) == 0)
 		text += 4;
 	else if (!number_take(&text, &baud) || !baud)
 		return false;
-	if (*text == '/') {
-		text++;
-		/* The number given is the highest baud rate; a UART divides its clock by 16 times that. */
-		if (!number_take(&text, &clock) || !clock || clock > ~0u / 16)
-			return false;
-		clock *= 16;
-	}
-	if (*text || baud > ~0u)
+	if (baud > ~0u || (*text && (*text != '/' || !is_within(text + 1, 1, ~0u / 16))))
 		return false;
 	config->baud = (u32)baud;
-	config->clock_hz = (u32)clock;
 	return true;
 }
 
-static bool frame_parse(struct serial_config *config, const char *text)
+static bool frame_is_valid(const char *text)
 {
-	char bits[2] = {text[0], '\0'}, stop[2] = {'\0', '\0'}, parity[2] = {'\0', '\0'};
-
-	if (strlen(text) != 3)
-		return false;
-	parity[0] = text[1];
-	stop[0] = text[2];
-	return digit_parse(bits, 5, 8, &config->data_bits) &&
-	       parity_parse(parity, &config->parity) && digit_parse(stop, 1, 2, &config->stop_bits);
+	return strlen(text) == 3 && strchr("5678", text[0]) && strchr("noems", text[1]) &&
+	       strchr("12", text[2]);
 }
 
-static bool device_parse(struct serial_config *config, const char *text)
+static bool irq_is_valid(const char *text)
 {
-	if (strcmp(text, "pci") == 0 || strcmp(text, "amt") == 0) {
-		config->is_pci = true;
-		return true;
-	}
-	return cmdline_number(text, &config->io_base);
+	return strcmp(text, "msi") == 0 || is_within(text, 0, ~0u);
 }
 
-static bool irq_parse(struct serial_config *config, const char *text)
+static bool serial_named_parse(struct serial_config *config, const char *name, const char *text)
 {
-	if (strcmp(text, "msi") == 0) {
-		config->is_pci = true;
-		return true;
-	}
-	config->has_irq = true;
-	return u32_parse(text, &config->irq);
-}
+	static const struct {
+		const char *name;
+		u64 low, high;
+	} numbers[] = {
+		{"clock-hz", 1, ~0u / 16},
+		{"data-bits", 5, 8},
+		{"stop-bits", 1, 2},
+		{"reg-shift", 0, 3},
+	};
 
-static bool clock_parse(struct serial_config *config, const char *text)
-{
-	u32 hz;
-
-	if (!u32_parse(text, &hz) || !hz || hz > ~0u / 16)
-		return false;
-	config->clock_hz = hz * 16;
-	return true;
-}
-
-static bool serial_named_parse(struct serial_config *config, const char *item, const char *text)
-{
-	size_t len = (size_t)(text - 1 - item);
-
-	if (len == 4 && memcmp(item, "baud", 4) == 0)
+	if (strcmp(name, "baud") == 0)
 		return baud_parse(config, text);
-	if (len == 8 && memcmp(item, "clock-hz", 8) == 0)
-		return clock_parse(config, text);
-	if (len == 9 && memcmp(item, "data-bits", 9) == 0)
-		return digit_parse(text, 5, 8, &config->data_bits);
-	if (len == 9 && memcmp(item, "stop-bits", 9) == 0)
-		return digit_parse(text, 1, 2, &config->stop_bits);
-	if (len == 6 && memcmp(item, "parity", 6) == 0)
-		return parity_parse(text, &config->parity);
-	if (len == 7 && memcmp(item, "io-base", 7) == 0)
+	if (strcmp(name, "io-base") == 0)
 		return cmdline_number(text, &config->io_base);
-	if (len == 3 && memcmp(item, "irq", 3) == 0)
-		return irq_parse(config, text);
-	if (len == 9 && memcmp(item, "reg-shift", 9) == 0)
-		return digit_parse(text, 0, 3, &config->reg_shift);
-	if (len == 9 && memcmp(item, "reg-width", 9) == 0)
-		return digit_parse(text, 1, 4, &config->reg_width) &&
-		       (config->reg_width == 1 || config->reg_width == 4);
-	if ((len == 3 && memcmp(item, "dev", 3) == 0) ||
-	    (len == 4 && memcmp(item, "port", 4) == 0) ||
-	    (len == 6 && memcmp(item, "bridge", 6) == 0)) {
-		config->is_pci = true;
-		return true;
-	}
-	return false;
+	if (strcmp(name, "parity") == 0)
+		return is_parity(text);
+	if (strcmp(name, "irq") == 0)
+		return irq_is_valid(text);
+	if (strcmp(name, "reg-width") == 0)
+		return is_within(text, 1, 1) || is_within(text, 4, 4);
+	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (strcmp(name, numbers[i].name) == 0)
+			return is_within(text, numbers[i].low, numbers[i].high);
+	return strcmp(name, "dev") == 0 || strcmp(name, "port") == 0 || strcmp(name, "bridge") == 0;
 }
 
 static bool serial_positional_parse(struct serial_config *config, unsigned int position,
@@ -424,17 +320,15 @@ static bool serial_positional_parse(struct serial_config *config, unsigned int p
 	case 0:
 		return baud_parse(config, item);
 	case 1:
-		return frame_parse(config, item);
+		return frame_is_valid(item);
 	case 2:
-		return device_parse(config, item);
+		return strcmp(item, "pci") == 0 || strcmp(item, "amt") == 0 ||
+		       cmdline_number(item, &config->io_base);
 	case 3:
-		return irq_parse(config, item);
-	case 4:
-	case 5:
-		config->is_pci = true;
-		return true;
+		return irq_is_valid(item);
+	default: /* PCI addresses */
+		return position <= 5;
 	}
-	return false;
 }
 
 bool serial_config_parse(void *value, const char *text)
@@ -447,11 +341,12 @@ bool serial_config_parse(void *value, const char *text)
 		return false;
 	position = 0;
 	while (cmdline_list_next(&text, item, sizeof(item))) {
-		const char *equals = strchr(item, '=');
-		bool is_good = equals ? serial_named_parse(&config, item, equals + 1)
-				      : serial_positional_parse(&config, position++, item);
+		char *equals = strchr(item, '=');
 
-		if (!is_good)
+		if (equals)
+			*equals++ = '\0';
+		if (equals ? !serial_named_parse(&config, item, equals)
+			   : !serial_positional_parse(&config, position++, item))
 			return false;
 	}
 	config.is_set = true;
