@@ -15,23 +15,16 @@
 #define PORT_CF8 0xcf8u
 #define PORT_CFC 0xcfcu
 
-static bool bitmap_allows(const struct pv_vcpu *pv, u32 port, unsigned int bytes)
-{
-	if (pv->iobitmap == NULL)
-		return false;
-	for (u32 p = port; p < port + bytes; p++)
-		if (p >= pv->iobitmap_ports || (pv->iobitmap[p / 8] & (1u << (p % 8))) != 0)
-			return false;
-	return true;
-}
-
 bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes)
 {
 	const struct pv_vcpu *pv = v->pv;
 
 	if (pv_is_kernel(v) ? pv->iopl >= 1 || pv_shows_iopl(v) : pv->iopl >= 3)
 		return true;
-	return bitmap_allows(pv, port, bytes);
+	for (u32 p = port; p < port + bytes; p++) /* without a bitmap iobitmap_ports is 0 */
+		if (p >= pv->iobitmap_ports || (pv->iobitmap[p / 8] & (1u << (p % 8))) != 0)
+			return false;
+	return true;
 }
 
 static bool domain_owns(const struct domain *d, u16 port, unsigned int bytes)
@@ -40,43 +33,37 @@ static bool domain_owns(const struct domain *d, u16 port, unsigned int bytes)
 	       rangeset_contains(d->ioport_allowed, port, (u64)port + bytes - 1);
 }
 
-int pv_io_in(struct vcpu *v, u16 port, u64 *value, unsigned int bytes)
+static bool is_pci_data(u16 port, unsigned int bytes)
 {
-	*value = bytes == 4 ? 0xffffffffu : (1u << (8 * bytes)) - 1;
-	if (port == PORT_CF8 && bytes == 4 && v->domain->is_hardware) {
-		*value = v->pv->cf8;
-		return 0;
-	}
-	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
-		*value = pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes);
-		return 0;
-	}
-	if (!domain_owns(v->domain, port, bytes))
-		return 0;
-	*value = bytes == 1 ? hw_in8(port) : bytes == 2 ? hw_in16(port) : hw_in32(port);
-	return 0;
+	return port >= PORT_CFC && port + bytes <= PORT_CFC + 4;
 }
 
-int pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes)
+u64 pv_io_in(struct vcpu *v, u16 port, unsigned int bytes)
 {
-	if (port == PORT_CF8 && bytes == 4 && v->domain->is_hardware) {
+	if (port == PORT_CF8 && bytes == 4 && v->domain->is_hardware)
+		return v->pv->cf8;
+	if (is_pci_data(port, bytes))
+		return pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes);
+	if (!domain_owns(v->domain, port, bytes))
+		return BIT(8 * bytes) - 1;
+	return bytes == 1 ? hw_in8(port) : bytes == 2 ? hw_in16(port) : hw_in32(port);
+}
+
+void pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes)
+{
+	if (port == PORT_CF8 && bytes == 4 && v->domain->is_hardware)
 		v->pv->cf8 = (u32)value;
-		return 0;
-	}
-	if (port >= PORT_CFC && port + bytes <= PORT_CFC + 4) {
+	else if (is_pci_data(port, bytes))
 		pci_config_write(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes,
 				 (u32)value);
-		return 0;
-	}
-	if (!domain_owns(v->domain, port, bytes))
-		return 0;
-	if (bytes == 1)
+	else if (!domain_owns(v->domain, port, bytes))
+		return;
+	else if (bytes == 1)
 		hw_out8(port, (u8)value);
 	else if (bytes == 2)
 		hw_out16(port, (u16)value);
 	else
 		hw_out32(port, (u32)value);
-	return 0;
 }
 
 int pv_set_iopl(struct vcpu *v, u32 iopl)
@@ -89,8 +76,6 @@ int pv_set_iopl(struct vcpu *v, u32 iopl)
 
 int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports)
 {
-	u8 *copy;
-
 	if (ports > PV_IOBITMAP_PORTS)
 		return err(EINVAL);
 	if (v->pv->iobitmap == NULL && ports != 0) {
@@ -99,8 +84,7 @@ int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports)
 			return err(ENOMEM);
 	}
 	v->pv->iobitmap_ports = 0;
-	copy = v->pv->iobitmap;
-	if (ports != 0 && hw_copy_from_guest(copy, gva_make(gva), (ports + 7) / 8) != 0)
+	if (ports != 0 && hw_copy_from_guest(v->pv->iobitmap, gva_make(gva), (ports + 7) / 8) != 0)
 		return err(EFAULT);
 	v->pv->iobitmap_ports = ports;
 	return 0;

@@ -14,8 +14,6 @@
 #include "pv/priv.h"
 #include "sched/sched.h"
 
-#define PREFIX_BYTES 5
-
 static struct vcpu *vcpu_of(struct emul_state *state)
 {
 	return state->ctx;
@@ -40,14 +38,16 @@ static int io_in(struct emul_state *state, u16 port, u64 *value, unsigned int by
 {
 	if (!pv_io_allowed(vcpu_of(state), port, bytes))
 		return emul_raise(state, EMUL_GP, 0);
-	return pv_io_in(vcpu_of(state), port, value, bytes);
+	*value = pv_io_in(vcpu_of(state), port, bytes);
+	return 0;
 }
 
 static int io_out(struct emul_state *state, u16 port, u64 value, unsigned int bytes)
 {
 	if (!pv_io_allowed(vcpu_of(state), port, bytes))
 		return emul_raise(state, EMUL_GP, 0);
-	return pv_io_out(vcpu_of(state), port, value, bytes);
+	pv_io_out(vcpu_of(state), port, value, bytes);
+	return 0;
 }
 
 static int cr_read(struct emul_state *state, unsigned int cr, u64 *value)
@@ -135,12 +135,6 @@ static int dr_write(struct emul_state *state, unsigned int dr, u64 value)
 	return 0;
 }
 
-static int vcpu_msr_read(struct emul_state *state, u32 msr, u64 *value)
-{
-	*value = msr == MSR_TSC_AUX ? vcpu_of(state)->pv->tsc_aux : hw_rdmsr(msr);
-	return 0;
-}
-
 static int msr_read(struct emul_state *state, u32 msr, u64 *value)
 {
 	const struct vcpu *v = vcpu_of(state);
@@ -156,7 +150,8 @@ static int msr_read(struct emul_state *state, u32 msr, u64 *value)
 		*value &= mask;
 		return 0;
 	case POLICY_MSR_VCPU:
-		return vcpu_msr_read(state, msr, value);
+		*value = msr == MSR_TSC_AUX ? v->pv->tsc_aux : hw_rdmsr(msr);
+		return 0;
 	case POLICY_MSR_FAULT:
 		break;
 	}
@@ -236,8 +231,6 @@ static int cpuid(struct emul_state *state, u32 leaf, u32 subleaf, u32 out[4])
  */
 static int if_set(struct emul_state *state, bool enable)
 {
-	(void)state;
-	(void)enable;
 	return 0;
 }
 
@@ -279,27 +272,9 @@ static const struct emul_ops user_ops = {
 	.cpuid = cpuid,
 };
 
-/* True: done, or its own fault was injected. */
 static bool execute(struct vcpu *v, const struct emul_insn *insn)
 {
-	struct emul_regs regs;
-	struct emul_state state = {
-		.regs = &regs,
-		.ops = pv_is_kernel(v) ? &kernel_ops : &user_ops,
-		.ctx = v,
-		.step_max = 64,
-	};
-	int rc;
-
-	pv_emul_begin(v, &regs);
-	rc = emul_execute(insn, &state);
-	pv_emul_end(v,
-		    &regs); /* consistent after every return: finished iterations of a rep count */
-	if (rc == -EFAULT)
-		pv_emul_fault(v, &state.fault);
-	else if (rc == 0 && state.has_trap)
-		pv_emul_single_step(v);
-	return rc == 0 || rc == -EFAULT || rc == -ERESTART;
+	return pv_emul_execute(v, insn, pv_is_kernel(v) ? &kernel_ops : &user_ops, v, 64);
 }
 
 /*
@@ -325,9 +300,9 @@ static bool emulate_quick(struct vcpu *v)
 			return false;
 		value = bytes == 1 ? (u8)regs->rax : (u32)regs->rax;
 		if (opcode & 2) {
-			(void)pv_io_out(v, port, value, bytes);
+			pv_io_out(v, port, value, bytes);
 		} else {
-			(void)pv_io_in(v, port, &value, bytes);
+			value = pv_io_in(v, port, bytes);
 			regs->rax = bytes == 1 ? (regs->rax & ~0xffull) | value : value;
 		}
 		regs->rip += opcode & 8 ? 1 : 2;
@@ -344,19 +319,13 @@ bool pv_privileged_emulate(struct vcpu *v)
 {
 	struct emul_insn insn;
 
-	return emulate_quick(v) || (pv_emul_fetch(v, &insn) == 0 && execute(v, &insn));
+	return emulate_quick(v) || (pv_emul_fetch(v, &insn) && execute(v, &insn));
 }
 
 bool pv_invalid_op_emulate(struct vcpu *v)
 {
 	struct emul_insn insn;
-	u8 prefix[PREFIX_BYTES];
-	static const u8 forced[PREFIX_BYTES] = {0x0f, 0x0b, 'x', 'e', 'n'};
 
-	if (hw_copy_from_guest(prefix, gva_make(v->pv->regs->rip), sizeof(prefix)) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(prefix); i++)
-		if (prefix[i] != forced[i])
-			return false;
-	return pv_emul_fetch(v, &insn) == 0 && insn.op == EMUL_CPUID && execute(v, &insn);
+	return pv_emul_fetch(v, &insn) && (insn.prefixes & EMUL_PREFIX_FORCED) != 0 &&
+	       insn.op == EMUL_CPUID && execute(v, &insn);
 }

@@ -21,14 +21,13 @@ static inline bool pv_shows_iopl(const struct vcpu *v)
 void pv_cr3_load(struct vcpu *v);
 void pv_tsc_aux_load(const struct pv_vcpu *pv);
 
-/* The emulator's registers from the vCPU's, and back. */
-void pv_emul_begin(const struct vcpu *v, struct emul_regs *regs);
-void pv_emul_end(struct vcpu *v, const struct emul_regs *regs);
-/* Fetches and decodes at rip: 0 or negative. */
-int pv_emul_fetch(const struct vcpu *v, struct emul_insn *insn);
-/* What the emulated instruction ended with: its own exception, or a #DB because TF was set. */
-void pv_emul_fault(struct vcpu *v, const struct emul_fault *fault);
-void pv_emul_single_step(struct vcpu *v);
+/* A general register by the number that instructions use, 0..15. */
+u64 *pv_gpr(struct regs *regs, unsigned int number);
+/* Fetches and decodes at rip; false: it cannot be read, or is nothing that the emulator does. */
+bool pv_emul_fetch(const struct vcpu *v, struct emul_insn *insn);
+/* step_max: iterations of a repeated string instruction. True: done, to be done again, or its own fault was injected. */
+bool pv_emul_execute(struct vcpu *v, const struct emul_insn *insn, const struct emul_ops *ops,
+		     void *ctx, u64 step_max);
 static inline bool pv_is_canonical(u64 va)
 {
 	return (u64)((s64)(va << 16) >> 16) == va;
@@ -37,8 +36,8 @@ static inline bool pv_is_canonical(u64 va)
 void pv_fpu_init(void *area);
 
 /* io.c */
-int pv_io_in(struct vcpu *v, u16 port, u64 *value, unsigned int bytes);
-int pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes);
+u64 pv_io_in(struct vcpu *v, u16 port, unsigned int bytes);
+void pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes);
 bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes);
 
 #endif

@@ -19,11 +19,6 @@ struct ptwr {
 	mfn_t mfn;   /* the table that it shows */
 };
 
-static struct ptwr *ptwr_of(struct emul_state *state)
-{
-	return state->ctx;
-}
-
 static int table_read(struct emul_state *state, gva_t va, u64 *value, unsigned int bytes)
 {
 	*value = 0;
@@ -66,7 +61,7 @@ static int entry_error(int rc)
 
 static int table_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
 {
-	struct ptwr *ptwr = ptwr_of(state);
+	struct ptwr *ptwr = state->ctx;
 
 	if (!is_in_entry(ptwr, va, bytes))
 		return -EOPNOTSUPP;
@@ -79,13 +74,12 @@ static int table_write(struct emul_state *state, gva_t va, u64 value, unsigned i
 static int table_cmpxchg(struct emul_state *state, gva_t va, u64 *old, u64 new, unsigned int bytes,
 			 bool is_locked)
 {
-	struct ptwr *ptwr = ptwr_of(state);
+	struct ptwr *ptwr = state->ctx;
 	unsigned int shift = 8 * (unsigned int)(gva_num(va) & 7);
 	u64 mask = bytes == 8 ? ~0ull : BIT(8 * bytes) - 1;
 	u64 entry = entry_read(ptwr, va), expected = merge(entry, va, *old, bytes);
 	int rc;
 
-	(void)is_locked;
 	if (!is_in_entry(ptwr, va, bytes))
 		return -EOPNOTSUPP;
 	rc = pt_update_if(ptwr->v, entry_maddr(ptwr, va), &expected, merge(entry, va, new, bytes));
@@ -101,9 +95,8 @@ static const struct emul_ops table_ops = {
 
 static int ignore_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
 {
-	const struct ptwr *ptwr = ptwr_of(state);
+	const struct ptwr *ptwr = state->ctx;
 
-	(void)value;
 	if ((gva_num(va) & PAGE_MASK) != ptwr->page_va ||
 	    (gva_num(va) + bytes - 1) / PAGE_SIZE != gva_num(va) / PAGE_SIZE)
 		return -EOPNOTSUPP;
@@ -114,16 +107,6 @@ static const struct emul_ops readonly_ops = {
 	.read = table_read,
 	.write = ignore_write,
 };
-
-static u64 *register_of(struct regs *regs, unsigned int number)
-{
-	u64 *const all[16] = {&regs->rax, &regs->rcx, &regs->rdx, &regs->rbx,
-			      &regs->rsp, &regs->rbp, &regs->rsi, &regs->rdi,
-			      &regs->r8,  &regs->r9,  &regs->r10, &regs->r11,
-			      &regs->r12, &regs->r13, &regs->r14, &regs->r15};
-
-	return all[number];
-}
 
 /* Bytes of ModRM and what belongs to it, in 64-bit mode; 0: it names a register (SDM 2A 2.1). */
 static unsigned int modrm_bytes(u8 modrm, u8 sib)
@@ -160,7 +143,7 @@ static bool clear_quick(struct vcpu *v, u64 cr2, const struct ptwr *ptwr)
 	    (code & 0xfff8) != 0x8748)
 		return false; /* REX.W, and opcode 87 */
 	bytes = modrm_bytes((u8)(code >> 16), (u8)(code >> 24));
-	reg = register_of(regs, (unsigned int)(code >> 19 & 7) + (code & 4 ? 8 : 0));
+	reg = pv_gpr(regs, (unsigned int)(code >> 19 & 7) + (code & 4 ? 8 : 0));
 	if (bytes == 0 || *reg != 0 || !pt_clear_quick(v, entry, reg))
 		return false;
 	regs->rip += 2 + bytes;
@@ -170,21 +153,9 @@ static bool clear_quick(struct vcpu *v, u64 cr2, const struct ptwr *ptwr)
 
 static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptwr)
 {
-	struct emul_regs regs;
 	struct emul_insn insn;
-	struct emul_state state = {.regs = &regs, .ops = ops, .ctx = ptwr, .step_max = 1};
-	int rc = pv_emul_fetch(v, &insn);
 
-	if (rc != 0)
-		return false;
-	pv_emul_begin(v, &regs);
-	rc = emul_execute(&insn, &state);
-	pv_emul_end(v, &regs);
-	if (rc == -EFAULT)
-		pv_emul_fault(v, &state.fault);
-	else if (rc == 0 && state.has_trap)
-		pv_emul_single_step(v);
-	return rc == 0 || rc == -EFAULT || rc == -ERESTART;
+	return pv_emul_fetch(v, &insn) && pv_emul_execute(v, &insn, ops, ptwr, 1);
 }
 
 bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)

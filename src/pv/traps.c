@@ -21,16 +21,6 @@
 #define VECTOR_NM	 7
 #define VECTOR_GP	 13
 
-struct frame_builder {
-	u64 words[FRAME_WORDS_MAX];
-	unsigned int count;
-};
-
-static void push(struct frame_builder *frame, u64 word)
-{
-	frame->words[frame->count++] = word;
-}
-
 void pv_mode_toggle(struct vcpu *v)
 {
 	v->pv->page->entry.mode ^= PV_KERNEL;
@@ -38,14 +28,15 @@ void pv_mode_toggle(struct vcpu *v)
 	pv_cr3_load(v);
 }
 
-/* Jumps to a handler with what `extra` holds between r11 and rip. */
-static void bounce(struct vcpu *v, u64 handler, bool masks_events,
-		   const struct frame_builder *extra)
+/* Jumps to a handler with extra_count words of `extra` between r11 and rip. */
+static void bounce(struct vcpu *v, u64 handler, bool masks_events, const u64 *extra,
+		   unsigned int extra_count)
 {
 	struct regs *regs = v->pv->regs;
-	struct frame_builder frame = {.count = 0};
+	u64 frame[FRAME_WORDS_MAX], *word = frame;
 	u8 mask = v->info->evtchn_upcall_mask;
 	u64 cs = regs->cs & 0xffff, rflags, sp;
+	size_t bytes;
 
 	if (!pv_is_kernel(v)) {
 		pv_mode_toggle(v);
@@ -59,17 +50,18 @@ static void bounce(struct vcpu *v, u64 handler, bool masks_events,
 		rflags |= (u64)v->pv->iopl << 12;
 	if (mask == 0)
 		rflags |= RFLAGS_IF;
-	push(&frame, regs->rcx);
-	push(&frame, regs->r11);
-	for (unsigned int i = 0; i < extra->count; i++)
-		push(&frame, extra->words[i]);
-	push(&frame, regs->rip);
-	push(&frame, cs | (u64)mask << 32);
-	push(&frame, rflags);
-	push(&frame, regs->rsp);
-	push(&frame, regs->ss & 0xffff);
-	sp = ROUND_DOWN(sp, 16ull) - frame.count * 8;
-	if (hw_copy_to_guest(gva_make(sp), frame.words, frame.count * 8) != 0) {
+	*word++ = regs->rcx;
+	*word++ = regs->r11;
+	for (unsigned int i = 0; i < extra_count; i++)
+		*word++ = extra[i];
+	*word++ = regs->rip;
+	*word++ = cs | (u64)mask << 32;
+	*word++ = rflags;
+	*word++ = regs->rsp;
+	*word++ = regs->ss & 0xffff;
+	bytes = (size_t)(word - frame) * sizeof(*word);
+	sp = ROUND_DOWN(sp, 16ull) - bytes;
+	if (hw_copy_to_guest(gva_make(sp), frame, bytes) != 0) {
 		domain_crash(v->domain, "v%u: kernel stack %lx cannot be written (trap at %lx)",
 			     v->id, sp, regs->rip);
 		return;
@@ -99,8 +91,8 @@ static bool gate_refuses(struct vcpu *v, u32 vector)
 
 void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code)
 {
-	struct frame_builder extra = {.count = 0};
 	const struct trap_info *trap;
+	u64 code;
 
 	if (gate_refuses(v, vector)) {
 		v->pv->regs->rip -= vector == 3 || vector == 4 ? 1 : 2;
@@ -113,9 +105,8 @@ void pv_trap_inject(struct vcpu *v, u32 vector, u32 error_code)
 			     vector, error_code, v->pv->regs->rip);
 		return;
 	}
-	if (has_error_code(vector))
-		push(&extra, error_code);
-	bounce(v, trap->address, TI_GET_IF(trap) != 0, &extra);
+	code = error_code;
+	bounce(v, trap->address, TI_GET_IF(trap) != 0, &code, has_error_code(vector));
 }
 
 void pv_page_fault_inject(struct vcpu *v, u64 cr2, u32 error_code)
@@ -154,22 +145,19 @@ void pv_nmi_send(struct vcpu *v)
 
 void pv_events_deliver(struct vcpu *v)
 {
-	const struct frame_builder none = {.count = 0};
-
 	if (v->pv->nmi_rip != 0 && atomic_exchange(&v->pv->nmi_pending, 0) != 0) {
-		bounce(v, v->pv->nmi_rip, true, &none);
+		bounce(v, v->pv->nmi_rip, true, NULL, 0);
 		return;
 	}
 	if (v->pv->event.rip == 0) {
 		domain_crash(v->domain, "v%u: event without a callback", v->id);
 		return;
 	}
-	bounce(v, v->pv->event.rip, true, &none);
+	bounce(v, v->pv->event.rip, true, NULL, 0);
 }
 
 void pv_syscall_deliver(struct vcpu *v, bool compat)
 {
-	const struct frame_builder none = {.count = 0};
 	const struct pv_callback *callback = compat ? &v->pv->syscall32 : &v->pv->syscall;
 
 	if (callback->rip == 0) {
@@ -177,23 +165,20 @@ void pv_syscall_deliver(struct vcpu *v, bool compat)
 		pv_trap_inject(v, VECTOR_GP, 0);
 		return;
 	}
-	bounce(v, callback->rip, callback->masks_events, &none);
+	bounce(v, callback->rip, callback->masks_events, NULL, 0);
 }
 
 void pv_failsafe_deliver(struct vcpu *v)
 {
-	struct frame_builder segments = {.count = 0};
+	const u64 segments[] = {hw_ds_read(), hw_es_read(), hw_fs_read(), hw_gs_read()};
 
 	if (v->pv->failsafe.rip == 0) {
 		domain_crash(v->domain, "v%u: cannot return to cs %lx rip %lx", v->id,
 			     v->pv->regs->cs, v->pv->regs->rip);
 		return;
 	}
-	push(&segments, hw_ds_read());
-	push(&segments, hw_es_read());
-	push(&segments, hw_fs_read());
-	push(&segments, hw_gs_read());
-	bounce(v, v->pv->failsafe.rip, v->pv->failsafe.masks_events, &segments);
+	bounce(v, v->pv->failsafe.rip, v->pv->failsafe.masks_events, segments,
+	       ARRAY_SIZE(segments));
 }
 
 void pv_iret(struct vcpu *v)
