@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening, binding and closing ports. Reached from hcall/evtchn_op.c, domain/ (channels for the console and the store) and
- * physdev; calls port.c and irq. The locks and their order are in priv.h.
+ * Opening, binding and closing ports; device interrupts; virtual interrupts: per-vCPU ones (timer, debug, profiling, PMU),
+ * and global ones, which one domain handles. Reached from hcall/, domain/ (channels for the console and the store), timers,
+ * debug/; calls port.c and irq. The locks and their order are in priv.h; raising takes none.
  */
 #include "evtchn/evtchn.h"
 #include "evtchn/priv.h"
 
 #include "irq/irq.h"
 #include "mm/mm.h"
+
+/* A free port becomes what `word` says. Errors as port_alloc_locked(). */
+static int port_open_locked(struct domain *d, u64 word, u32 *port)
+{
+	int rc = port_alloc_locked(d, port);
+
+	if (rc == 0)
+		atomic_store(&port_find(d->evtchn, *port)->word, word);
+	return rc;
+}
 
 int evtchn_port_alloc_unbound(struct domain *d, domid_t remote, u32 *port)
 {
@@ -16,10 +27,7 @@ int evtchn_port_alloc_unbound(struct domain *d, domid_t remote, u32 *port)
 
 	lock_acquire(&evtchn_pair_lock);
 	lock_acquire(&ed->lock);
-	rc = port_alloc_locked(d, port);
-	if (rc == 0)
-		atomic_store(&port_find(ed, *port)->word,
-			     port_word_make(PORT_UNBOUND, 0, 0, remote));
+	rc = port_open_locked(d, port_word_make(PORT_UNBOUND, 0, 0, remote), port);
 	lock_release(&ed->lock);
 	lock_release(&evtchn_pair_lock);
 	return rc;
@@ -88,9 +96,7 @@ int evtchn_ipi_bind(struct domain *d, u32 vcpu_id, u32 *port)
 	if (domain_vcpu(d, vcpu_id) == NULL)
 		return err(ENOENT);
 	lock_acquire(&ed->lock);
-	rc = port_alloc_locked(d, port);
-	if (rc == 0)
-		atomic_store(&port_find(ed, *port)->word, port_word_make(PORT_IPI, vcpu_id, 0, 0));
+	rc = port_open_locked(d, port_word_make(PORT_IPI, vcpu_id, 0, 0), port);
 	lock_release(&ed->lock);
 	return rc;
 }
@@ -135,10 +141,9 @@ static int pirq_bind_locked(struct domain *d, u32 pirq, u32 flags, u32 *port)
 		return err(EINVAL);
 	if (*slot != 0)
 		return err(EEXIST);
-	rc = port_alloc_locked(d, port);
+	rc = port_open_locked(d, port_word_make(PORT_PIRQ, 0, pirq, 0), port);
 	if (rc != 0)
 		return rc;
-	atomic_store(&port_find(ed, *port)->word, port_word_make(PORT_PIRQ, 0, pirq, 0));
 	atomic_store(slot, *port);
 	rc = irq_guest_bind(d, pirq, flags, evtchn_pirq_raise, atomic_load(&d->vcpus[0]->cpu));
 	if (rc == 0)
@@ -188,6 +193,119 @@ void evtchn_pirq_unmask(struct domain *d, u32 pirq)
 		(void)evtchn_port_unmask(d, port);
 }
 
+/* ---------------------------------------------------------------- virtual interrupts */
+
+/* Who handles each global VIRQ, with a reference; NULL: Domain 0. [a] changed under the pair lock */
+static struct domain *handlers[NR_VIRQS];
+
+bool virq_is_global(u32 virq)
+{
+	return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF &&
+	       virq != VIRQ_XENPMU;
+}
+
+int evtchn_virq_bind(struct domain *d, u32 virq, u32 vcpu_id, u32 *port)
+{
+	struct evtchn_domain *ed = d->evtchn;
+	struct vcpu *v = domain_vcpu(d, vcpu_id);
+	u32 *slot;
+	int rc;
+
+	if (virq >= NR_VIRQS || (virq_is_global(virq) && vcpu_id != 0))
+		return err(EINVAL);
+	if (v == NULL)
+		return err(ENOENT);
+	slot = &v->evtchn->virq_ports[idx_nospec(virq, NR_VIRQS)];
+	lock_acquire(&ed->lock);
+	rc = *slot != 0 ? err(EEXIST)
+			: port_open_locked(d, port_word_make(PORT_VIRQ, vcpu_id, virq, 0), port);
+	if (rc == 0)
+		atomic_store(slot, *port);
+	lock_release(&ed->lock);
+	return rc;
+}
+
+static bool raise_inside(struct vcpu *v, u32 virq)
+{
+	struct domain *d = v->domain;
+	u32 port = atomic_load(&v->evtchn->virq_ports[virq]);
+	struct evtchn_port *p;
+	u64 word;
+
+	if (port == 0)
+		return false;
+	p = port_find(d->evtchn, port);
+	word = atomic_load(&p->word);
+	if (port_word_state(word) != PORT_VIRQ || port_word_arg(word) != virq)
+		return false; /* closing */
+	port_raise(d, port, p, word);
+	return true;
+}
+
+bool evtchn_virq_raise_vcpu(struct vcpu *v, u32 virq)
+{
+	bool is_bound;
+
+	ASSERT(virq < NR_VIRQS);
+	if (v->evtchn == NULL || atomic_load(&v->evtchn->virq_ports[virq]) == 0)
+		return false;
+	grace_enter();
+	is_bound = raise_inside(v, virq);
+	grace_exit();
+	return is_bound;
+}
+
+void evtchn_virq_raise_global(u32 virq)
+{
+	struct domain *d;
+
+	ASSERT(virq < NR_VIRQS && virq_is_global(virq));
+	grace_enter();
+	d = atomic_load(&handlers[virq]);
+	if (d == NULL)
+		d = dom0;
+	if (d != NULL && d->vcpus[0] != NULL && d->vcpus[0]->evtchn != NULL)
+		(void)raise_inside(d->vcpus[0], virq);
+	grace_exit();
+}
+
+/* The pair lock is held. */
+static void handler_replace(u32 virq, struct domain *d)
+{
+	struct domain *old = atomic_exchange(&handlers[virq], d);
+
+	if (old == NULL)
+		return;
+	grace_wait();
+	domain_put(old);
+}
+
+int evtchn_virq_handler_set(struct domain *d, u32 virq)
+{
+	int rc = 0;
+
+	if (virq >= NR_VIRQS || !virq_is_global(virq))
+		return err(EINVAL);
+	lock_acquire(&evtchn_pair_lock);
+	if (atomic_load(&d->is_dying)) {
+		rc = err(EINVAL);
+	} else {
+		domain_get(d);
+		handler_replace(virq, d);
+	}
+	lock_release(&evtchn_pair_lock);
+	return rc;
+}
+
+void virq_handlers_release(struct domain *d)
+{
+	lock_acquire(&evtchn_pair_lock);
+	for (u32 virq = 0; virq < NR_VIRQS; virq++)
+		if (handlers[virq] == d)
+			handler_replace(virq, NULL);
+	lock_release(&evtchn_pair_lock);
+}
+
 /* ---------------------------------------------------------------- closing */
 
 /* The other end waits for us again, in case we come back. The pair lock is held. */
@@ -203,28 +321,17 @@ static void peer_detach(struct domain *d, const struct evtchn_port *p)
 
 static void source_detach_locked(struct domain *d, u32 port, u64 word)
 {
-	struct evtchn_domain *ed = d->evtchn;
 	struct vcpu *v = d->vcpus[port_word_vcpu(word)];
-	u32 *slot;
+	u32 arg = port_word_arg(word);
 
-	switch (port_word_state(word)) {
-	case PORT_VIRQ: /* a global one may notify any vCPU, but is in the table of the first */
-		if (v->evtchn->virq_ports[port_word_arg(word)] != port)
+	if (port_word_state(word) == PORT_VIRQ) {
+		/* A global one may notify any vCPU, but is in the table of the first. */
+		if (v->evtchn->virq_ports[arg] != port)
 			v = d->vcpus[0];
-		atomic_store(&v->evtchn->virq_ports[port_word_arg(word)], 0);
-		break;
-	case PORT_PIRQ:
-		slot = pirq_slot_find(ed, port_word_arg(word));
-		(void)irq_guest_unbind(
-			d, port_word_arg(word)); /* fails if it was unmapped meanwhile */
-		atomic_store(slot, 0);
-		break;
-	case PORT_FREE:
-	case PORT_RESERVED:
-	case PORT_UNBOUND:
-	case PORT_INTERDOMAIN:
-	case PORT_IPI:
-		break;
+		atomic_store(&v->evtchn->virq_ports[arg], 0);
+	} else if (port_word_state(word) == PORT_PIRQ) {
+		(void)irq_guest_unbind(d, arg); /* fails if it was unmapped meanwhile */
+		atomic_store(pirq_slot_find(d->evtchn, arg), 0);
 	}
 }
 
@@ -259,6 +366,12 @@ int evtchn_port_close(struct domain *d, u32 port)
 
 int evtchn_port_status(struct domain *d, u32 port, struct evtchn_status *status)
 {
+	static const u32 statuses[] = {
+		[PORT_FREE] = EVTCHNSTAT_closed,     [PORT_RESERVED] = EVTCHNSTAT_closed,
+		[PORT_UNBOUND] = EVTCHNSTAT_unbound, [PORT_INTERDOMAIN] = EVTCHNSTAT_interdomain,
+		[PORT_PIRQ] = EVTCHNSTAT_pirq,	     [PORT_VIRQ] = EVTCHNSTAT_virq,
+		[PORT_IPI] = EVTCHNSTAT_ipi,
+	};
 	const struct evtchn_port *p = port_find(d->evtchn, port);
 	u64 word;
 
@@ -266,50 +379,27 @@ int evtchn_port_status(struct domain *d, u32 port, struct evtchn_status *status)
 		return err(EINVAL);
 	word = atomic_load(&p->word);
 	status->vcpu = port_word_vcpu(word);
-	switch (port_word_state(word)) {
-	case PORT_FREE:
-	case PORT_RESERVED:
-		status->status = EVTCHNSTAT_closed;
-		break;
-	case PORT_UNBOUND:
-		status->status = EVTCHNSTAT_unbound;
+	status->status = statuses[port_word_state(word)];
+	if (status->status == EVTCHNSTAT_unbound) {
 		status->u.unbound.dom = port_word_domid(word);
-		break;
-	case PORT_INTERDOMAIN:
-		status->status = EVTCHNSTAT_interdomain;
+	} else if (status->status == EVTCHNSTAT_interdomain) {
 		status->u.interdomain.dom = port_word_domid(word);
 		status->u.interdomain.port = port_word_arg(word);
-		break;
-	case PORT_PIRQ:
-		status->status = EVTCHNSTAT_pirq;
+	} else if (status->status == EVTCHNSTAT_pirq) {
 		status->u.pirq = port_word_arg(word);
-		break;
-	case PORT_VIRQ:
-		status->status = EVTCHNSTAT_virq;
+	} else if (status->status == EVTCHNSTAT_virq) {
 		status->u.virq = port_word_arg(word);
-		break;
-	case PORT_IPI:
-		status->status = EVTCHNSTAT_ipi;
-		break;
 	}
 	return 0;
 }
 
+/* To its vCPU for good, or to none. */
 static bool is_vcpu_fixed(u64 word)
 {
-	switch (port_word_state(word)) {
-	case PORT_VIRQ:
-		return !virq_is_global(port_word_arg(word));
-	case PORT_UNBOUND:
-	case PORT_INTERDOMAIN:
-	case PORT_PIRQ:
-		return false;
-	case PORT_FREE:
-	case PORT_RESERVED:
-	case PORT_IPI:
-		return true;
-	}
-	return true;
+	enum port_state state = port_word_state(word);
+
+	return state <= PORT_RESERVED || state == PORT_IPI ||
+	       (state == PORT_VIRQ && !virq_is_global(port_word_arg(word)));
 }
 
 int evtchn_port_bind_vcpu(struct domain *d, u32 port, u32 vcpu_id)

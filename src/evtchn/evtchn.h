@@ -29,8 +29,6 @@ int evtchn_vcpu_init(struct vcpu *v);
 int evtchn_domain_kill(struct domain *d);
 /* The memory, with the domain's last reference (kills first if nobody did). Also after a failed init. */
 void evtchn_domain_destroy(struct domain *d);
-/* Tool call set_max_evtchn. Ports already open above it stay. */
-void evtchn_max_port_set(struct domain *d, u32 max_port);
 
 /* ---------------------------------------------------------------- sending: from anywhere, also interrupt handlers */
 
@@ -38,8 +36,6 @@ void evtchn_max_port_set(struct domain *d, u32 max_port);
 int evtchn_send(struct domain *ld, u32 port);
 /* A per-vCPU VIRQ (timer, debug, profile, PMU); false: v has not bound it. */
 bool evtchn_virq_raise_vcpu(struct vcpu *v, u32 virq);
-/* A global VIRQ of that very domain (VIRQ_ARGO, tests). */
-bool evtchn_virq_raise_domain(struct domain *d, u32 virq);
 /* A global VIRQ, to the domain that handles it: Domain 0 unless evtchn_virq_handler_set() said otherwise. */
 void evtchn_virq_raise_global(u32 virq);
 /* What irq/ calls: an irq_guest_fn. */
@@ -75,8 +71,6 @@ bool evtchn_port_is_valid(struct domain *d, u32 port);
  * Then pv_entry_refresh(v) is due.
  */
 int evtchn_vcpu_info_place(struct vcpu *v, mfn_t mfn, u32 offset);
-/* v->info has just been changed: makes the guest look at everything, so that no event is lost. */
-void evtchn_vcpu_info_moved(struct vcpu *v);
 
 /* ---------------------------------------------------------------- ports one by one: hypercalls and the domain builder */
 

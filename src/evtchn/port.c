@@ -3,10 +3,14 @@
  * Sending: from a port (or from an interrupt, a timer, another domain) to the pending bit and the upcall of the vCPU that
  * the port notifies. Also the table of ports, which grows by groups. Reached from hcall/, time, irq and evtchn's other
  * files; calls sched (vcpu_kick). Senders hold no lock, only a read section (priv.h); the table has the domain's lock.
+ *
+ * The read section: a CPU counts how deep it is inside (an interrupt may send while the hypercall that it interrupted
+ * sends); a waiter looks at each CPU once and waits only for those inside. A reader never waits for a waiter.
  */
 #include "evtchn/evtchn.h"
 #include "evtchn/priv.h"
 
+#include "core/cpu.h"
 #include "lib/bitmap.h"
 #include "mm/mm.h"
 #include "sched/sched.h"
@@ -15,6 +19,46 @@
 #define LINKED_LOOKS_MAX 8192
 
 struct lock evtchn_pair_lock = LOCK_INIT(LOCK_RANK_EVTCHN_A);
+
+/* ---------------------------------------------------------------- the read section */
+
+/* depth 0..7; above it a count of how often the depth came back to 0 */
+#define READER_DEPTH_MASK 0xffull
+#define READER_LEFT	  0x100ull
+
+static struct {
+	u64 word; /* [a] written by its CPU alone */
+} ALIGNED(64) readers[CPU_MAX];
+
+void grace_enter(void)
+{
+	/* A full barrier: what the reader loads now is at least as new as what a waiter that missed us stored. */
+	(void)atomic_add(&readers[cpu_id()].word, 1);
+}
+
+void grace_exit(void)
+{
+	u64 *word = &readers[cpu_id()].word;
+	u64 old = atomic_load(word); /* an interrupt in between leaves it as it is */
+
+	atomic_store(word, (old & READER_DEPTH_MASK) == 1 ? old - 1 + READER_LEFT : old - 1);
+}
+
+void grace_wait(void)
+{
+	ASSERT((atomic_load(&readers[cpu_id()].word) & READER_DEPTH_MASK) == 0);
+	atomic_fence(); /* pairs with grace_enter() */
+	for (unsigned int cpu = 0; cpu < cpu_count; cpu++) {
+		u64 seen = atomic_load(&readers[cpu].word), now = seen;
+
+		while ((now & READER_DEPTH_MASK) != 0 && ((now ^ seen) & ~READER_DEPTH_MASK) == 0) {
+			hw_relax();
+			now = atomic_load(&readers[cpu].word);
+		}
+	}
+}
+
+/* ---------------------------------------------------------------- sending */
 
 /*
  * The guest clears the byte, then takes its selector or ready word; we have set a bit there (a locked operation), then
@@ -28,6 +72,54 @@ void upcall_raise(struct vcpu *v)
 	if (atomic_load(&info->evtchn_upcall_pending) == 0 &&
 	    atomic_exchange(&info->evtchn_upcall_pending, 1) == 0)
 		vcpu_kick(v);
+}
+
+/*
+ * The two-level form: a pending and a mask bit for each port in the shared info page, a selector word in each vcpu_info.
+ * No lock: each bit is one atomic.
+ */
+static bool is_in_range(u32 port)
+{
+	return port < EVTCHN_2L_NR_CHANNELS;
+}
+
+static void select_word(struct vcpu *v, u32 port)
+{
+	struct vcpu_info *info = atomic_load(&v->info);
+
+	if (!atomic_bit_set(&info->evtchn_pending_sel, port / 64))
+		upcall_raise(v);
+}
+
+static bool two_level_raise(struct domain *d, struct vcpu *v, u32 port)
+{
+	struct shared_info *shared = d->shared;
+
+	if (!is_in_range(port) || atomic_bit_set(shared->evtchn_pending, port))
+		return false;
+	if (!atomic_bit_test(shared->evtchn_mask, port))
+		select_word(v, port);
+	return true;
+}
+
+static void two_level_unmask(struct domain *d, struct vcpu *v, u32 port)
+{
+	struct shared_info *shared = d->shared;
+
+	if (is_in_range(port) && atomic_bit_clear(shared->evtchn_mask, port) &&
+	    atomic_bit_test(shared->evtchn_pending, port))
+		select_word(v, port);
+}
+
+bool two_level_is_pending(const struct domain *d, u32 port)
+{
+	return is_in_range(port) && atomic_bit_test(d->shared->evtchn_pending, port);
+}
+
+static void two_level_clear(struct domain *d, u32 port)
+{
+	if (is_in_range(port))
+		(void)atomic_bit_clear(d->shared->evtchn_pending, port);
 }
 
 void port_raise(struct domain *d, u32 port, struct evtchn_port *p, u64 word)
@@ -69,22 +161,12 @@ int evtchn_send(struct domain *ld, u32 port)
 		return err(EINVAL);
 	grace_enter();
 	word = atomic_load(&p->word);
-	switch (port_word_state(word)) {
-	case PORT_INTERDOMAIN:
+	if (port_word_state(word) == PORT_INTERDOMAIN)
 		send_to_peer(ld, port, p, word);
-		break;
-	case PORT_IPI:
+	else if (port_word_state(word) == PORT_IPI)
 		port_raise(ld, port, p, word);
-		break;
-	case PORT_UNBOUND:
-		break;
-	case PORT_FREE:
-	case PORT_RESERVED:
-	case PORT_PIRQ:
-	case PORT_VIRQ:
+	else if (port_word_state(word) != PORT_UNBOUND)
 		rc = err(EINVAL);
-		break;
-	}
 	grace_exit();
 	return rc;
 }

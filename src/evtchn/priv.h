@@ -124,14 +124,12 @@ static inline struct evtchn_port *port_find(const struct evtchn_domain *ed, u32 
 	return group != NULL ? &group->ports[port % GROUP_PORTS] : NULL;
 }
 
-/* ---------------------------------------------------------------- grace.c */
+/* ---------------------------------------------------------------- port.c */
 
 void grace_enter(void);
 void grace_exit(void);
 /* Until every sender that is inside now has left. Interrupts on; the caller is not inside. */
 void grace_wait(void);
-
-/* ---------------------------------------------------------------- port.c */
 
 extern struct lock evtchn_pair_lock; /* LOCK_RANK_EVTCHN_A */
 
@@ -148,14 +146,11 @@ void port_raise(struct domain *d, u32 port, struct evtchn_port *p, u64 word);
 /* Tells v that it has an upcall to take. */
 void upcall_raise(struct vcpu *v);
 
-/* ---------------------------------------------------------------- two_level.c, fifo.c: the two forms of the bits */
-
-/* raise: true if the port was not pending before. */
-bool two_level_raise(struct domain *d, struct vcpu *v, u32 port);
-void two_level_unmask(struct domain *d, struct vcpu *v, u32 port);
 bool two_level_is_pending(const struct domain *d, u32 port);
-void two_level_clear(struct domain *d, u32 port);
 
+/* ---------------------------------------------------------------- fifo.c */
+
+/* True if the port was not pending before. */
 bool fifo_raise(struct domain *d, u32 port, struct evtchn_port *p, u64 word);
 void fifo_unmask(struct domain *d, u32 port, struct evtchn_port *p, u64 word);
 bool fifo_is_pending(const struct evtchn_domain *ed, u32 port, const struct evtchn_port *p);
@@ -165,11 +160,10 @@ bool fifo_is_linked(const struct evtchn_domain *ed, u32 port);
 /* Back to two-level; no port is in use. */
 void fifo_fini_locked(struct domain *d);
 
-/* ---------------------------------------------------------------- vcpu_info.c, virq.c */
+/* ---------------------------------------------------------------- bind.c */
 
 /* VIRQ of the domain, not of one vCPU. */
 bool virq_is_global(u32 virq);
-void vcpu_info_release(struct domain *d);
 void virq_handlers_release(struct domain *d);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/hcall/evtchn_op.c src/hcall/subop.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
+/* uses: src/evtchn/port.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/domain.c src/evtchn/audit.c src/hcall/evtchn_op.c src/hcall/subop.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
 /*
  * Sequences of event-channel calls by two domains, with arguments and frame contents that make no sense.
  * After each sequence: the audit finds nothing, all frames and allocations come back.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
+/* uses: src/evtchn/port.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/domain.c src/evtchn/audit.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
 /*
  * Event channels under threads and TSan: two threads send, one is the guest that takes events, one binds, moves, closes and
  * resets. No event on a port that stays is lost; a port that comes and goes harms nobody.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c test/fake/interleave.c */
+/* uses: src/evtchn/port.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/domain.c src/evtchn/audit.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c test/fake/interleave.c */
 /*
  * Event channels under two and three CPUs, taken through their interleavings: no event is lost, none reaches a port that
  * was closed and given out again, no frame is touched after it was given back, nobody waits for ever (SECURITY-CASES 338,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/evtchn/port.c src/evtchn/grace.c src/evtchn/two_level.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/virq.c src/evtchn/vcpu_info.c src/evtchn/domain.c src/evtchn/audit.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
+/* uses: src/evtchn/port.c src/evtchn/fifo.c src/evtchn/bind.c src/evtchn/domain.c src/evtchn/audit.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/evtchn_world.c */
 /*
  * A million random operations on the event channels of three domains, beside a model as simple as it can be: arrays
  * of ports, and for each queue a list in the order in which the guest must get it. Answers, port numbers, upcalls and
@@ -306,7 +306,7 @@ static void op_virq(struct model *m)
 		rc = evtchn_virq_raise_vcpu(m->d->vcpus[vcpu], VIRQ_TIMER);
 	} else {
 		port = model_find(m, VIRQ, VIRQ_ARGO, ~0u);
-		rc = evtchn_virq_raise_domain(m->d, VIRQ_ARGO);
+		rc = evtchn_virq_raise_vcpu(m->d->vcpus[0], VIRQ_ARGO);
 	}
 	SAME(rc, port != 0);
 	if (port)
