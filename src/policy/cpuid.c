@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPUID of a guest: one table says which leaves it sees and which parts of them; feature.c says
- * which features. Reached from pv/ (a trapped or forced CPUID), domain/ (a new domain's policy) and
- * the tool calls; calls feature.c, xsave.c. No lock.
+ * CPUID of a guest: one table says which leaves it sees and which parts of them; feature.c says which features. Also which
+ * components of extended state (XSAVE) it may switch on, and how large its area is. Reached from pv/ (a trapped or forced
+ * CPUID), domain/ (a new domain's policy) and the tool calls; calls feature.c. No lock.
  */
 #include "policy/priv.h"
 
@@ -50,10 +50,7 @@ static const struct leaf_row default_rows[] = {
 	{0x80000008, 1, ANY_SUB, {ALL, ALL, 0, ALL}},
 };
 
-/*
- * Intel's manual reserves these parts of the extended leaves (SDM 2A CPUID); an emulated CPU may
- * fill them.
- */
+/* Intel's manual reserves these parts of the extended leaves (SDM 2A CPUID); an emulated CPU may fill them. */
 static const struct leaf_row intel_rows[] = {
 	{0x80000000, 1, ANY_SUB, {ALL, 0, 0, 0}},
 	{0x80000001, 1, ANY_SUB, {0, 0, ALL, ALL}},
@@ -96,9 +93,7 @@ static enum policy_vendor vendor_of(const struct cpuid_leaf *v)
 	return POLICY_OTHER;
 }
 
-/*
- * Does the CPU have this sub-leaf? A leaf past the maximum would answer with another leaf's data.
- */
+/* Does the CPU have this sub-leaf? A leaf past the maximum would answer with another leaf's data. */
 static bool sub_exists(u32 leaf, u32 sub, const struct cpuid_leaf *zero, const struct cpuid_leaf *v)
 {
 	if (leaf == 0x4)
@@ -192,6 +187,106 @@ static void limits_apply(struct policy *policy, const struct policy *raw)
 	v->a = MIN(v->a >> 8 & 0xff, 48u) << 8 | policy->machine_bits;
 }
 
+/* ------------------------------------------------------------------ extended state */
+
+#define XSTATE_X87	   BIT(0)
+#define XSTATE_SSE	   BIT(1)
+#define XSTATE_AVX	   BIT(2)
+#define XSTATE_AVX512	   (BIT(5) | BIT(6) | BIT(7))
+#define XSTATE_ALL	   (XSTATE_X87 | XSTATE_SSE | XSTATE_AVX | XSTATE_AVX512)
+#define XSAVE_LEGACY_BYTES 576u
+
+static bool xcr0_is_consistent(u64 xcr0)
+{
+	return (xcr0 & XSTATE_X87) && (!(xcr0 & XSTATE_AVX) || (xcr0 & XSTATE_SSE)) &&
+	       (!(xcr0 & XSTATE_AVX512) ||
+		((xcr0 & XSTATE_AVX512) == XSTATE_AVX512 && (xcr0 & XSTATE_AVX)));
+}
+
+bool policy_xcr0_is_valid(const struct policy *policy, u64 xcr0)
+{
+	return policy->xcr0_max && !(xcr0 & ~policy->xcr0_max) && xcr0_is_consistent(xcr0);
+}
+
+/* Bytes of an XSAVE area for these components, in the standard or the compacted format (SDM 1 13.4.3). */
+static u32 xsave_bytes(const struct policy *policy, u64 xcr0, bool is_compact)
+{
+	u32 bytes = XSAVE_LEGACY_BYTES;
+
+	for (u32 i = 2; i < 8; i++) {
+		const struct cpuid_leaf *v = policy_leaf_find(policy, 0xd, i);
+
+		if (v == NULL || !(xcr0 >> i & 1))
+			continue;
+		if (!is_compact)
+			bytes = MAX(bytes, v->a + v->b);
+		else
+			bytes = ((v->c & 2) != 0 ? ROUND_UP(bytes, 64u) : bytes) + v->a;
+	}
+	return bytes;
+}
+
+/* A component whose place or size is not believable is not shown: its sum sizes the guest's own buffers. */
+static bool component_is_sane(const struct policy *policy, u32 i)
+{
+	const struct cpuid_leaf *v = policy_leaf_find(policy, 0xd, i);
+
+	return v && v->a && v->a <= 4096 && v->b >= XSAVE_LEGACY_BYTES && v->b <= 8192 &&
+	       !(v->c & 1);
+}
+
+/* AVX's state only with AVX, AVX-512's only with all of it and AVX. */
+static u64 xcr0_choose(const struct policy *policy, u64 wanted)
+{
+	u64 xcr0 = wanted & XSTATE_ALL;
+
+	for (u32 i = 2; i < 8; i++)
+		if ((xcr0 >> i & 1) && !component_is_sane(policy, i))
+			xcr0 &= ~BIT(i);
+	if (!policy_has(policy, XEN_X86_FEATURE_AVX))
+		xcr0 &= ~XSTATE_AVX;
+	if ((xcr0 & XSTATE_AVX512) != XSTATE_AVX512 || !(xcr0 & XSTATE_AVX) ||
+	    !policy_has(policy, XEN_X86_FEATURE_AVX512F))
+		xcr0 &= ~XSTATE_AVX512;
+	return policy_has(policy, XEN_X86_FEATURE_XSAVE) && xcr0_is_consistent(xcr0) ? xcr0 : 0;
+}
+
+/* The components are where the CPU puts them, whatever a tool says. */
+static void xsave_settle(struct policy *policy, const struct policy *raw)
+{
+	struct policy_leaf *l = policy->leaf;
+	u64 wanted = 0;
+
+	for (unsigned int i = 0; i < policy->leaf_count; i++) {
+		const struct cpuid_leaf *real = policy_leaf_find(raw, l[i].leaf, l[i].sub);
+
+		if (l[i].leaf != 0xd || real == NULL)
+			continue;
+		if (l[i].sub == 0)
+			wanted = l[i].v.a & real->a;
+		if (l[i].sub >= 2)
+			l[i].v = *real;
+	}
+	policy->xcr0_max = xcr0_choose(policy, wanted);
+	for (unsigned int i = 0; i < policy->leaf_count; i++) {
+		struct cpuid_leaf *v = &l[i].v;
+
+		if (l[i].leaf != 0xd)
+			continue;
+		if (!policy->xcr0_max || (l[i].sub >= 2 && !(policy->xcr0_max >> l[i].sub & 1)))
+			memset(v, 0, sizeof(*v));
+		else if (l[i].sub == 0)
+			*v = (struct cpuid_leaf){.a = (u32)policy->xcr0_max,
+						 .c = xsave_bytes(policy, policy->xcr0_max, false)};
+		else if (l[i].sub == 1)
+			*v = (struct cpuid_leaf){.a = v->a};
+		else
+			*v = (struct cpuid_leaf){.a = v->a, .b = v->b, .c = v->c & 2};
+	}
+}
+
+/* ------------------------------------------------------------------ all of it */
+
 void policy_mask(struct policy *policy, const struct policy *raw, enum policy_kind kind)
 {
 	policy->vendor = raw->vendor;
@@ -204,7 +299,7 @@ void policy_mask(struct policy *policy, const struct policy *raw, enum policy_ki
 		rows_apply(policy, intel_rows, ARRAY_SIZE(intel_rows));
 	limits_apply(policy, raw);
 	policy_features_mask(policy, raw, kind);
-	policy_xsave_settle(policy, raw);
+	xsave_settle(policy, raw);
 	policy_features_drop(policy);
 }
 
@@ -282,10 +377,10 @@ void policy_cpuid(const struct policy *policy, const struct policy_vcpu *vcpu, u
 		out->c |= 1u << (XEN_X86_FEATURE_OSXSAVE % 32);
 	if (leaf == 0xd && policy->xcr0_max) {
 		if (sub == 0) {
-			out->b = policy_xsave_bytes(policy, vcpu->xcr0);
-			out->c = policy_xsave_bytes(policy, policy->xcr0_max);
+			out->b = xsave_bytes(policy, vcpu->xcr0, false);
+			out->c = xsave_bytes(policy, policy->xcr0_max, false);
 		}
 		if (sub == 1 && (out->a & 1u << (XEN_X86_FEATURE_XSAVEC % 32)))
-			out->b = policy_xsave_compact_bytes(policy, vcpu->xcr0);
+			out->b = xsave_bytes(policy, vcpu->xcr0, true);
 	}
 }

@@ -22,9 +22,4 @@ void policy_mask(struct policy *policy, const struct policy *raw, enum policy_ki
 void policy_features_mask(struct policy *policy, const struct policy *raw, enum policy_kind kind);
 void policy_features_drop(struct policy *policy);
 
-/* xsave.c: choose policy->xcr0_max from the features and leaf 0xD, and make leaf 0xD say so. */
-void policy_xsave_settle(struct policy *policy, const struct policy *raw);
-/* The same in the compacted format (SDM 1 13.4.3) as policy_xsave_bytes(). */
-u32 policy_xsave_compact_bytes(const struct policy *policy, u64 xcr0);
-
 #endif

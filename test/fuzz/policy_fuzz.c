@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c src/policy/xsave.c */
+/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c */
 /*
  * The policy of CPUs that nobody built: the input is what CPUID answers, then the questions of a
  * guest. Whatever the CPU says, ring 0's features stay hidden, no XSAVE size passes a page, and

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c src/policy/xsave.c */
+/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c */
 /*
  * Domain 0's CPUID and MSRs on Mica beside those on Xen 4.17, for the CPU models that QEMU
  * emulates: the files test/oracle/cpuid-*.txt hold what the bare CPU says and what Domain 0 of Xen

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c src/policy/xsave.c */
+/* uses: src/policy/cpuid.c src/policy/feature.c src/policy/msr.c src/policy/public.c */
 /*
  * The policy on CPUs that do not exist: one with every bit set, one with nothing, ones that
  * contradict themselves; and the rules about each kind of MSR. What real CPU models give is
