@@ -21,7 +21,6 @@
 #include "hw/map.h"
 #include "hw/mem.h"
 #include "hw/paging.h"
-#include "hw/pic.h"
 #include "hw/uart.h"
 #include "irq/irq.h"
 #include "lib/abi.h"
@@ -154,8 +153,6 @@ void boot_main(u32 magic, u64 info)
 	if (hw_acpi_init(rsdp_address()) != 0)
 		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt "
 		      "controllers");
-	/* Before the local APIC cuts them off: an interrupt of theirs that it had taken already would stay half-delivered. */
-	hw_pic_disable();
 	hw_lapic_init_bsp();
 	cpu->apic_id = hw_lapic_id();
 	hw_cpu_apic_id[0] = cpu->apic_id;

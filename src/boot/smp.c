@@ -109,7 +109,7 @@ void boot_cpus_start(void)
 	     i < hw_acpi.cpu_count && cpu_count < MIN(opt_maxcpus, (unsigned int)CPU_MAX); i++) {
 		const struct acpi_cpu *found = &hw_acpi.cpus[i];
 
-		if (!found->is_enabled || found->apic_id == self)
+		if (found->apic_id == self)
 			continue;
 		if (cpu_start(cpu_count, found->apic_id))
 			cpu_count++;

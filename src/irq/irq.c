@@ -16,7 +16,6 @@
 #include "hw/ioapic.h"
 #include "hw/ipi.h"
 #include "hw/lapic.h"
-#include "hw/pic.h"
 #include "irq/priv.h"
 #include "lib/errno.h"
 #include "mm/mm.h"
@@ -337,7 +336,6 @@ int irq_init(void)
 {
 	int rc;
 
-	hw_pic_disable();
 	rc = hw_ioapic_init();
 	if (rc)
 		return rc;

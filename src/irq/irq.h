@@ -20,7 +20,7 @@
 
 /* ---------------------------------------------------------------- the machine */
 
-/* Boot, after ACPI tables and the heap: PIC and every IO-APIC entry masked. -ENODEV: no IO-APIC. */
+/* Boot, after ACPI tables and the heap: every IO-APIC entry masked. -ENODEV: no IO-APIC. */
 int irq_init(void);
 /* From entry/, interrupts off, vectors 0x20..0xef: finds the irq, tells its owner, says EOI to the local APIC. */
 void irq_dispatch(u8 vector);

@@ -46,7 +46,7 @@ u64 pv_io_in(struct vcpu *v, u16 port, unsigned int bytes)
 		return pci_config_read(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes);
 	if (!domain_owns(v->domain, port, bytes))
 		return BIT(8 * bytes) - 1;
-	return bytes == 1 ? hw_in8(port) : bytes == 2 ? hw_in16(port) : hw_in32(port);
+	return hw_in(port, bytes);
 }
 
 void pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes)
@@ -56,14 +56,8 @@ void pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes)
 	else if (is_pci_data(port, bytes))
 		pci_config_write(v->domain, v->pv->cf8, (u8)(port - PORT_CFC), (u8)bytes,
 				 (u32)value);
-	else if (!domain_owns(v->domain, port, bytes))
-		return;
-	else if (bytes == 1)
-		hw_out8(port, (u8)value);
-	else if (bytes == 2)
-		hw_out16(port, (u16)value);
-	else
-		hw_out32(port, (u32)value);
+	else if (domain_owns(v->domain, port, bytes))
+		hw_out(port, bytes, (u32)value);
 }
 
 int pv_set_iopl(struct vcpu *v, u32 iopl)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The real drivers of IO-APIC, PCI and PIC over fake registers: the fake seam is included first, so that the real headers,
+ * The real drivers of IO-APIC and PCI over fake registers: the fake seam is included first, so that the real headers,
  * which lie beside the sources and have the same guards, add nothing.
  */
 #include "hw/acpi.h"
@@ -12,4 +12,3 @@
 
 #include "../../src/hw/x86/ioapic.c"
 #include "../../src/hw/x86/pci.c"
-#include "../../src/hw/x86/pic.c"

@@ -276,7 +276,7 @@ static void the_machine_goes_off(void **state)
 	/* In memory; hardware-reduced. */
 	hw_acpi.is_hw_reduced = true;
 	hw_acpi.sleep_control = (struct acpi_register){
-		.address = 0x1f0000, .space = ACPI_SPACE_MEMORY, .bits = 8, .access_bytes = 1};
+		.address = 0x1f0000, .space = ACPI_SPACE_MEMORY, .bits = 8};
 	assert_string_equal(ends(hw_machine_poweroff), "halts"); /* it did not obey */
 	assert_int_equal(memory[0x1f0000], 5 << 2 | 1 << 5);
 	hw_acpi.has_s5 = false;
@@ -293,7 +293,7 @@ static void the_machine_resets(void **state)
 	assert_string_equal(ends(hw_machine_reboot), "resets");
 	assert_int_equal(written[0].value, 0xfe);
 	hw_acpi.reset = (struct acpi_register){
-		.address = 0x1234, .space = ACPI_SPACE_PORT, .bits = 8, .access_bytes = 1};
+		.address = 0x1234, .space = ACPI_SPACE_PORT, .bits = 8};
 	hw_acpi.reset_value = 0x77;
 	assert_string_equal(ends(hw_machine_reboot), "resets");
 	assert_int_equal(written[0].port, 0x1234);

@@ -103,11 +103,9 @@ static void madt(void **state)
 	assert_true(acpi_table_is_sound(table, used));
 	assert_int_equal(acpi_table_length(table), used);
 	assert_int_equal(acpi_madt_read(&info, table, used), 0);
-	assert_int_equal(info.cpu_count, 4);
-	assert_true(info.cpus[0].is_enabled);
-	assert_true(info.cpus[2].may_be_enabled && !info.cpus[2].is_enabled);
-	assert_int_equal(info.cpus[3].apic_id, 300);
-	assert_int_equal(info.cpus[3].acpi_id, 77);
+	assert_int_equal(info.cpu_count, 3);
+	assert_int_equal(info.cpus[2].apic_id, 300);
+	assert_int_equal(info.cpus[2].acpi_id, 77);
 	assert_int_equal(info.ioapic_count, 1);
 	assert_int_equal(info.ioapics[0].gsi_base, 24);
 	assert_int_equal(info.override_count, 1);
@@ -115,7 +113,6 @@ static void madt(void **state)
 	assert_true(info.overrides[0].is_level && info.overrides[0].is_low);
 	assert_int_equal(info.nmi_count, 2);
 	assert_int_equal(info.lapic_address, 0x1fee00000);
-	assert_true(info.has_8259);
 }
 
 static void madt_bad(void **state)
@@ -174,7 +171,6 @@ static void fadt_old(void **state)
 	assert_int_equal(acpi_fadt_read(&info, table, used), 0);
 	assert_int_equal(info.pm_timer.address, 0x608);
 	assert_int_equal(info.pm_timer.space, ACPI_SPACE_PORT);
-	assert_true(info.pm_timer_is_32bit);
 	assert_int_equal(info.pm1a_control.address, 0x604);
 	assert_int_equal(info.pm1a_control.bits, 16);
 	assert_int_equal(info.pm1b_control.bits, 0);
@@ -210,7 +206,6 @@ static void fadt_new(void **state)
 	assert_int_equal(info.reset_value, 0x0f);
 	assert_int_equal(info.dsdt, 0x123456789);
 	assert_int_equal(info.pm1a_control.space, ACPI_SPACE_MEMORY);
-	assert_int_equal(info.pm1a_control.access_bytes, 2);
 	assert_int_equal(info.pm_timer.address, 0x608);
 	assert_int_equal(info.sleep_control.address, 0x600);
 	assert_true(info.is_hw_reduced);

@@ -43,12 +43,12 @@ static const u8 *table_map(u64 address, size_t *bytes)
 	*bytes = header ? acpi_table_length(header) : 0;
 	table = *bytes ? hw_phys_map(address, *bytes) : NULL;
 	if (!table) {
-		log_warning("ACPI: no table at %lx", (unsigned long)address);
+		log_warning("ACPI: no table at %lx", address);
 		return NULL;
 	}
 	if (!acpi_table_is_sound(table, *bytes)) {
 		log_warning("ACPI: table %.4s at %lx has a wrong checksum, not used",
-			    (const char *)table, (unsigned long)address);
+			    (const char *)table, address);
 		return NULL;
 	}
 	return table;
@@ -64,37 +64,35 @@ static void dsdt_read(void)
 		(void)acpi_s5_find(&hw_acpi, table, bytes);
 }
 
-static bool is_wanted(u32 signature)
-{
-	return signature == ACPI_SIG('A', 'P', 'I', 'C') ||
-	       signature == ACPI_SIG('F', 'A', 'C', 'P') ||
-	       signature == ACPI_SIG('H', 'P', 'E', 'T') ||
-	       signature == ACPI_SIG('M', 'C', 'F', 'G');
-}
+enum {
+	SIG_MADT = ACPI_SIG('A', 'P', 'I', 'C'),
+	SIG_FADT = ACPI_SIG('F', 'A', 'C', 'P'),
+	SIG_HPET = ACPI_SIG('H', 'P', 'E', 'T'),
+	SIG_MCFG = ACPI_SIG('M', 'C', 'F', 'G'),
+};
 
 static void table_read(u64 address, bool *has_madt)
 {
-	const u8 *header = hw_phys_map(address, ACPI_HEADER_BYTES);
-	const u8 *table;
+	const u8 *header = hw_phys_map(address, ACPI_HEADER_BYTES), *table;
+	u32 signature = header ? acpi_table_signature(header) : 0;
 	size_t bytes;
 	int rc = 0;
 
-	if (!header || !is_wanted(acpi_table_signature(header)))
+	if (signature != SIG_MADT && signature != SIG_FADT && signature != SIG_HPET &&
+	    signature != SIG_MCFG)
 		return;
 	table = table_map(address, &bytes);
 	if (!table)
 		return;
-	if (acpi_table_signature(table) == ACPI_SIG('A', 'P', 'I', 'C')) {
-		if (!*has_madt)
-			rc = acpi_madt_read(&hw_acpi, table, bytes);
-		*has_madt = *has_madt || rc == 0;
-	} else if (acpi_table_signature(table) == ACPI_SIG('F', 'A', 'C', 'P')) {
+	if (signature == SIG_FADT)
 		rc = acpi_fadt_read(&hw_acpi, table, bytes);
-	} else if (acpi_table_signature(table) == ACPI_SIG('H', 'P', 'E', 'T')) {
-		rc = hw_acpi.hpet_address ? 0 : acpi_hpet_read(&hw_acpi, table, bytes);
-	} else {
+	else if (signature == SIG_MCFG)
 		rc = acpi_mcfg_read(&hw_acpi, table, bytes);
-	}
+	else if (signature == SIG_HPET && !hw_acpi.hpet_address)
+		rc = acpi_hpet_read(&hw_acpi, table, bytes);
+	else if (signature == SIG_MADT && !*has_madt)
+		rc = acpi_madt_read(&hw_acpi, table, bytes);
+	*has_madt = *has_madt || (signature == SIG_MADT && rc == 0);
 	if (rc)
 		log_warning("ACPI: table %.4s makes no sense", (const char *)table);
 }
@@ -141,33 +139,26 @@ int hw_acpi_init(u64 rsdp)
 #define PM1_SLP_EN  BIT(13)
 #define SLEEP_EN    BIT(5) /* sleep control register, hardware-reduced */
 
+/* A register that is not there reads as zero. */
 static u32 register_read(const struct acpi_register *reg, unsigned int bytes)
 {
+	if (!reg->bits)
+		return 0;
 	if (reg->space == ACPI_SPACE_PORT)
-		return bytes == 1 ? hw_in8((u16)reg->address) : hw_in16((u16)reg->address);
-	if (reg->space == ACPI_SPACE_MEMORY) {
-		const void *p = hw_device_map(reg->address, bytes);
-
-		return bytes == 1 ? hw_mmio_read8(p) : hw_mmio_read16(p);
-	}
+		return hw_in((u16)reg->address, bytes);
+	if (reg->space == ACPI_SPACE_MEMORY)
+		return hw_mmio_read(hw_device_map(reg->address, bytes), bytes);
 	return 0;
 }
 
 static void register_write(const struct acpi_register *reg, unsigned int bytes, u32 value)
 {
-	if (reg->space == ACPI_SPACE_PORT) {
-		if (bytes == 1)
-			hw_out8((u16)reg->address, (u8)value);
-		else
-			hw_out16((u16)reg->address, (u16)value);
-	} else if (reg->space == ACPI_SPACE_MEMORY) {
-		void *p = hw_device_map(reg->address, bytes);
-
-		if (bytes == 1)
-			hw_mmio_write8(p, (u8)value);
-		else
-			hw_mmio_write16(p, (u16)value);
-	}
+	if (!reg->bits)
+		return;
+	if (reg->space == ACPI_SPACE_PORT)
+		hw_out((u16)reg->address, bytes, value);
+	else if (reg->space == ACPI_SPACE_MEMORY)
+		hw_mmio_write(hw_device_map(reg->address, bytes), bytes, value);
 }
 
 static void delay_ms(u64 ms)
@@ -182,26 +173,21 @@ static void delay_ms(u64 ms)
 static void pm1_sleep(u16 value_a, u16 value_b)
 {
 	const struct acpi_register *a = &hw_acpi.pm1a_control, *b = &hw_acpi.pm1b_control;
-	u32 now_a = a->bits ? register_read(a, 2) : 0;
-	u32 now_b = b->bits ? register_read(b, 2) : 0;
+	u32 keep = ~(PM1_SLP_TYP | (u32)PM1_SLP_EN);
+	u32 now_a = (register_read(a, 2) & keep) | (value_a & PM1_SLP_TYP);
+	u32 now_b = (register_read(b, 2) & keep) | (value_b & PM1_SLP_TYP);
 
-	now_a = (now_a & ~(PM1_SLP_TYP | (u32)PM1_SLP_EN)) | (value_a & PM1_SLP_TYP);
-	now_b = (now_b & ~(PM1_SLP_TYP | (u32)PM1_SLP_EN)) | (value_b & PM1_SLP_TYP);
-	if (a->bits)
-		register_write(a, 2, now_a);
-	if (b->bits)
-		register_write(b, 2, now_b);
-	if (a->bits)
-		register_write(a, 2, now_a | (u32)PM1_SLP_EN);
-	if (b->bits)
-		register_write(b, 2, now_b | (u32)PM1_SLP_EN);
+	register_write(a, 2, now_a);
+	register_write(b, 2, now_b);
+	register_write(a, 2, now_a | (u32)PM1_SLP_EN);
+	register_write(b, 2, now_b | (u32)PM1_SLP_EN);
 }
 
 void hw_acpi_sleep(u16 value_a, u16 value_b, bool is_extended)
 {
 	if (!is_extended)
 		pm1_sleep(value_a, value_b);
-	else if (hw_acpi.sleep_control.bits)
+	else
 		register_write(&hw_acpi.sleep_control, 1, (value_a & 7u) << 2 | (u32)SLEEP_EN);
 	delay_ms(500);
 }

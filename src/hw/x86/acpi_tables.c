@@ -98,11 +98,8 @@ u64 acpi_root_entry(const u8 *table, size_t bytes, bool is_xsdt, size_t idx)
 
 static void madt_cpu(struct acpi_info *info, u32 apic_id, u32 acpi_id, u32 flags)
 {
-	bool is_enabled = (flags & 1) != 0;
-	bool may_be_enabled = (flags & 2) != 0;
-
-	if (!is_enabled && !may_be_enabled)
-		return;
+	if ((flags & 1) == 0)
+		return; /* not there, or to be plugged in later */
 	for (unsigned int i = 0; i < info->cpu_count; i++)
 		if (info->cpus[i].apic_id == apic_id)
 			return; /* listed twice, as local APIC and as x2APIC */
@@ -113,8 +110,6 @@ static void madt_cpu(struct acpi_info *info, u32 apic_id, u32 acpi_id, u32 flags
 	info->cpus[info->cpu_count++] = (struct acpi_cpu){
 		.apic_id = apic_id,
 		.acpi_id = acpi_id,
-		.is_enabled = is_enabled,
-		.may_be_enabled = may_be_enabled,
 	};
 }
 
@@ -138,7 +133,6 @@ static void madt_override(struct acpi_info *info, const u8 *p)
 	if (info->override_count == ACPI_OVERRIDES_MAX || p[2] != 0 || p[3] > 15)
 		return;
 	info->overrides[info->override_count++] = (struct acpi_override){
-		.isa_irq = p[3],
 		.gsi = read32(p + 4),
 		.is_low = (flags & 3) == 3,
 		.is_level = (flags >> 2 & 3) == 3,
@@ -176,7 +170,6 @@ int acpi_madt_read(struct acpi_info *info, const u8 *table, size_t bytes)
 	if (bytes < 44)
 		return -EINVAL;
 	info->lapic_address = read32(table + 36);
-	info->has_8259 = (read32(table + 40) & 1) != 0;
 	for (size_t at = 44; at + 2 <= bytes;) {
 		u8 length = table[at + 1];
 
@@ -200,7 +193,6 @@ static struct acpi_register gas_read(const u8 *table, size_t bytes, size_t at)
 		return reg;
 	reg.space = p[0];
 	reg.bits = p[1];
-	reg.access_bytes = p[3] >= 1 && p[3] <= 4 ? (u8)(1u << (p[3] - 1)) : 0;
 	reg.address = read64(p + 4);
 	if (reg.space == ACPI_SPACE_PORT && reg.address > 0xffff)
 		return (struct acpi_register){0};
@@ -228,31 +220,22 @@ static struct acpi_register block_read(const u8 *table, size_t bytes, size_t gas
 int acpi_fadt_read(struct acpi_info *info, const u8 *table, size_t bytes)
 {
 	u64 wide;
+	u32 flags;
 
 	if (bytes < 116)
 		return -EINVAL;
-	info->has_fadt = true;
-	info->facs = read32(table + 36);
 	info->dsdt = read32(table + 40);
-	info->sci_irq = read16(table + 46);
 	info->century = table[108];
-	info->boot_flags = read16(table + 109);
-	info->fadt_flags = read32(table + 112);
-	info->pm_timer_is_32bit = (info->fadt_flags & BIT(8)) != 0;
-	info->is_hw_reduced = (info->fadt_flags & BIT(20)) != 0;
-	info->pm1a_event = block_read(table, bytes, 148, 56, table[88]);
-	info->pm1b_event = block_read(table, bytes, 160, 60, table[88]);
+	flags = read32(table + 112);
+	info->is_hw_reduced = (flags & BIT(20)) != 0;
 	info->pm1a_control = block_read(table, bytes, 172, 64, table[89]);
 	info->pm1b_control = block_read(table, bytes, 184, 68, table[89]);
 	info->pm_timer = block_read(table, bytes, 208, 76, table[91]);
 	info->sleep_control = gas_read(table, bytes, 244);
-	info->sleep_status = gas_read(table, bytes, 256);
-	if (bytes >= 129 && (info->fadt_flags & BIT(10)) != 0) {
+	if (bytes >= 129 && (flags & BIT(10)) != 0) {
 		info->reset = gas_read(table, bytes, 116);
 		info->reset_value = table[128];
 	}
-	wide = bytes >= 140 ? read64(table + 132) : 0;
-	info->facs = wide ? wide : info->facs;
 	wide = bytes >= 148 ? read64(table + 140) : 0;
 	info->dsdt = wide ? wide : info->dsdt;
 	return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How fast the TSC is, and the local APIC's timer with it: counted against the best clock that the firmware names (HPET,
- * PM timer, else the PIT), for as long as it takes to be sure to 20 parts in a million, at most 40 ms. Reached once from
- * boot/; calls the local APIC. No lock.
+ * PM timer, else the PIT), for as long as it takes to be sure to 20 parts in a million, at most 40 ms. And each CPU's
+ * one-shot timer: TSC-deadline where the CPU has it, otherwise the local APIC's counter. Reached once from boot/, and from
+ * time's timer queues; calls the local APIC. No lock: each CPU has its own timer.
  */
 #include "hw/clock.h"
 
@@ -12,8 +13,9 @@
 #include "hw/asm.h"
 #include "hw/features.h"
 #include "hw/io.h"
+#include "hw/lapic.h"
 #include "hw/map.h"
-#include "hw/timer.h"
+#include "hw/vectors.h"
 #include "lib/div.h"
 
 #define HPET_PERIOD	   0x004 /* femtoseconds a tick */
@@ -35,6 +37,15 @@
 #define SAMPLES	       5
 #define DEAD_READS     100000 /* a clock that shows the same so often does not tick */
 #define TSC_KHZ_LOWEST 1000ull
+
+#define MSR_TSC_DEADLINE      0x6e0u
+#define CPUID1_C_TSC_DEADLINE BIT(24)
+#define LVT_MASKED	      0x10000u
+#define LVT_TSC_DEADLINE      0x40000u
+#define DIVIDE_BY_1	      0xbu
+
+static bool has_deadline; /* [c] after the boot CPU's hw_clock_init() */
+static u64 ratio_32;	  /* [c] counter ticks for 2^32 TSC ticks */
 
 enum reference_kind { REFERENCE_HPET, REFERENCE_PM_TIMER, REFERENCE_PIT };
 
@@ -111,7 +122,7 @@ static bool pm_timer_start(struct reference *r)
 {
 	const struct acpi_register *reg = &hw_acpi.pm_timer;
 
-	if (!hw_acpi.has_fadt || reg->bits == 0 || reg->address == 0 ||
+	if (reg->bits == 0 || reg->address == 0 ||
 	    (reg->space != ACPI_SPACE_PORT && reg->space != ACPI_SPACE_MEMORY))
 		return false;
 	*r = (struct reference){REFERENCE_PM_TIMER, "PM timer", PM_TIMER_HZ, 0xffffff};
@@ -137,7 +148,7 @@ static struct sample sample_take(const struct reference *r, bool has_timer)
 		u64 before = hw_tsc();
 		u32 count = reference_read(r);
 		u64 after = hw_tsc();
-		u32 timer = has_timer ? hw_timer_count() : 0;
+		u32 timer = has_timer ? hw_lapic_read(LAPIC_TIMER_CURRENT) : 0;
 
 		if (after - before < best.blur)
 			best = (struct sample){before + (after - before) / 2, after - before, count,
@@ -154,9 +165,31 @@ static u64 tsc_hz(const struct reference *r, const struct sample *a, const struc
 	return ticks != 0 ? mul_div_u64(b->tsc - a->tsc, r->hz, ticks) : 0;
 }
 
+/* False: a TSC-deadline timer, there is nothing to measure. Otherwise the counter runs down from 2^32 - 1. */
+static bool timer_calibrate_start(void)
+{
+	has_deadline = (hw_cpuid(1, 0).c & CPUID1_C_TSC_DEADLINE) != 0;
+	if (has_deadline)
+		return false;
+	hw_lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+	hw_lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	hw_lapic_write(LAPIC_TIMER_INITIAL, 0xffffffff);
+	return true;
+}
+
+/* So many ticks of the counter in so many of the TSC; false: it does not tick. */
+static bool timer_calibrate_end(u64 timer_ticks, u64 tsc_ticks)
+{
+	hw_lapic_write(LAPIC_TIMER_INITIAL, 0);
+	if (timer_ticks == 0 || timer_ticks >> 32 != 0 || tsc_ticks == 0)
+		return false;
+	ratio_32 = (timer_ticks << 32) / tsc_ticks;
+	return ratio_32 != 0;
+}
+
 static u64 measure(const struct reference *r)
 {
-	bool has_timer = hw_timer_calibrate_start();
+	bool has_timer = timer_calibrate_start();
 	struct sample start = sample_take(r, has_timer);
 	struct sample end;
 	u64 hz;
@@ -174,7 +207,7 @@ static u64 measure(const struct reference *r)
 		if (hz != 0 && (end.tsc - start.tsc) / SURE_PARTS > blur)
 			break;
 	}
-	if (has_timer && !hw_timer_calibrate_end(start.timer - end.timer, end.tsc - start.tsc))
+	if (has_timer && !timer_calibrate_end(start.timer - end.timer, end.tsc - start.tsc))
 		panic("the local APIC's timer does not tick");
 	return hz / 1000;
 }
@@ -211,10 +244,37 @@ void hw_clock_init(void)
 		 reference.name);
 }
 
-void hw_delay_us(unsigned int us)
-{
-	u64 end = hw_tsc() + hw_tsc_khz * us / 1000 + 1;
+/* ---------------------------------------------------------------- the timer */
 
-	while (hw_tsc() < end)
-		__asm__ volatile("pause");
+void hw_timer_init(void)
+{
+	if (has_deadline) {
+		hw_lapic_write(LAPIC_LVT_TIMER, LVT_TSC_DEADLINE | VECTOR_TIMER);
+		/* The mode is set before the first deadline is (SDM 3A 11.5.4.1). */
+		__asm__ volatile("mfence" : : : "memory");
+		hw_wrmsr(MSR_TSC_DEADLINE, 0);
+		return;
+	}
+	hw_lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
+	hw_lapic_write(LAPIC_LVT_TIMER, VECTOR_TIMER);
+	hw_lapic_write(LAPIC_TIMER_INITIAL, 0);
+}
+
+void hw_timer_arm_tsc(u64 tsc)
+{
+	u64 now;
+	u64 count;
+
+	if (has_deadline) {
+		hw_wrmsr(MSR_TSC_DEADLINE, tsc);
+		return;
+	}
+	if (tsc == 0) {
+		hw_lapic_write(LAPIC_TIMER_INITIAL, 0);
+		return;
+	}
+	now = hw_tsc();
+	count = tsc > now ? (u64)(((unsigned __int128)(tsc - now) * ratio_32) >> 32) + 1 : 1;
+	/* What is further away than the counter reaches comes early, and is armed again. */
+	hw_lapic_write(LAPIC_TIMER_INITIAL, (u32)MIN(count, 0xffffffffull));
 }

@@ -41,7 +41,7 @@ void hw_efi_init(u64 system_table)
 	if (!table || table->signature != SYSTEM_TABLE_SIGNATURE ||
 	    table->table_count > TABLES_MAX ||
 	    !hw_phys_map(table->tables, table->table_count * 24 + 1)) {
-		log_warning("EFI: no sound system table at %lx", (unsigned long)system_table);
+		log_warning("EFI: no sound system table at %lx", system_table);
 		return;
 	}
 	hw_efi.is_present = true;

@@ -3,6 +3,8 @@
 #include "hw/features.h"
 
 #include "hw/asm.h"
+#include "hw/layout.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 
 struct hw_features hw_features;
@@ -37,11 +39,6 @@ static void xsave_read(u32 ecx)
 	hw_features.has_xsaveopt = (hw_cpuid(0xd, 1).a & 1) != 0;
 }
 
-static u32 bits_for(u32 count)
-{
-	return count > 1 ? 32 - (u32)__builtin_clz(count - 1) : 0;
-}
-
 /* SDM 3A 9.9; APM 3 E.4. */
 static void topology_read(u32 basic_max, const struct cpuid_regs *one)
 {
@@ -60,9 +57,9 @@ static void topology_read(u32 basic_max, const struct cpuid_regs *one)
 		size = hw_cpuid(0x80000008, 0).c;
 		cores = logical = MAX((size & 0xff) + 1, 1u << (size >> 12 & 15));
 	}
-	hw_features.socket_bits = bits_for(logical);
+	hw_features.socket_bits = ilog2_up(logical);
 	hw_features.thread_bits = hw_features.socket_bits -
-				  MIN(hw_features.socket_bits, bits_for(cores));
+				  MIN(hw_features.socket_bits, ilog2_up(cores));
 }
 
 void hw_features_init(void)
@@ -72,16 +69,12 @@ void hw_features_init(void)
 	if (base.a >= 7)
 		seven = hw_cpuid(7, 0);
 	hw_features.is_intel = base.b == 0x756e6547;
-	hw_features.has_smep = (seven.b & BIT(7)) != 0;
 	hw_features.has_smap = (seven.b & BIT(20)) != 0;
-	hw_features.has_invpcid = (seven.b & BIT(10)) != 0;
-	hw_features.has_pcid = (one.c & BIT(17)) != 0;
-	hw_features.has_x2apic = (one.c & BIT(21)) != 0;
 	if (hw_cpuid(0x80000000, 0).a >= 0x80000007)
 		hw_features.has_invariant_tsc = (hw_cpuid(0x80000007, 0).d & BIT(8)) != 0;
 	if (hw_cpuid(0x80000000, 0).a >= 0x80000001)
 		hw_features.has_tsc_aux = (hw_cpuid(0x80000001, 0).d & BIT(27)) != 0;
-	if (hw_features.has_smep)
+	if ((seven.b & BIT(7)) != 0)
 		hw_features.cr4_extra |= CR4_SMEP;
 	if ((seven.c & BIT(2)) != 0)
 		hw_features.cr4_extra |= CR4_UMIP;
@@ -90,4 +83,23 @@ void hw_features_init(void)
 	brand_read();
 	topology_read(base.a, &one);
 	xsave_read(one.c);
+}
+
+/* ---------------------------------------------------------------- SMAP */
+
+struct smap_site {
+	u64 at, opens;
+};
+extern const struct smap_site smap_sites_start[], smap_sites_end[];
+
+/* Through the direct map: Mica's text is not writable where it runs. */
+void hw_smap_patch(void)
+{
+	static const u8 clac[3] = {0x0f, 0x01, 0xca}, stac[3] = {0x0f, 0x01, 0xcb};
+
+	for (const struct smap_site *site = smap_sites_start; site < smap_sites_end; site++)
+		memcpy((void *)(site->at - LAYOUT_IMAGE + LAYOUT_DIRECT),
+		       site->opens != 0 ? stac : clac, sizeof(clac));
+	hw_features.cr4_extra |= CR4_SMAP;
+	hw_cr4_write(hw_cr4_read() | CR4_SMAP);
 }

@@ -87,7 +87,7 @@ static void controller_init(const struct acpi_ioapic *info)
 	if (version == 0xffffffff || count > 240 || info->gsi_base >= GSI_MAX ||
 	    overlaps_another(info, count)) {
 		log_warning("IO-APIC %u at %lx not used: version %x, GSIs from %u", info->id,
-			    (unsigned long)info->address, version, info->gsi_base);
+			    info->address, version, info->gsi_base);
 		return;
 	}
 	count = MIN(count, (u32)GSI_MAX - info->gsi_base);
@@ -102,8 +102,8 @@ static void controller_init(const struct acpi_ioapic *info)
 		write_locked(ioapic, (u8)(IOAPIC_ENTRY(n) + 1), 0);
 	}
 	gsi_count = MAX(gsi_count, info->gsi_base + count);
-	log_info("IO-APIC %u at %lx: GSIs %u to %u", info->id, (unsigned long)info->address,
-		 info->gsi_base, info->gsi_base + count - 1);
+	log_info("IO-APIC %u at %lx: GSIs %u to %u", info->id, info->address, info->gsi_base,
+		 info->gsi_base + count - 1);
 }
 
 int hw_ioapic_init(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The local APIC in both its modes (SDM 3A chapter 11). Reached from boot/ for each CPU, from entry/ (EOI), IPIs and irq/;
- * calls the device map. No lock: each CPU has its own. Sending is two register writes in xAPIC mode, done with interrupts
+ * calls the device map. The 8259s of old are masked here for good. No lock: each CPU has its own. Sending is two register writes in xAPIC mode, done with interrupts
  * off; an NMI between them may only send to itself, which leaves the high half alone.
  */
 #include "hw/lapic.h"
@@ -23,7 +23,6 @@
 #define SPURIOUS_ENABLE 0x100u
 #define LVT_MASKED	0x10000u
 #define LVT_NMI		0x400u
-#define ICR_NMI		0x400u
 #define ICR_INIT	0x500u
 #define ICR_STARTUP	0x600u
 #define ICR_BUSY	0x1000u
@@ -63,11 +62,6 @@ void hw_lapic_eoi(void)
 	hw_lapic_write(LAPIC_EOI, 0);
 }
 
-bool hw_lapic_in_service(unsigned int vector)
-{
-	return (hw_lapic_read(LAPIC_ISR + vector / 32 * 0x10) >> vector % 32 & 1) != 0;
-}
-
 static void icr_write(u32 apic_id, u32 command)
 {
 	u64 flags;
@@ -92,11 +86,6 @@ void hw_lapic_send(u32 apic_id, unsigned int vector)
 	u32 command = ICR_ASSERT | vector;
 
 	icr_write(apic_id, apic_id == hw_this_cpu()->apic_id ? command | ICR_SELF : command);
-}
-
-void hw_lapic_send_nmi(u32 apic_id)
-{
-	icr_write(apic_id, ICR_ASSERT | ICR_NMI);
 }
 
 void hw_lapic_send_init(u32 apic_id)
@@ -166,8 +155,35 @@ static void registers_set(void)
 	hw_lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
 	/* What firmware left in service would hold back everything below it. */
 	for (unsigned int vector = 255; vector >= 16; vector--)
-		if (hw_lapic_in_service(vector))
+		if ((hw_lapic_read(LAPIC_ISR + vector / 32 * 0x10) >> vector % 32 & 1) != 0)
 			hw_lapic_eoi();
+}
+
+/*
+ * The two 8259s, set to vectors that nobody else uses and masked, before the local APIC cuts them off: an interrupt of theirs
+ * that it had taken already would stay half-delivered. Even a masked 8259 may raise its spurious interrupt (7 and 15).
+ */
+static void pic_disable(void)
+{
+	static const struct {
+		u8 port, value;
+	} writes[] = {
+		{0x21, 0xff}, /* mask all */
+		{0xa1, 0xff},
+		{0x20, 0x11}, /* ICW1: edge, cascade, ICW4 follows */
+		{0x21, VECTOR_PIC_FIRST},
+		{0x21, 0x04}, /* ICW3: where the second one is */
+		{0x21, 0x01}, /* ICW4: 8086 */
+		{0xa0, 0x11},
+		{0xa1, VECTOR_PIC_FIRST + 8},
+		{0xa1, 0x02},
+		{0xa1, 0x01},
+		{0x21, 0xff},
+		{0xa1, 0xff},
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(writes); i++)
+		hw_out8(writes[i].port, writes[i].value);
 }
 
 void hw_lapic_init_bsp(void)
@@ -175,6 +191,7 @@ void hw_lapic_init_bsp(void)
 	struct cpuid_regs leaf = hw_cpuid(1, 0);
 	u64 base;
 
+	pic_disable();
 	if ((leaf.d & CPUID1_D_APIC) == 0)
 		panic("this CPU has no local APIC");
 	base = hw_rdmsr(MSR_APIC_BASE);
@@ -191,10 +208,4 @@ void hw_lapic_init_ap(void)
 {
 	mode_set();
 	registers_set();
-}
-
-void hw_lapic_disable(void)
-{
-	hw_lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
-	hw_lapic_write(LAPIC_SPURIOUS, VECTOR_SPURIOUS);
 }

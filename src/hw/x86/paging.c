@@ -50,12 +50,8 @@ void paging_init(void)
 	has_1g = (hw_cpuid(0x80000001, 0).d & BIT(26)) != 0;
 	hw_has_nx = (hw_cpuid(0x80000001, 0).d & BIT(20)) != 0;
 	hw_paddr_mask = (BIT(hw_cpuid(0x80000008, 0).a & 0xff) - 1) & PAGE_MASK;
-	for (unsigned int slot = LAYOUT_FIRST_SLOT; slot <= LAYOUT_LAST_SLOT; slot++) {
-		mfn_t mfn = paging_table_alloc();
-
-		paging_root[slot] = mfn_num(mfn) << PAGE_SHIFT | MAP_PRESENT | MAP_RW | MAP_USER |
-				    MAP_ACCESSED;
-	}
+	for (unsigned int slot = LAYOUT_FIRST_SLOT; slot <= LAYOUT_LAST_SLOT; slot++)
+		(void)table_below(&paging_root[slot]);
 }
 
 u64 paging_root_maddr(void)
@@ -94,43 +90,21 @@ void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags)
 	lock_release(&vmap_lock);
 }
 
-static u64 *leaf_entry(u64 va, unsigned int *level)
-{
-	u64 *table = paging_root;
-
-	for (*level = 4;; (*level)--) {
-		u64 *entry = &table[index_at(va, *level)];
-
-		if ((*entry & MAP_PRESENT) == 0)
-			return NULL;
-		if (*level == 1 || (*entry & MAP_LARGE) != 0)
-			return entry;
-		table = entry_table(*entry);
-	}
-}
-
 bool paging_lookup(u64 va, u64 *paddr)
 {
-	unsigned int level;
-	u64 *entry = leaf_entry(va, &level);
-	u64 offset_mask;
+	const u64 *table = paging_root;
 
-	if (entry == NULL)
-		return false;
-	offset_mask = BIT(12 + 9 * (level - 1)) - 1;
-	*paddr = (*entry & hw_paddr_mask & ~offset_mask) | (va & offset_mask);
-	return true;
-}
+	for (unsigned int level = 4;; level--) {
+		u64 entry = table[index_at(va, level)], offset_mask = BIT(12 + 9 * (level - 1)) - 1;
 
-void paging_unmap_page(u64 va)
-{
-	unsigned int level;
-	u64 *entry = leaf_entry(va, &level);
-
-	BUG_ON(level != 1);
-	if (entry != NULL)
-		*entry = 0;
-	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+		if ((entry & MAP_PRESENT) == 0)
+			return false;
+		if (level == 1 || (entry & MAP_LARGE) != 0) {
+			*paddr = (entry & hw_paddr_mask & ~offset_mask) | (va & offset_mask);
+			return true;
+		}
+		table = entry_table(entry);
+	}
 }
 
 void *hw_device_map(u64 paddr, size_t bytes)

@@ -126,11 +126,6 @@ bool hw_pci_open(struct pci_id id)
 	return page_find(id) != NULL;
 }
 
-static bool ports_reach(struct pci_id id, u16 offset)
-{
-	return id.segment == 0 && offset < 256;
-}
-
 static void address_write_locked(struct pci_id id, u16 offset)
 {
 	hw_out32(PORT_ADDRESS,
@@ -144,7 +139,7 @@ static u32 ports_read(struct pci_id id, u16 offset, unsigned int bytes)
 	u32 value;
 
 	address_write_locked(id, offset);
-	value = bytes == 1 ? hw_in8(port) : bytes == 2 ? hw_in16(port) : hw_in32(port);
+	value = hw_in(port, bytes);
 	lock_release_irq(&pci_lock, flags);
 	return value;
 }
@@ -155,12 +150,7 @@ static void ports_write(struct pci_id id, u16 offset, unsigned int bytes, u32 va
 	u64 flags = lock_acquire_irq(&pci_lock);
 
 	address_write_locked(id, offset);
-	if (bytes == 1)
-		hw_out8(port, (u8)value);
-	else if (bytes == 2)
-		hw_out16(port, (u16)value);
-	else
-		hw_out32(port, value);
+	hw_out(port, bytes, value);
 	lock_release_irq(&pci_lock, flags);
 }
 
@@ -168,31 +158,21 @@ u32 hw_pci_read(struct pci_id id, u16 offset, unsigned int bytes)
 {
 	const u8 *p;
 
-	if (ports_reach(id, offset))
+	if (id.segment == 0 && offset < 256)
 		return ports_read(id, offset, bytes);
 	p = page_find(id);
-	if (!p)
-		return NO_ENTRY >> (32 - 8 * bytes);
-	p += offset;
-	return bytes == 1 ? hw_mmio_read8(p) : bytes == 2 ? hw_mmio_read16(p) : hw_mmio_read32(p);
+	return p ? hw_mmio_read(p + offset, bytes) : NO_ENTRY >> (32 - 8 * bytes);
 }
 
 void hw_pci_write(struct pci_id id, u16 offset, unsigned int bytes, u32 value)
 {
 	u8 *p;
 
-	if (ports_reach(id, offset)) {
+	if (id.segment == 0 && offset < 256) {
 		ports_write(id, offset, bytes, value);
 		return;
 	}
 	p = page_find(id);
-	if (!p)
-		return;
-	p += offset;
-	if (bytes == 1)
-		hw_mmio_write8(p, (u8)value);
-	else if (bytes == 2)
-		hw_mmio_write16(p, (u16)value);
-	else
-		hw_mmio_write32(p, value);
+	if (p)
+		hw_mmio_write(p + offset, bytes, value);
 }

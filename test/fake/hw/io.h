@@ -19,10 +19,13 @@ void fake_mmio_write(volatile void *ptr, unsigned int bytes, u64 value);
 #define hw_mmio_read8(ptr)	    ((u8)fake_mmio_read(ptr, 1))
 #define hw_mmio_read16(ptr)	    ((u16)fake_mmio_read(ptr, 2))
 #define hw_mmio_read32(ptr)	    ((u32)fake_mmio_read(ptr, 4))
-#define hw_mmio_read64(ptr)	    fake_mmio_read(ptr, 8)
 #define hw_mmio_write8(ptr, value)  fake_mmio_write(ptr, 1, value)
 #define hw_mmio_write16(ptr, value) fake_mmio_write(ptr, 2, value)
 #define hw_mmio_write32(ptr, value) fake_mmio_write(ptr, 4, value)
-#define hw_mmio_write64(ptr, value) fake_mmio_write(ptr, 8, value)
+
+#define hw_in(port, bytes)		 fake_port_read(port, bytes)
+#define hw_out(port, bytes, value)	 fake_port_write(port, bytes, value)
+#define hw_mmio_read(ptr, bytes)	 ((u32)fake_mmio_read(ptr, bytes))
+#define hw_mmio_write(ptr, bytes, value) fake_mmio_write(ptr, bytes, value)
 
 #endif

@@ -22,14 +22,11 @@ struct acpi_register {
 	u64 address;
 	u8 space; /* enum acpi_space, or something that we do not know */
 	u8 bits;
-	u8 access_bytes; /* 1, 2, 4 or 8 */
 };
 
 struct acpi_cpu {
 	u32 apic_id;
 	u32 acpi_id;
-	bool is_enabled;
-	bool may_be_enabled; /* hot-pluggable */
 };
 
 struct acpi_ioapic {
@@ -39,7 +36,6 @@ struct acpi_ioapic {
 };
 
 struct acpi_override {
-	u8 isa_irq;
 	u32 gsi;
 	bool is_level; /* as the bus has it: edge for ISA */
 	bool is_low;   /* active low */
@@ -61,9 +57,8 @@ struct acpi_mcfg {
 struct acpi_info {
 	u64 rsdp; /* 0: a machine without ACPI */
 	u64 lapic_address;
-	bool has_8259; /* MADT PCAT_COMPAT: a dual 8259 that must be masked */
 
-	unsigned int cpu_count; /* entries of cpus[], enabled or not */
+	unsigned int cpu_count; /* enabled ones */
 	struct acpi_cpu cpus[ACPI_CPUS_MAX];
 	unsigned int cpus_left_out; /* in the MADT but beyond ACPI_CPUS_MAX */
 	unsigned int ioapic_count;
@@ -73,20 +68,13 @@ struct acpi_info {
 	unsigned int nmi_count;
 	struct acpi_nmi nmis[ACPI_NMIS_MAX];
 
-	bool has_fadt;
-	u16 sci_irq;	/* GSI or ISA number as the FADT has it */
-	u8 century;	/* RTC register, 0: none */
-	u16 boot_flags; /* IAPC_BOOT_ARCH */
-	u32 fadt_flags;
+	u8 century; /* RTC register, 0: none */
 	bool is_hw_reduced;
-	bool pm_timer_is_32bit;
 	struct acpi_register pm_timer; /* 3.579545 MHz */
 	struct acpi_register pm1a_control, pm1b_control;
-	struct acpi_register pm1a_event, pm1b_event;
-	struct acpi_register sleep_control, sleep_status;
+	struct acpi_register sleep_control;
 	struct acpi_register reset;
 	u8 reset_value;
-	u64 facs;
 	u64 dsdt;
 	bool has_s5; /* found in the DSDT, for a power-off that Domain 0 did not prepare */
 	u8 s5_type_a, s5_type_b;
@@ -120,8 +108,7 @@ NORETURN void hw_machine_poweroff(void);
 
 #define ACPI_SIG(a, b, c, d) ((u32)(a) | (u32)(b) << 8 | (u32)(c) << 16 | (u32)(d) << 24)
 #define ACPI_HEADER_BYTES    36
-#define ACPI_TABLE_BYTES_MAX \
-	(1u << 20) /* longer ones are refused: DSDTs are the longest, and not read */
+#define ACPI_TABLE_BYTES_MAX (1u << 20) /* longer ones are refused */
 
 /* Offset of a valid RSDP in an area (on a 16-byte boundary), or -1. */
 long acpi_rsdp_find(const u8 *area, size_t bytes);

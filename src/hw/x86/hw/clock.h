@@ -26,8 +26,6 @@ void hw_clock_init(void);
 void hw_timer_init(void);
 /* Arms this CPU's one-shot timer to interrupt when the TSC reaches the value (at once if past); 0: disarms. */
 void hw_timer_arm_tsc(u64 tsc);
-/* Waits, for the start of other CPUs and the like. After hw_clock_init(). */
-void hw_delay_us(unsigned int us);
 
 /* The CMOS clock. -EIO: it does not answer, or shows no date. */
 struct hw_date {

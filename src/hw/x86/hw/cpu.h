@@ -61,13 +61,6 @@ static inline void hw_irq_disable(void)
 {
 	__asm__ volatile("cli" : : : "memory");
 }
-static inline bool hw_irq_is_enabled(void)
-{
-	u64 flags;
-
-	__asm__ volatile("pushfq; popq %0" : "=r"(flags));
-	return (flags & 0x200) != 0;
-}
 
 /* In every loop that waits for another CPU: rests, and answers a flush request that could be waiting for us. */
 void hw_flush_poll(void);

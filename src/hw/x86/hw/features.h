@@ -10,7 +10,7 @@ struct hw_features {
 	u64 xcr0;	 /* every state component that Mica switches; 0: FXSAVE only */
 	u32 xsave_bytes; /* of a save area with these */
 	bool has_xsaveopt;
-	bool has_smap, has_smep, has_invpcid, has_pcid, has_x2apic;
+	bool has_smap;
 	bool has_invariant_tsc, has_tsc_aux;
 	bool is_intel;
 	u32 thread_bits,

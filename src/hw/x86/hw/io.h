@@ -8,84 +8,71 @@
 
 #include "lib/types.h"
 
-static inline u8 hw_in8(u16 port)
-{
-	u8 value;
-
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-static inline u16 hw_in16(u16 port)
-{
-	u16 value;
-
-	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-static inline u32 hw_in32(u16 port)
-{
-	u32 value;
-
-	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-static inline void hw_out8(u16 port, u8 value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-static inline void hw_out16(u16 port, u16 value)
-{
-	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-static inline void hw_out32(u16 port, u32 value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
+#define HW_PORT(bits, suffix)                                                                   \
+	static inline u##bits hw_in##bits(u16 port)                                             \
+	{                                                                                       \
+		u##bits value;                                                                  \
+		__asm__ volatile("in" suffix " %1, %0" : "=a"(value) : "Nd"(port) : "memory");  \
+		return value;                                                                   \
+	}                                                                                       \
+	static inline void hw_out##bits(u16 port, u##bits value)                                \
+	{                                                                                       \
+		__asm__ volatile("out" suffix " %0, %1" : : "a"(value), "Nd"(port) : "memory"); \
+	}
+HW_PORT(8, "b")
+HW_PORT(16, "w")
+HW_PORT(32, "l")
 
 /* Registers of devices, mapped by hw_device_map(): one access of exactly that size, in program order. */
-static inline u8 hw_mmio_read8(const volatile void *ptr)
-{
-	u8 value;
+#define HW_MMIO(bits, suffix)                                                     \
+	static inline u##bits hw_mmio_read##bits(const volatile void *ptr)        \
+	{                                                                         \
+		u##bits value;                                                    \
+		__asm__ volatile("mov" suffix " %1, %0"                           \
+				 : "=q"(value)                                    \
+				 : "m"(*(const volatile u##bits *)ptr)            \
+				 : "memory");                                     \
+		return value;                                                     \
+	}                                                                         \
+	static inline void hw_mmio_write##bits(volatile void *ptr, u##bits value) \
+	{                                                                         \
+		__asm__ volatile("mov" suffix " %0, %1"                           \
+				 :                                                \
+				 : "q"(value), "m"(*(volatile u##bits *)ptr)      \
+				 : "memory");                                     \
+	}
+HW_MMIO(8, "b")
+HW_MMIO(16, "w")
+HW_MMIO(32, "l")
 
-	__asm__ volatile("movb %1, %0" : "=q"(value) : "m"(*(const volatile u8 *)ptr) : "memory");
-	return value;
-}
-static inline u16 hw_mmio_read16(const volatile void *ptr)
+/* The same where the size, 1, 2 or 4, is known only now. */
+static inline u32 hw_in(u16 port, unsigned int bytes)
 {
-	u16 value;
-
-	__asm__ volatile("movw %1, %0" : "=r"(value) : "m"(*(const volatile u16 *)ptr) : "memory");
-	return value;
+	return bytes == 1 ? hw_in8(port) : bytes == 2 ? hw_in16(port) : hw_in32(port);
 }
-static inline u32 hw_mmio_read32(const volatile void *ptr)
+static inline void hw_out(u16 port, unsigned int bytes, u32 value)
 {
-	u32 value;
-
-	__asm__ volatile("movl %1, %0" : "=r"(value) : "m"(*(const volatile u32 *)ptr) : "memory");
-	return value;
+	if (bytes == 1)
+		hw_out8(port, (u8)value);
+	else if (bytes == 2)
+		hw_out16(port, (u16)value);
+	else
+		hw_out32(port, value);
 }
-static inline u64 hw_mmio_read64(const volatile void *ptr)
+static inline u32 hw_mmio_read(const volatile void *ptr, unsigned int bytes)
 {
-	u64 value;
-
-	__asm__ volatile("movq %1, %0" : "=r"(value) : "m"(*(const volatile u64 *)ptr) : "memory");
-	return value;
+	return bytes == 1   ? hw_mmio_read8(ptr)
+	       : bytes == 2 ? hw_mmio_read16(ptr)
+			    : hw_mmio_read32(ptr);
 }
-static inline void hw_mmio_write8(volatile void *ptr, u8 value)
+static inline void hw_mmio_write(volatile void *ptr, unsigned int bytes, u32 value)
 {
-	__asm__ volatile("movb %0, %1" : : "q"(value), "m"(*(volatile u8 *)ptr) : "memory");
-}
-static inline void hw_mmio_write16(volatile void *ptr, u16 value)
-{
-	__asm__ volatile("movw %0, %1" : : "r"(value), "m"(*(volatile u16 *)ptr) : "memory");
-}
-static inline void hw_mmio_write32(volatile void *ptr, u32 value)
-{
-	__asm__ volatile("movl %0, %1" : : "r"(value), "m"(*(volatile u32 *)ptr) : "memory");
-}
-static inline void hw_mmio_write64(volatile void *ptr, u64 value)
-{
-	__asm__ volatile("movq %0, %1" : : "r"(value), "m"(*(volatile u64 *)ptr) : "memory");
+	if (bytes == 1)
+		hw_mmio_write8(ptr, (u8)value);
+	else if (bytes == 2)
+		hw_mmio_write16(ptr, (u16)value);
+	else
+		hw_mmio_write32(ptr, value);
 }
 
 #endif

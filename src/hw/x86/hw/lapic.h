@@ -14,7 +14,6 @@ enum lapic_register {
 	LAPIC_VERSION = 0x030,
 	LAPIC_TPR = 0x080,
 	LAPIC_EOI = 0x0b0,
-	LAPIC_LDR = 0x0d0,
 	LAPIC_SPURIOUS = 0x0f0,
 	LAPIC_ISR = 0x100,
 	LAPIC_ESR = 0x280,
@@ -34,22 +33,17 @@ enum lapic_register {
 extern bool opt_x2apic;	    /* x2apic=: use it when the CPU has it */
 extern bool hw_lapic_is_x2; /* [c] after hw_lapic_init_bsp() */
 
-/* After hw_acpi_init() and hw_device_map() work. Panics without a local APIC. Interrupts off. */
+/* After hw_acpi_init() and hw_device_map() work. Masks the 8259s. Panics without a local APIC. Interrupts off. */
 void hw_lapic_init_bsp(void);
 void hw_lapic_init_ap(void);
-/* This CPU takes no more interrupts (the machine goes down, CPU unplugged). */
-void hw_lapic_disable(void);
 
 u32 hw_lapic_read(u32 reg);
 void hw_lapic_write(u32 reg, u32 value);
 u32 hw_lapic_id(void);
 void hw_lapic_eoi(void);
-/* Is vector in service on this CPU (ISR)? */
-bool hw_lapic_in_service(unsigned int vector);
 
-/* Fixed interrupt, NMI, INIT (assert, then deassert), start-up at page << 12, to one CPU. */
+/* Fixed interrupt, INIT (assert, then deassert), start-up at page << 12, to one CPU. */
 void hw_lapic_send(u32 apic_id, unsigned int vector);
-void hw_lapic_send_nmi(u32 apic_id);
 void hw_lapic_send_init(u32 apic_id);
 void hw_lapic_send_sipi(u32 apic_id, unsigned int page);
 /* The error vector: reads, clears and says it once per kind. */

@@ -37,7 +37,6 @@ void paging_init(void);
 void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags);
 /* Is there anything mapped at va? Gives its physical address. */
 bool paging_lookup(u64 va, u64 *paddr);
-void paging_unmap_page(u64 va);
 u64 paging_root_maddr(void);
 
 #endif

@@ -16,7 +16,6 @@ struct pci_id {
 
 #define PCI_VENDOR		0x00
 #define PCI_COMMAND		0x04
-#define PCI_COMMAND_IO		0x0001u
 #define PCI_COMMAND_MEMORY	0x0002u
 #define PCI_STATUS		0x06
 #define PCI_STATUS_CAPABILITIES 0x0010u
@@ -24,7 +23,6 @@ struct pci_id {
 #define PCI_BAR0		0x10
 #define PCI_CAPABILITIES	0x34
 #define PCI_CAP_MSI		0x05
-#define PCI_CAP_EXPRESS		0x10
 #define PCI_CAP_MSIX		0x11
 #define PCI_EXT_CAP_SRIOV	0x0010
 

@@ -18,7 +18,6 @@ struct regs {
 #define VECTOR_SYSCALL	 0x100
 #define VECTOR_SYSCALL32 0x101
 
-#define RFLAGS_CF   0x1u
 #define RFLAGS_TF   0x100u
 #define RFLAGS_IF   0x200u
 #define RFLAGS_DF   0x400u
@@ -27,8 +26,5 @@ struct regs {
 #define RFLAGS_RF   0x10000u
 #define RFLAGS_VM   0x20000u
 #define RFLAGS_AC   0x40000u
-#define RFLAGS_VIF  0x80000u
-#define RFLAGS_VIP  0x100000u
-#define RFLAGS_ID   0x200000u
 
 #endif

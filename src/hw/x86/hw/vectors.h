@@ -3,13 +3,12 @@
 #ifndef HW_VECTORS_H
 #define HW_VECTORS_H
 
-#define VECTOR_DEVICE_FIRST 0x30
-#define VECTOR_DEVICE_LAST  0xef
-#define VECTOR_IPI_WORK	    0xf0 /* look at your work bits */
-#define VECTOR_IPI_FLUSH    0xf1 /* look at your flush mailbox */
-#define VECTOR_IPI_STOP	    0xf2 /* the machine goes down */
-#define VECTOR_TIMER	    0xfa /* local APIC timer */
-#define VECTOR_ERROR	    0xfb
-#define VECTOR_SPURIOUS	    0xff
+#define VECTOR_PIC_FIRST 0x20 /* 16 of the masked 8259s: their spurious interrupts */
+#define VECTOR_IPI_WORK	 0xf0 /* look at your work bits */
+#define VECTOR_IPI_FLUSH 0xf1 /* look at your flush mailbox */
+#define VECTOR_IPI_STOP	 0xf2 /* the machine goes down */
+#define VECTOR_TIMER	 0xfa /* local APIC timer */
+#define VECTOR_ERROR	 0xfb
+#define VECTOR_SPURIOUS	 0xff
 
 #endif
