@@ -5,6 +5,7 @@
  */
 #include "entry/entry.h"
 #include "hw/cpu.h"
+#include "mm/mm.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
 
@@ -15,6 +16,18 @@ static void reschedule(void)
 
 	if (next != prev)
 		switch_to(prev, next);
+}
+
+/* Interrupts are off. */
+static void idle(void)
+{
+	if (frame_scrub_wanted()) {
+		hw_irq_enable();
+		(void)frame_scrub();
+		hw_irq_disable();
+	} else {
+		hw_idle();
+	}
 }
 
 void run_exit(void)
@@ -38,7 +51,7 @@ void run_exit(void)
 			continue;
 		v = current_vcpu();
 		if (v->is_idle) {
-			hw_idle();
+			idle();
 			continue;
 		}
 		if (!pv_events_wanted(v))

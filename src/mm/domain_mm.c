@@ -158,7 +158,8 @@ static void scrub(mfn_t mfn, u32 frames, bool all)
 	const struct frame *f = frame_of(mfn);
 
 	for (u32 i = 0; i < frames; i++)
-		if (all || atomic_load(&f[i].word) & FRAME_TAINTED)
+		if (!(atomic_load(&f[i].word) & FRAME_CLEAN) &&
+		    (all || atomic_load(&f[i].word) & FRAME_TAINTED))
 			memset(hw_frame_map(mfn_add(mfn, i)), 0, PAGE_SIZE);
 }
 

@@ -36,8 +36,9 @@ enum frame_type { FRAME_NONE, FRAME_WRITABLE, FRAME_L1, FRAME_L2, FRAME_L3, FRAM
 #define FRAME_BUSY	 BIT(58) /* one CPU is changing the type */
 #define FRAME_PINNED	 BIT(59) /* one typed reference is held by the guest's pin */
 #define FRAME_LIVE	 BIT(60) /* one reference is the owner's own; without it no new ones are given */
-#define FRAME_NONCOH	 BIT(61) /* was mapped UC or WC: cached lines may be stale */
-#define FRAME_TAINTED	 BIT(62) /* free, and to be scrubbed before a guest sees it */
+#define FRAME_NONCOH	 BIT(61)     /* was mapped UC or WC: cached lines may be stale */
+#define FRAME_TAINTED	 BIT(62)     /* free, and to be scrubbed before a guest sees it */
+#define FRAME_CLEAN	 FRAME_VALID /* free, or not yet anybody's: nothing but zeros */
 #define FRAME_FOREIGN \
 	FRAME_TAINTED	     /* owned: another domain maps it; any CPU may hold a translation */
 #define FRAME_SHARED BIT(63) /* Mica's page, lent to its owner for as long as that lives */
@@ -45,7 +46,7 @@ enum frame_type { FRAME_NONE, FRAME_WRITABLE, FRAME_L1, FRAME_L2, FRAME_L3, FRAM
 struct frame {
 	u64 word;  /* [a] */
 	u16 owner; /* [a] domid; FRAME_OWNER_MICA, FRAME_OWNER_FREE */
-	u16 done; /* under BUSY or typed 0: entries judged so far; free block: order + 1; heap: order or class */
+	u16 done; /* under BUSY or typed 0: entries judged so far; free block: order + 1, | DONE_DIRTY; heap: order or class */
 	u32 stamp; /* [a] TLB clock when a translation may last have been made */
 	u32 next; /* [l] links of the owner's list or of the free list: frame numbers, FRAME_LINK_NONE at the ends */
 	u32 prev;
@@ -96,6 +97,12 @@ mfn_t frame_alloc_below(unsigned int order, unsigned int address_bits);
 /* Mica's own frames (from frame_alloc, not given to a domain) back. */
 void frame_free(mfn_t mfn, unsigned int order);
 u64 frame_free_count(void);
+/*
+ * Freed memory, for a CPU that has nothing else to do: is there any that nobody scrubs? A bit of it, 256 KiB at most. False:
+ * there was none.
+ */
+bool frame_scrub_wanted(void);
+bool frame_scrub(void);
 extern u64 opt_low_mem_bytes; /* when fewer become free, WORK_MEMORY is raised */
 
 /* ---------------------------------------------------------------- heap (heap.c) */

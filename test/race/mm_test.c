@@ -64,6 +64,9 @@ static void operation(struct vcpu *v)
 	mfn_t page = any_page(), old;
 
 	switch (threads_random() % 10) {
+	case 8:
+		(void)frame_scrub();
+		return;
 	case 0:
 		(void)pt_pin(d, page, 1 + (unsigned int)(threads_random() % 4));
 		break;

@@ -74,6 +74,8 @@ static void random_blocks(void **state)
 	for (unsigned int i = 0; i < 100000; i++) {
 		unsigned int slot = (unsigned int)(fake_random() % 1000);
 
+		if (fake_random() % 256 == 0)
+			(void)frame_scrub();
 		if (blocks[slot].order || blocks[slot].mfn.m) {
 			memset(&used[blocks[slot].mfn.m], 0, BIT(blocks[slot].order));
 			frame_free(blocks[slot].mfn, blocks[slot].order);
@@ -104,6 +106,45 @@ static void random_blocks(void **state)
 	/* Merged again as far as can be. */
 	assert_false(mfn_is_none(blocks[0].mfn = frame_alloc(18, 0)));
 	frame_free(blocks[0].mfn, 18);
+}
+
+static u64 *page_of(mfn_t mfn)
+{
+	return hw_frame_map(mfn);
+}
+
+/* What a domain gives back is cleaned once, when nobody can write into it any more. */
+static void scrubbed_when_idle(void **state)
+{
+	struct domain *a = world_domain(8, 1, 100), *b = world_domain(9, 1, 100);
+	mfn_t mfn = world_page(a);
+	u64 before;
+
+	(void)state;
+	dom0 = a;
+	*page_of(mfn) = 0x5ec2e7;
+	frame_of(mfn)->stamp = 1;
+	mm_domain_drop(a, mfn);
+	before = frame_free_count();
+	assert_true(frame_scrub_wanted());
+	while (frame_scrub_wanted()) {
+		assert_true(frame_scrub());
+		assert_int_equal(frame_free_count(), before);
+	}
+	assert_false(frame_scrub());
+	assert_int_equal(*page_of(mfn), 0);
+	assert_int_equal(frame_of(mfn)->stamp, 0); /* flushed before */
+	assert_int_equal(frame_of(mfn)->word, FRAME_CLEAN);
+	for (int i = 0; i < 2; i++) {
+		mfn = frame_alloc(0, 0);
+		*page_of(mfn) = 1;
+		frame_of(mfn)->word = i ? FRAME_CLEAN : FRAME_TAINTED;
+		assert_int_equal(mm_domain_assign(b, mfn, 0), 0);
+		assert_int_equal(*page_of(mfn), i); /* not a second time */
+	}
+	world_domain_kill(a);
+	world_domain_kill(b);
+	dom0 = NULL;
 }
 
 static void heap_objects(void **state)
@@ -279,9 +320,15 @@ static void every_allocation_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(pool_is_whole),	CASE(low_memory_is_kept_for_last), CASE(random_blocks),
-		CASE(heap_objects),	CASE(frames_change_hands),	   CASE(limits),
-		CASE(release_in_steps), CASE(every_allocation_fails),
+		CASE(pool_is_whole),
+		CASE(low_memory_is_kept_for_last),
+		CASE(scrubbed_when_idle),
+		CASE(random_blocks),
+		CASE(heap_objects),
+		CASE(frames_change_hands),
+		CASE(limits),
+		CASE(release_in_steps),
+		CASE(every_allocation_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

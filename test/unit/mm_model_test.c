@@ -199,7 +199,7 @@ static void try_root(unsigned int which, int page)
 
 	model(before);
 	memcpy(wants, before, sizeof(wants));
-	can = page < 0 ? which == 1 || roots[which] < 0
+	can = page < 0 ? which == 1
 		       : roots[which] == page ||
 				 (demand(wants, page, WANT_L4) && !is_given_up[page] &&
 				  subtree_is_live(before, wants));
