@@ -378,8 +378,6 @@ void fake_port_write(u16 port, unsigned int bytes, u32 value)
 		dev = device_find((u8)(cf8 >> 16), (u8)(cf8 >> 8));
 		if (dev)
 			device_write(dev, (cf8 & 0xfc) + (port & 3), bytes, value);
-	} else {
-		abort(); /* nobody is there */
 	}
 }
 
