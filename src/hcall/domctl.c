@@ -5,6 +5,7 @@
  * the other files of tool.h. Locks: the domain's for what tools change; ids are given out by whoever gets onto the list
  * first.
  */
+#include "core/log.h"
 #include "domain/domain.h"
 #include "evtchn/evtchn.h"
 #include "gnttab/gnttab.h"
@@ -283,6 +284,7 @@ struct row {
 	domctl_vcpu_fn vcpu_fn;
 	int error;
 	bool other_only;
+	const char *text;
 };
 
 static int nothing(struct vcpu *v, struct domain *d, struct xen_domctl *op)
@@ -291,11 +293,13 @@ static int nothing(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 }
 
 static const struct row table[] = {
-#define ANY(name)     [XEN_DOMCTL_##name] = {.fn = domctl_##name},
-#define OTHER(name)   [XEN_DOMCTL_##name] = {.fn = domctl_##name, .other_only = true},
-#define VCPU(name)    [XEN_DOMCTL_##name] = {.vcpu_fn = domctl_##name, .other_only = true},
-#define NOTHING(name) [XEN_DOMCTL_##name] = {.fn = nothing}
-#define NO(name, why) [XEN_DOMCTL_##name] = {.error = (why)}
+#define ANY(name)   [XEN_DOMCTL_##name] = {.fn = domctl_##name, .text = #name},
+#define OTHER(name) [XEN_DOMCTL_##name] = {.fn = domctl_##name, .other_only = true, .text = #name},
+#define VCPU(name) \
+	[XEN_DOMCTL_##name] = {.vcpu_fn = domctl_##name, .other_only = true, .text = #name},
+#define NOTHING(name) [XEN_DOMCTL_##name] = {.fn = nothing, .text = #name}
+#define NO(name, why) [XEN_DOMCTL_##name] = {.error = (why), .text = #name}
+	[XEN_DOMCTL_createdomain] = {.text = "createdomain"},
 	DOMCTL_LIST(ANY, OTHER, VCPU) NOTHING(setdebugging),
 	NOTHING(memory_mapping),
 	NOTHING(set_access_required),
@@ -359,14 +363,23 @@ static struct domain *domain_find(const struct vcpu *v, const struct xen_domctl 
 	return domain_get_by_id(op->domain == DOMID_SELF ? v->domain->id : op->domain);
 }
 
-static int act(struct vcpu *v, struct xen_domctl *op)
+static struct row row_find(u32 cmd)
 {
 	struct row row = {0};
+
+	if (cmd < ARRAY_SIZE(table))
+		row = table[idx_nospec(cmd, ARRAY_SIZE(table))];
+	if (row.text == NULL)
+		row.text = "unknown";
+	return row;
+}
+
+static int act(struct vcpu *v, struct xen_domctl *op)
+{
+	struct row row = row_find(op->cmd);
 	struct domain *d;
 	int rc = -ERESTART;
 
-	if (op->cmd < ARRAY_SIZE(table))
-		row = table[idx_nospec(op->cmd, ARRAY_SIZE(table))];
 	if (op->cmd == XEN_DOMCTL_createdomain)
 		return createdomain(op);
 	d = domain_find(v, op);
@@ -389,6 +402,10 @@ int do_domctl(struct vcpu *v, struct hcall_args *args)
 	if (rc != 0)
 		return rc;
 	rc = act(v, &op);
+	/* The end of the list of domains is no failure. */
+	if (rc < 0 && rc != -ERESTART && op.cmd != XEN_DOMCTL_getdomaininfo)
+		log_debug("d%u: domctl %u (%s) on d%u fails: %d", v->domain->id, op.cmd,
+			  row_find(op.cmd).text, op.domain, rc);
 	if (rc != -ERESTART && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
 		rc = err(EFAULT);
 	return rc;

@@ -3,6 +3,7 @@
  * memory_op: which frames a domain has, e820 maps, where the machine-to-physical table is. Reached from the hypercall table;
  * calls mm. Lock: the domain's, for its e820.
  */
+#include "core/log.h"
 #include "gnttab/gnttab.h"
 #include "hcall/mm_args.h"
 #include "hw/cpu.h"
@@ -347,6 +348,9 @@ static int claim(struct vcpu *v, gva_t at)
 	if (arg.domid == DOMID_SELF || subop_domain_quiet(v, arg.domid, &d))
 		return err(EINVAL);
 	rc = mm_domain_claim(d, arg.nr_extents);
+	if (rc)
+		log_debug("d%u: claim of %lu pages for d%u fails: %d", v->domain->id,
+			  arg.nr_extents, d->id, rc);
 	domain_put(d);
 	return rc;
 }

@@ -82,6 +82,24 @@ static void console_ring(void **state)
 	assert_int_equal(sysctl(XEN_SYSCTL_readconsole), 0);
 }
 
+static void why_a_tool_failed(void **state)
+{
+	static char buf[1 << 16];
+	struct xen_memory_reservation claim = {.domid = g.id, .nr_extents = 1ul << 40};
+
+	(void)state;
+	assert_int_equal(tool_domctl(XEN_DOMCTL_pausedomain, 99, &op), -ESRCH);
+	assert_int_equal(tool_domctl(9999, g.id, &op), -ENOSYS);
+	assert_int_equal(CALL(memory_op, XENMEM_claim_pages, U(&claim)), -EINVAL);
+	memset(&sys, 0, sizeof(sys));
+	sys.u.readconsole.buffer.p = buf;
+	sys.u.readconsole.count = sizeof(buf) - 1;
+	assert_int_equal(sysctl(XEN_SYSCTL_readconsole), 0);
+	assert_non_null(strstr(buf, "d0: domctl 3 (pausedomain) on d99 fails: -3\n"));
+	assert_non_null(strstr(buf, "d0: domctl 9999 (unknown) on d"));
+	assert_non_null(strstr(buf, "d0: claim of 1099511627776 pages for d"));
+}
+
 static void the_machine(void **state)
 {
 	static struct xen_sysctl_cputopo topology[4];
@@ -650,6 +668,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(console_ring),
+		TEST(why_a_tool_failed),
 		TEST(the_machine),
 		TEST(the_list_of_domains),
 		TEST(pauses),
