@@ -13,6 +13,10 @@ def stream(letter, size):
     return f'dd if=/dev/zero bs=64k count={size >> 16} | tr "\\0" {letter}', hashlib.md5(letter.encode() * size).hexdigest()
 
 
+# A pipe that never ends, as nc's input: it tells its peer of an end, and the peer goes.
+OPEN = 'mkfifo -m 600 /tmp/open 2> /dev/null; '
+
+
 def disk(dom0, name, mib):
     """A disk file in Domain 0; its checksum."""
     return dom0(f'demo-disk /srv/{name}.img {mib}').split()[0]
@@ -71,8 +75,8 @@ def test_network_to_domain0(xl_dom0):
     assert ' 0% packet loss' in xl_dom0('ping -c 3 192.168.77.2')
     assert ' 0% packet loss' in guest('ping -c 3 -s 8000 192.168.77.1')
     xl_dom0('nc -l -p 5000 < /srv/a.img & sleep 0.5')
-    assert guest('nc 192.168.77.1 5000 < /dev/null | md5sum').split()[0] == there
-    xl_dom0('nc -l -p 5001 < /dev/null | md5sum > /tmp/sum & sleep 0.5')
+    assert guest(OPEN + 'nc 192.168.77.1 5000 <> /tmp/open | md5sum').split()[0] == there
+    xl_dom0(OPEN + 'nc -l -p 5001 <> /tmp/open | md5sum > /tmp/sum & sleep 0.5')
     guest(f'{words} | nc 192.168.77.1 5001')
     xl_dom0.until('cat /tmp/sum', sent)
 
@@ -84,8 +88,8 @@ def test_network_between_guests(xl_dom0):
     one.boots()
     two.boots()
     assert ' 0% packet loss' in two('ping -c 3 192.168.77.2')
-    one('nc -l -p 6000 < /dev/xvda > /dev/null 2>&1 &')
-    assert two('sleep 1; nc 192.168.77.2 6000 < /dev/null | md5sum').split()[0] == there
+    one('nc -l -p 6000 < /dev/xvda > /dev/null 2>&1 & true')
+    assert two(OPEN + 'sleep 1; nc 192.168.77.2 6000 <> /tmp/open | md5sum').split()[0] == there
 
 
 def test_several_interfaces_and_queues(xl_dom0):
@@ -113,7 +117,7 @@ def test_destroyed_in_the_middle_of_io(xl_dom0):
     disk(xl_dom0, 'a', 32)
     for _ in range(2):
         guest = xl_dom0.linux('demo', disks=['/srv/a.img'], nets=[2]).boots()
-        guest('(while :; do dd if=/dev/zero of=/dev/xvda bs=1M count=32; done) > /dev/null 2>&1 &')
+        guest('(while :; do dd if=/dev/zero of=/dev/xvda bs=1M count=32; done) > /dev/null 2>&1 & true')
         guest('ping -f 192.168.77.1 > /dev/null 2>&1 & sleep 1')
         guest.xl('destroy')
         left = xl_dom0.clean()
