@@ -82,19 +82,19 @@ unsigned int log_warning_count(void)
 /* A bucket of twenty lines that one line a second refills, for all guests together. */
 static bool guest_may_log(void)
 {
-	static u64 last_tsc;
-	static u32 tokens = 20;
-	u64 now = hw_tsc();
+	static u64 last_tsc;	/* [l] */
+	static u32 tokens = 20; /* [l] */
+	u64 now = hw_tsc(), flags = lock_acquire_irq(&console_lock);
+	bool may;
 
 	if (now - last_tsc > hw_tsc_khz * 1000) {
 		last_tsc = now;
-		if (tokens < 20)
-			tokens++;
+		tokens += tokens < 20;
 	}
-	if (tokens == 0)
-		return false;
-	tokens--;
-	return true;
+	may = tokens != 0;
+	tokens -= may;
+	lock_release_irq(&console_lock, flags);
+	return may;
 }
 
 void log_guest(const struct vcpu *v, enum log_level level, const char *format, ...)

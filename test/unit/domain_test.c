@@ -439,6 +439,27 @@ static int after_each(void **state)
 	return 0;
 }
 
+/* Twenty lines, then one a second. */
+static void a_guest_does_not_flood_the_console(void **state)
+{
+	(void)state;
+	fake_console_said(NULL);
+	for (unsigned int i = 0; i < 1000; i++)
+		log_guest(v, LOG_WARNING, "line %u.", i);
+	assert_true(fake_console_said("(XEN) d0v0: line 0."));
+	assert_true(fake_console_said("line 19."));
+	assert_false(fake_console_said("line 20."));
+	for (unsigned int second = 0; second < 2; second++) {
+		machine_move(1100000000);
+		for (unsigned int i = 2000; i < 2010; i++)
+			log_guest(v, LOG_WARNING, "line %u%u.", second, i);
+	}
+	assert_true(fake_console_said("line 02000."));
+	assert_false(fake_console_said("line 02001."));
+	assert_true(fake_console_said("line 12000."));
+	assert_false(fake_console_said("line 12001."));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, before_each, after_each)
 
 int main(void)
@@ -454,6 +475,7 @@ int main(void)
 		TEST(each_allocation_fails),
 		TEST(created_wrongly),
 		TEST(a_mapped_page_keeps_a_dead_domain),
+		TEST(a_guest_does_not_flood_the_console),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
