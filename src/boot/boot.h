@@ -6,6 +6,7 @@
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
 
+#include "image/bzimage.h"
 #include "image/cmdline.h"
 #include "image/e820.h"
 #include "image/elf.h"
@@ -32,6 +33,15 @@ struct elf_image *boot_kernel_read(void);
 bool boot_ramdisk_place(u64 *start, u64 *end);
 u64 boot_modules_pages(void); /* that freeing will give back */
 void boot_modules_free(void); /* once the kernel was loaded */
+
+/* unpack.c: bytes of scratch memory that boot_unpack() wants for this image; 0: the stream's head is malformed (corrupt). */
+size_t boot_unpack_work_bytes(const struct bzimage *image);
+/*
+ * Unpacks the payload that bzimage_parse() found to out[image->unpacked_len]. work[work_bytes], page aligned, becomes
+ * the decoder's stack and heap and can be freed afterwards. Runs with interrupts off, for seconds under emulation. Errors
+ * as unpack_kernel().
+ */
+enum image_error boot_unpack(const struct bzimage *image, void *out, void *work, size_t work_bytes);
 
 const void *boot_video_info(size_t *bytes);   /* video.c: struct dom0_vga_console_info, or NULL */
 void boot_options_parse(const char *cmdline); /* options.c */

@@ -7,7 +7,6 @@
  * does. The kernel is copied into Domain 0, so its module and what it was unpacked to go back to the allocator.
  */
 #include "boot/boot.h"
-#include "boot/unpack.h"
 #include "core/err.h"
 #include "core/log.h"
 #include "hw/mem.h"

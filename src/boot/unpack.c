@@ -11,7 +11,7 @@
  *	malloc			always NULL: the glue gives each decoder an arena through its own allocator hooks
  * On the foreign stack the CPU's block cannot be found from rsp: nothing below may call C that asks which CPU it is on.
  */
-#include "boot/unpack.h"
+#include "boot/boot.h"
 
 #include "core/err.h"
 #include "hw/asm.h"

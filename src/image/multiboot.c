@@ -62,8 +62,8 @@ enum {
 	FB_BPP = 20,
 	FB_TYPE = 21,
 };
-#define FB_TYPE_RGB  1
-#define FB_TYPE_TEXT 2
+#define FB_TYPE_RGB 1
+#define LFB_UNIT    0x10000ull /* the ABI counts a frame buffer's size in these */
 
 /* Copies a zero-ended string of unknown length byte by byte: the memory behind it need not exist. */
 static void string_copy(struct boot_info *boot, const struct boot_memory *memory, u64 paddr,
@@ -170,46 +170,53 @@ static void basic_memory(struct boot_info *boot, u32 lower_kib, u32 upper_kib)
 }
 
 /* at[len] is a framebuffer description; colours follow a head of `head` bytes in it. */
-static void video_read(struct boot_video *video, const u8 *at, size_t len, size_t head)
+static void screen_read(struct dom0_vga_console_info *screen, const u8 *at, size_t len, size_t head)
 {
-	if (len < head)
+	u32 pitch_bytes, width, height;
+	u64 bytes;
+
+	if (len < head + 6 || at[FB_TYPE] != FB_TYPE_RGB)
 		return;
-	video->address = read_u64(at + FB_ADDRESS);
-	video->pitch_bytes = read_u32(at + FB_PITCH);
-	video->width = read_u32(at + FB_WIDTH);
-	video->height = read_u32(at + FB_HEIGHT);
-	video->bpp = at[FB_BPP];
-	if (at[FB_TYPE] == FB_TYPE_TEXT) {
-		video->kind = BOOT_VIDEO_TEXT;
-	} else if (at[FB_TYPE] == FB_TYPE_RGB && len >= head + 6) {
-		video->kind = BOOT_VIDEO_LINEAR;
-		video->red_pos = at[head];
-		video->red_size = at[head + 1];
-		video->green_pos = at[head + 2];
-		video->green_size = at[head + 3];
-		video->blue_pos = at[head + 4];
-		video->blue_size = at[head + 5];
-	}
+	pitch_bytes = read_u32(at + FB_PITCH);
+	width = read_u32(at + FB_WIDTH);
+	height = read_u32(at + FB_HEIGHT);
+	if (width > 0xffff || height > 0xffff || pitch_bytes > 0xffff)
+		return;
+	bytes = (u64)pitch_bytes * height;
+	screen->video_type = XEN_VGATYPE_VESA_LFB;
+	screen->u.vesa_lfb.width = (u16)width;
+	screen->u.vesa_lfb.height = (u16)height;
+	screen->u.vesa_lfb.bytes_per_line = (u16)pitch_bytes;
+	screen->u.vesa_lfb.bits_per_pixel = at[FB_BPP];
+	screen->u.vesa_lfb.lfb_base = read_u32(at + FB_ADDRESS);
+	screen->u.vesa_lfb.ext_lfb_base = read_u32(at + FB_ADDRESS + 4);
+	screen->u.vesa_lfb.lfb_size = (u32)(ROUND_UP(bytes, LFB_UNIT) / LFB_UNIT);
+	screen->u.vesa_lfb.red_pos = at[head];
+	screen->u.vesa_lfb.red_size = at[head + 1];
+	screen->u.vesa_lfb.green_pos = at[head + 2];
+	screen->u.vesa_lfb.green_size = at[head + 3];
+	screen->u.vesa_lfb.blue_pos = at[head + 4];
+	screen->u.vesa_lfb.blue_size = at[head + 5];
 }
 
-static void vbe_read(struct boot_video *video, const u8 *control, const u8 *mode)
+static void vbe_read(struct dom0_vga_console_info *screen, const u8 *control, const u8 *mode)
 {
 	if (control)
-		video->vbe_capabilities = read_u32(control + VBE_CONTROL_CAPABILITIES);
+		screen->u.vesa_lfb.gbl_caps = read_u32(control + VBE_CONTROL_CAPABILITIES);
 	if (mode)
-		video->vbe_attributes = read_u16(mode + VBE_MODE_ATTRIBUTES);
+		screen->u.vesa_lfb.mode_attrs = read_u16(mode + VBE_MODE_ATTRIBUTES);
 }
 
-static void video1_read(struct boot_info *boot, const struct boot_memory *memory, const u8 *mbi,
-			u32 flags)
+static void screen1_read(struct boot_info *boot, const struct boot_memory *memory, const u8 *mbi,
+			 u32 flags)
 {
 	if (flags & MBI_HAS_VBE)
-		vbe_read(&boot->video,
+		vbe_read(&boot->screen,
 			 memory->map(memory->ctx, read_u32(mbi + MBI_VBE_CONTROL),
 				     VBE_CONTROL_BYTES),
 			 memory->map(memory->ctx, read_u32(mbi + MBI_VBE_MODE), VBE_MODE_BYTES));
 	if (flags & MBI_HAS_FRAMEBUFFER)
-		video_read(&boot->video, mbi + MBI_FRAMEBUFFER, 28, 22);
+		screen_read(&boot->screen, mbi + MBI_FRAMEBUFFER, 28, 22);
 }
 
 static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
@@ -244,7 +251,7 @@ static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
 	if (flags & MBI_HAS_MODULES)
 		modules_read(boot, memory, read_u32(mbi + MBI_MODS_ADDR),
 			     read_u32(mbi + MBI_MODS_COUNT), has_names);
-	video1_read(boot, memory, mbi, flags);
+	screen1_read(boot, memory, mbi, flags);
 	if (flags & MBI_HAS_MMAP)
 		mmap_read(boot, memory, read_u32(mbi + MBI_MMAP_ADDR),
 			  read_u32(mbi + MBI_MMAP_LENGTH));
@@ -426,10 +433,11 @@ static void tag_read(struct boot_info *boot, const struct tag *tag)
 		break;
 	case TAG_VBE:
 		if (tag->len >= VBE_BODY_BYTES)
-			vbe_read(&boot->video, tag->body + VBE_CONTROL_AT, tag->body + VBE_MODE_AT);
+			vbe_read(&boot->screen, tag->body + VBE_CONTROL_AT,
+				 tag->body + VBE_MODE_AT);
 		break;
 	case TAG_FRAMEBUFFER:
-		video_read(&boot->video, tag->body, tag->len, 24);
+		screen_read(&boot->screen, tag->body, tag->len, 24);
 		break;
 	case TAG_EFI64:
 		if (tag->len >= 8)

@@ -9,6 +9,7 @@
 
 #include "image/e820.h"
 #include "image/error.h"
+#include "lib/abi.h"
 #include "lib/types.h"
 
 #define MULTIBOOT1_MAGIC 0x2badb002u /* in eax at the entry point */
@@ -32,27 +33,6 @@ struct boot_module {
 	char cmdline[BOOT_MODULE_CMDLINE_MAX];
 };
 
-enum boot_video_kind {
-	BOOT_VIDEO_UNKNOWN,
-	BOOT_VIDEO_TEXT,   /* EGA text mode */
-	BOOT_VIDEO_LINEAR, /* linear frame buffer, direct colour */
-};
-
-/* What Domain 0 needs to know of the screen (dom0_vga_console_info). */
-struct boot_video {
-	enum boot_video_kind kind;
-	u64 address;
-	u32 pitch_bytes;
-	u32 width; /* pixels, or characters */
-	u32 height;
-	u8 bpp;
-	u8 red_pos, red_size;
-	u8 green_pos, green_size;
-	u8 blue_pos, blue_size;
-	u16 vbe_attributes; /* of the VBE mode, 0 if unknown */
-	u32 vbe_capabilities;
-};
-
 struct boot_info {
 	char loader_name[BOOT_LOADER_NAME_MAX];
 	char cmdline[BOOT_CMDLINE_MAX];
@@ -71,7 +51,7 @@ struct boot_info {
 	u64 efi_system_table;	   /* physical; 0: not started by 64-bit EFI */
 	bool efi_boot_services_on; /* the loader did not leave them: their memory is not ours */
 
-	struct boot_video video;
+	struct dom0_vga_console_info screen; /* video_type 0: no linear frame buffer */
 };
 
 /*

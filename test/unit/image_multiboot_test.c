@@ -129,7 +129,7 @@ static void qemu_is_understood(void **state)
 	assert_int_equal(boot.map.entry[2].start, 0x100000);
 	assert_int_equal(boot.map.entry[2].end, 0xffe0000);
 	assert_int_equal(boot.rsdp_len, 0);
-	assert_int_equal(boot.video.kind, BOOT_VIDEO_UNKNOWN);
+	assert_int_equal(boot.screen.video_type, 0);
 }
 
 static void grub2_passes_no_names(void **state)
@@ -272,23 +272,24 @@ static void framebuffer1(void **state)
 	fb[21] = 1;
 	memcpy(fb + 22, "\x10\x08\x08\x07\x00\x06", 6);
 	assert_int_equal(parse(MULTIBOOT1_MAGIC, MBI), IMAGE_OK);
-	assert_int_equal(boot.video.kind, BOOT_VIDEO_LINEAR);
-	assert_int_equal(boot.video.address, 0xfd000000);
-	assert_int_equal(boot.video.pitch_bytes, 4096);
-	assert_int_equal(boot.video.width, 1024);
-	assert_int_equal(boot.video.height, 768);
-	assert_int_equal(boot.video.bpp, 32);
-	assert_int_equal(boot.video.red_pos, 16);
-	assert_int_equal(boot.video.green_size, 7);
-	assert_int_equal(boot.video.blue_size, 6);
-	assert_int_equal(boot.video.vbe_capabilities, 0x12345678);
-	assert_int_equal(boot.video.vbe_attributes, 0xbb);
+	assert_int_equal(boot.screen.video_type, XEN_VGATYPE_VESA_LFB);
+	assert_int_equal(boot.screen.u.vesa_lfb.lfb_base, 0xfd000000);
+	assert_int_equal(boot.screen.u.vesa_lfb.bytes_per_line, 4096);
+	assert_int_equal(boot.screen.u.vesa_lfb.width, 1024);
+	assert_int_equal(boot.screen.u.vesa_lfb.height, 768);
+	assert_int_equal(boot.screen.u.vesa_lfb.lfb_size, 48);
+	assert_int_equal(boot.screen.u.vesa_lfb.bits_per_pixel, 32);
+	assert_int_equal(boot.screen.u.vesa_lfb.red_pos, 16);
+	assert_int_equal(boot.screen.u.vesa_lfb.green_size, 7);
+	assert_int_equal(boot.screen.u.vesa_lfb.blue_size, 6);
+	assert_int_equal(boot.screen.u.vesa_lfb.gbl_caps, 0x12345678);
+	assert_int_equal(boot.screen.u.vesa_lfb.mode_attrs, 0xbb);
 	fb[21] = 2;
 	assert_int_equal(parse(MULTIBOOT1_MAGIC, MBI), IMAGE_OK);
-	assert_int_equal(boot.video.kind, BOOT_VIDEO_TEXT);
+	assert_int_equal(boot.screen.video_type, 0);
 	fb[21] = 0;
 	assert_int_equal(parse(MULTIBOOT1_MAGIC, MBI), IMAGE_OK);
-	assert_int_equal(boot.video.kind, BOOT_VIDEO_UNKNOWN);
+	assert_int_equal(boot.screen.video_type, 0);
 }
 
 static void unreachable_information(void **state)
@@ -599,14 +600,14 @@ static void framebuffer2(void **state)
 	memcpy(fb + 24, "\x10\x08\x09\x07\x00\x06", 6);
 	list_end();
 	assert_int_equal(parse(MULTIBOOT2_MAGIC, LIST), IMAGE_OK);
-	assert_int_equal(boot.video.kind, BOOT_VIDEO_LINEAR);
-	assert_int_equal(boot.video.width, 800);
-	assert_int_equal(boot.video.green_pos, 9);
-	assert_int_equal(boot.video.vbe_capabilities, 0x77);
-	assert_int_equal(boot.video.vbe_attributes, 0x99);
+	assert_int_equal(boot.screen.video_type, XEN_VGATYPE_VESA_LFB);
+	assert_int_equal(boot.screen.u.vesa_lfb.width, 800);
+	assert_int_equal(boot.screen.u.vesa_lfb.green_pos, 9);
+	assert_int_equal(boot.screen.u.vesa_lfb.gbl_caps, 0x77);
+	assert_int_equal(boot.screen.u.vesa_lfb.mode_attrs, 0x99);
 	put32(fb - 4, 8 + 29);
 	assert_int_equal(parse(MULTIBOOT2_MAGIC, LIST), IMAGE_OK);
-	assert_int_equal(boot.video.kind, BOOT_VIDEO_UNKNOWN);
+	assert_int_equal(boot.screen.video_type, 0);
 }
 
 static void long_maps_fit(void **state)

@@ -23,39 +23,27 @@ static inline struct cpuid_regs hw_cpuid(u32 leaf, u32 subleaf)
 	return r;
 }
 
-#define HW_CR(n)                                                               \
-	static inline u64 hw_cr##n##_read(void)                                \
-	{                                                                      \
-		u64 value;                                                     \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value));          \
-		return value;                                                  \
-	}                                                                      \
-	static inline void hw_cr##n##_write(u64 value)                         \
-	{                                                                      \
-		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory"); \
+#define HW_REGISTER(name)                                                       \
+	static inline u64 hw_##name##_read(void)                                \
+	{                                                                       \
+		u64 value;                                                      \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(value));          \
+		return value;                                                   \
+	}                                                                       \
+	static inline void hw_##name##_write(u64 value)                         \
+	{                                                                       \
+		__asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory"); \
 	}
-HW_CR(0)
-HW_CR(2)
-HW_CR(3)
-HW_CR(4)
-
-#define HW_DR(n)                                                      \
-	static inline u64 hw_dr##n##_read(void)                       \
-	{                                                             \
-		u64 value;                                            \
-		__asm__ volatile("mov %%dr" #n ", %0" : "=r"(value)); \
-		return value;                                         \
-	}                                                             \
-	static inline void hw_dr##n##_write(u64 value)                \
-	{                                                             \
-		__asm__ volatile("mov %0, %%dr" #n : : "r"(value));   \
-	}
-HW_DR(0)
-HW_DR(1)
-HW_DR(2)
-HW_DR(3)
-HW_DR(6)
-HW_DR(7)
+HW_REGISTER(cr0)
+HW_REGISTER(cr2)
+HW_REGISTER(cr3)
+HW_REGISTER(cr4)
+HW_REGISTER(dr0)
+HW_REGISTER(dr1)
+HW_REGISTER(dr2)
+HW_REGISTER(dr3)
+HW_REGISTER(dr6)
+HW_REGISTER(dr7)
 
 static inline u64 hw_rdmsr(u32 msr)
 {
