@@ -52,5 +52,11 @@ extern struct dom0_mem opt_dom0_mem;
 extern struct cmdline_range opt_dom0_max_vcpus;
 extern unsigned int opt_maxcpus;
 extern struct serial_config opt_com1;
+/* Each 0, 1, or -1: by the CPU. */
+struct xpti_wish {
+	int dom0, domu;
+};
+#define XPTI_BY_CPU ((struct xpti_wish){-1, -1})
+extern struct xpti_wish opt_xpti;
 
 #endif

@@ -71,6 +71,25 @@ static void mm_facts_set(void)
 	hw_flush_answer = flush_answer;
 }
 
+/* Page-table isolation: what was asked for, else what the CPU needs. Before this CPU's control registers are set. */
+static void isolation_decide(void)
+{
+	opt_xpti_dom0 = opt_xpti.dom0 < 0 ? hw_features.has_meltdown : opt_xpti.dom0 != 0;
+	opt_xpti_domu = opt_xpti.domu < 0 ? hw_features.has_meltdown : opt_xpti.domu != 0;
+	hw_features.is_isolating = opt_xpti_dom0 || opt_xpti_domu;
+}
+
+static void isolation_start(void)
+{
+	if (hw_features.is_isolating) {
+		hw_isolation_patch();
+		mm_twin_entry = paging_shown_entry(LAYOUT_IMAGE);
+	}
+	log_info("page-table isolation (xpti): Domain 0 %s, guests %s%s",
+		 opt_xpti_dom0 ? "on" : "off", opt_xpti_domu ? "on" : "off",
+		 hw_features.has_meltdown ? "; the CPU has Meltdown" : "");
+}
+
 static u64 rsdp_address(void)
 {
 	static u8 copy[BOOT_RSDP_MAX];
@@ -142,6 +161,7 @@ void boot_main(u32 magic, u64 info)
 	mm_facts_set();
 	boot_memory_pools();
 	hw_features_init();
+	isolation_decide();
 	cpu_count = 1;
 	cpumask_set(&cpu_online_mask, 0);
 	domain_idle_init();
@@ -149,6 +169,7 @@ void boot_main(u32 magic, u64 info)
 	entry_cpu_init();
 	debug_hypercall_name = hcall_name;
 	protection_start();
+	isolation_start();
 	hw_efi_init(boot_info.efi_system_table);
 	if (hw_acpi_init(rsdp_address()) != 0)
 		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt "

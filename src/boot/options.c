@@ -18,6 +18,7 @@ struct dom0_mem opt_dom0_mem;
 struct cmdline_range opt_dom0_max_vcpus = {1, ~0u};
 unsigned int opt_maxcpus = CPU_MAX;
 struct serial_config opt_com1;
+struct xpti_wish opt_xpti = XPTI_BY_CPU;
 
 static char ignored;
 
@@ -39,6 +40,34 @@ static bool parse_level(void *value, const char *text)
 	if (!cmdline_level(text, level_names, &level))
 		return false;
 	*(unsigned int *)value = level == 4 ? LOG_ERROR : MIN(level, (unsigned int)LOG_DEBUG);
+	return true;
+}
+
+/* A list of default, <boolean>, dom0[=<boolean>], domu[=<boolean>]; what is not said is decided by the CPU. */
+static bool parse_xpti(void *value, const char *text)
+{
+	struct xpti_wish wish = *(struct xpti_wish *)value;
+	char item[16];
+
+	while (cmdline_list_next(&text, item, sizeof(item))) {
+		bool is_named = strncmp(item, "dom", 3) == 0,
+		     is_dom0 = strncmp(item, "dom0", 4) == 0, on = true;
+		const char *said = is_named ? strchr(item, '=') : item;
+
+		if (strcmp(item, "default") == 0) {
+			wish = XPTI_BY_CPU;
+			continue;
+		}
+		if (is_named && !is_dom0 && strncmp(item, "domu", 4) != 0)
+			return false;
+		if (said != NULL && !cmdline_bool(is_named ? said + 1 : said, &on))
+			return false;
+		if (is_dom0 || !is_named)
+			wish.dom0 = on;
+		if (!is_dom0)
+			wish.domu = on;
+	}
+	*(struct xpti_wish *)value = wish;
 	return true;
 }
 
@@ -69,9 +98,9 @@ static const struct option_spec specs[] = {
 	OPTION("tsc", ENUM, opt_tsc, .names = tsc_names),
 	OPTION("trace-calls", BOOL, opt_trace_calls),
 	OPTION("x2apic", BOOL, opt_x2apic),
+	OPTION("xpti", CUSTOM, opt_xpti, .parse = parse_xpti),
 	/* Understood, without effect: see doc/options.md for why. */
 	IGNORED("console"),
-	IGNORED("xpti"),
 	IGNORED("spec-ctrl"),
 	IGNORED("pv-l1tf"),
 	IGNORED("vga"),

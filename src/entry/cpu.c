@@ -24,6 +24,8 @@
 #define MICA_TSS	    0xe040
 #define MICA_LDT	    0xe050
 
+#define IST_COUNT 4
+
 struct idt_gate {
 	u16 offset_low, selector;
 	u8 ist, type;
@@ -60,15 +62,39 @@ static u64 alias_of(const void *symbol)
 	       ((u64)symbol - (u64)entry_text_start);
 }
 
+/*
+ * Behind the alias of the entry text lie the CPU's own pages that the stubs or the CPU itself use: the data page, the TSS, the
+ * IDT. They and the IST stacks are all of Mica that stays mapped under page-table isolation.
+ */
+enum { ALIAS_DATA, ALIAS_TSS, ALIAS_IDT, ALIAS_PAGES };
+
+static u64 alias_page(unsigned int page)
+{
+	return alias_of(entry_text_end) + page * PAGE_SIZE;
+}
+
+static void alias_page_map(unsigned int page, const void *at)
+{
+	paging_map(alias_page(page), mfn_num(hw_virt_to_mfn(at)) << PAGE_SHIFT, PAGE_SIZE,
+		   MAP_DATA);
+}
+
+static void shown_when_isolating(const struct cpu *cpu)
+{
+	paging_show(alias_of(entry_text_start), (u64)(entry_text_end - entry_text_start), MAP_TEXT);
+	paging_show(alias_page(0), ALIAS_PAGES * PAGE_SIZE, MAP_DATA);
+	for (unsigned int ist = 0; ist < IST_COUNT; ist++)
+		paging_show((u64)cpu + (2 * ist + 2) * PAGE_SIZE, PAGE_SIZE, MAP_DATA);
+}
+
 static void alias_map(struct cpu *cpu)
 {
-	u64 text_bytes = (u64)(entry_text_end - entry_text_start);
 	struct entry_cpu *data = page_or_panic();
 
-	paging_map(alias_of(entry_text_start), (u64)entry_text_start - LAYOUT_IMAGE, text_bytes,
-		   MAP_TEXT);
-	paging_map(alias_of(entry_text_end), mfn_num(hw_virt_to_mfn(data)) << PAGE_SHIFT, PAGE_SIZE,
-		   MAP_DATA);
+	paging_map(alias_of(entry_text_start), (u64)entry_text_start - LAYOUT_IMAGE,
+		   (u64)(entry_text_end - entry_text_start), MAP_TEXT);
+	alias_page_map(ALIAS_DATA, data);
+	data->root = paging_root_maddr();
 	data->stack = (u64)cpu + CPU_BLOCK_SIZE;
 	data->trap_guest = entry_trap_guest;
 	data->trap_own = entry_trap_own;
@@ -102,7 +128,8 @@ static void gdt_make(struct cpu *cpu)
 	gdt[GDT_INDEX(FLAT_RING3_CS32)] = 0x00cffb000000ffff;
 	gdt[GDT_INDEX(FLAT_RING3_DS32)] = 0x00cff3000000ffff;
 	gdt[GDT_INDEX(FLAT_RING3_CS64)] = 0x00affb000000ffff;
-	system_descriptor(&gdt[GDT_INDEX(MICA_TSS)], (u64)cpu->tss, sizeof(struct tss) - 1, 9);
+	system_descriptor(&gdt[GDT_INDEX(MICA_TSS)], alias_page(ALIAS_TSS), sizeof(struct tss) - 1,
+			  9);
 	cpu->gdt = gdt;
 	cpu->gdt_mfn = hw_virt_to_mfn(gdt);
 	entry_gdt_reset();
@@ -113,11 +140,12 @@ static void tss_make(struct cpu *cpu)
 	struct tss *tss = page_or_panic();
 
 	/* The block: structure, then guarded IST stacks of a page at pages 2, 4, 6, 8, then the main stack from page 10 on. */
-	for (unsigned int ist = 0; ist < 4; ist++)
+	for (unsigned int ist = 0; ist < IST_COUNT; ist++)
 		tss->ist[ist] = (u64)cpu + (u64)(2 * ist + 3) * PAGE_SIZE;
 	tss->rsp[0] = (u64)cpu + CPU_BLOCK_SIZE;
 	tss->iomap = sizeof(*tss);
 	cpu->tss = tss;
+	alias_page_map(ALIAS_TSS, tss);
 }
 
 static void idt_make(void)
@@ -138,13 +166,14 @@ static void idt_make(void)
 			.type = is_open ? 0xee : 0x8e,
 		};
 	}
-	hw_lidt(idt, 0xfff);
+	alias_page_map(ALIAS_IDT, idt);
+	hw_lidt((void *)alias_page(ALIAS_IDT), 0xfff);
 }
 
 static void registers_set(void)
 {
-	u64 cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_MCE |
-		  hw_features.cr4_extra;
+	u64 cr4 = CR4_PAE | (hw_features.is_isolating ? 0 : CR4_PGE) | CR4_OSFXSR | CR4_OSXMMEXCPT |
+		  CR4_DE | CR4_MCE | hw_features.cr4_extra;
 
 	hw_cr0_write(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG);
 	hw_cr4_write(cr4);
@@ -175,6 +204,8 @@ void entry_cpu_init(void)
 	tss_make(cpu);
 	gdt_make(cpu);
 	idt_make();
+	if (hw_features.is_isolating)
+		shown_when_isolating(cpu);
 	__asm__ volatile("pushq %0; lea 1f(%%rip), %%rax; pushq %%rax; lretq; 1:"
 			 "mov %1, %%ss; mov %2, %%ds; mov %2, %%es; mov %2, %%fs; mov %2, %%gs"
 			 :

@@ -12,7 +12,7 @@
  */
 #include "asm_offsets.h"
 
-/* Patched to CLAC where SMAP is on (hw/x86/smap.c). */
+/* Patched to CLAC where SMAP is on (hw/x86/features.c). */
 .macro SMAP_CLOSE
 9999:	.byte 0x0f, 0x1f, 0x00
 	.pushsection .smap_sites, "a"
@@ -28,6 +28,17 @@
 	.popsection
 .endm
 
+/*
+ * Under page-table isolation what follows up to \end is done: Mica's C is not mapped while a guest runs. Otherwise it is jumped
+ * over (hw/x86/features.c makes two bytes of no-op of the jump).
+ */
+.macro IF_ISOLATED end
+9999:	jmp \end
+	.pushsection .smap_sites, "a"
+	.quad 9999b, 2
+	.popsection
+.endm
+
 #define PC(field) entry_data + ENTRY_##field(%rip)
 /* Once rsp is V, below is what was pushed since. */
 #define V(field, below) V_##field + (below)(%rsp)
@@ -35,6 +46,12 @@
 #define USER_FAST   PV_USER
 #define KERNEL_FAST PV_KERNEL
 #define VGCF_IN_SYSCALL 0x100
+/* rsp is V: loads what C runs on, or what the guest does, by the guest's mode. */
+#define ROOT_BY_MODE(kernel, user)	\
+	testl $KERNEL_FAST, V(mode, 0);	\
+	mov V(user, 0), %rax;		\
+	cmovnz V(kernel, 0), %rax;	\
+	mov %rax, %cr3
 #define HYPERCALL_IRET	23
 #define RFLAGS_IRET_MAY 0x254dd5
 #define MICA_VA_SHIFT	43 /* va >> 43 is MICA_VA_TOP in Mica's range, and nowhere else */
@@ -121,13 +138,18 @@ entry_save:
 	PUSH_REGS
 entry_to_c:
 	CLEAR_REGS
-	mov PC(stack), %rsp
+	IF_ISOLATED 1f
+	mov PC(v), %rsp
+	ROOT_BY_MODE(c_kernel_cr3, c_user_cr3)
+1:	mov PC(stack), %rsp
 	lfence
 	call *PC(trap_guest)
 	/* C has decided who goes on: its frame ends at V. Interrupts are off. */
 entry_resume:
 	mov PC(v), %rsp
-	sub $REGS_SIZE, %rsp
+	IF_ISOLATED 1f
+	ROOT_BY_MODE(kernel_cr3, user_cr3)
+1:	sub $REGS_SIZE, %rsp
 	POP_REGS
 	add $8, %rsp
 entry_iretq:
@@ -170,7 +192,11 @@ entry_iret_fault:
 
 /* A guest's stack could not be used by a stub: rsp may be V, where no C runs. */
 entry_bounce_fault:
-	mov PC(stack), %rsp
+	IF_ISOLATED 1f
+	mov PC(v), %rsp
+	mov V(c_kernel_cr3, 0), %rax
+	mov %rax, %cr3
+1:	mov PC(stack), %rsp
 	CLEAR_REGS
 	call *PC(bounce_fault)
 	jmp entry_resume
@@ -178,10 +204,16 @@ entry_bounce_fault:
 entry_ist:
 	cld
 	PUSH_REGS
-	mov %rsp, %rdi
+	IF_ISOLATED 1f
+	mov %cr3, %rbx
+	mov PC(root), %rax
+	mov %rax, %cr3
+1:	mov %rsp, %rdi
 	lfence
 	call *PC(trap_ist)
-	test %rax, %rax
+	IF_ISOLATED 1f
+	mov %rbx, %cr3
+1:	test %rax, %rax
 	jnz entry_to_c		/* the frame was copied to the vCPU: go on as if it had come there */
 	POP_REGS
 	add $8, %rsp
@@ -403,12 +435,19 @@ hypercall:
 	movl $ENTRY_SYSCALL, 4(%rsp)
 	PUSH_REGS
 	CLEAR_REGS
-	mov PC(stack), %rsp
+	IF_ISOLATED 1f
+	mov V(c_kernel_cr3, REGS_SIZE), %rax
+	mov %rax, %cr3
+1:	mov PC(stack), %rsp
 	lfence
 	call *PC(hypercall)
 	mov PC(v), %rsp
 	test %eax, %eax
 	jz entry_resume
+	IF_ISOLATED 1f
+	mov V(kernel_cr3, 0), %rax
+	mov %rax, %cr3
+1:
 	/* The registers are those of the call, but for what it answers. SYSRET, to an address that is made canonical. */
 	sub $REGS_SIZE, %rsp
 	POP_REGS

@@ -13,6 +13,7 @@ struct entry_cpu {
 	u64 rsp;   /* scratch: the guest's stack pointer at SYSCALL */
 	u64 v;	   /* V: end of the running vCPU's register frame; equals TSS.rsp0 */
 	u64 stack; /* top of this CPU's stack */
+	u64 root;  /* CR3 of Mica's own root, for what interrupts a stub */
 	void (*trap_guest)(void);
 	void (*trap_own)(struct regs *regs);
 	u64 (*trap_ist)(struct regs *regs);

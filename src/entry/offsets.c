@@ -17,6 +17,7 @@ void offsets(void)
 	OFFSET(ENTRY_rsp, offsetof(struct entry_cpu, rsp));
 	OFFSET(ENTRY_v, offsetof(struct entry_cpu, v));
 	OFFSET(ENTRY_stack, offsetof(struct entry_cpu, stack));
+	OFFSET(ENTRY_root, offsetof(struct entry_cpu, root));
 	OFFSET(ENTRY_trap_guest, offsetof(struct entry_cpu, trap_guest));
 	OFFSET(ENTRY_trap_own, offsetof(struct entry_cpu, trap_own));
 	OFFSET(ENTRY_trap_ist, offsetof(struct entry_cpu, trap_ist));
@@ -28,6 +29,8 @@ void offsets(void)
 	V(info);
 	V(kernel_cr3);
 	V(user_cr3);
+	V(c_kernel_cr3);
+	V(c_user_cr3);
 	V(syscall_sp);
 	V(fault_sp);
 	V(syscall_rip);

@@ -260,6 +260,7 @@ u64 entry_trap_ist(struct regs *regs)
 		return 1;
 	case EXCEPTION_MC:
 	default:
+		entry_gdt_reset(); /* the guest's is not mapped here, and the report may fault */
 		debug_fatal_trap(regs);
 	}
 }

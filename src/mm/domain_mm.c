@@ -79,7 +79,7 @@ int mm_vcpu_init(struct vcpu *v)
 	if (!v->mm)
 		return err(ENOMEM);
 	v->mm->root_kernel = v->mm->root_user = v->mm->unsettled = MFN_NONE;
-	return 0;
+	return twin_vcpu_init(v);
 }
 
 static void list_push(u32 *head, struct frame *f)
@@ -512,6 +512,9 @@ void mm_domain_fini(struct domain *d)
 	while (d->mm->shared_head != FRAME_LINK_NONE)
 		shared_free(d, frame_of(mfn_make(d->mm->shared_head)));
 	for_each_vcpu(d, v) {
+		if (!v->mm)
+			continue;
+		twin_vcpu_fini(v);
 		heap_free(v->mm);
 		v->mm = NULL;
 	}

@@ -85,19 +85,24 @@ static u32 *find(struct mirror *m, mfn_t of)
 	return link;
 }
 
-/* Others may be walking it. */
-static void l4_clear(u32 mfn)
+/* The i-th L4, of which entry idx, or with idx < 0 each that is not Mica's, is this now: others may be walking it. */
+static void l4_write(const struct domain *d, struct mirror *m, u32 i, int idx, u64 value)
 {
-	for (unsigned int i = 0; i < TABLE_ENTRIES; i++)
-		if (!slot_is_hypervisors(4, i))
-			atomic_store(&table_map(mfn)[i], 0ull);
+	u64 *table = table_map(m->l4[i]);
+
+	if (idx >= 0)
+		atomic_store(&table[idx], value);
+	for (unsigned int slot = 0; idx < 0 && slot < TABLE_ENTRIES; slot++)
+		if (!slot_is_hypervisors(4, slot))
+			atomic_store(&table[slot], value);
+	twin_write(d->vcpus[i / 2], i % 2, mfn_make(m->l4[i]), idx, value);
 }
 
 /* The guest's half of everything becomes stale; CPUs are yet to be asked. */
-static void drop(struct mirror *m)
+static void drop(const struct domain *d, struct mirror *m)
 {
 	for (u32 i = 0; i < m->l4_count; i++)
-		l4_clear(m->l4[i]);
+		l4_write(d, m, i, -1, 0);
 	for (u32 i = 0; i < BUCKETS; i++) {
 		while (m->buckets[i]) {
 			u32 mfn = m->buckets[i];
@@ -127,7 +132,7 @@ static void spare_reserve(struct domain *d, struct mirror *m)
 			continue;
 		}
 		if (m->stale.count < TABLES_IN_WALK)
-			drop(m);
+			drop(d, m);
 		stale_reuse(d, m);
 	}
 }
@@ -161,7 +166,7 @@ mfn_t mm_mirror_root(struct vcpu *v, bool user)
 	l4 = m->l4[2 * v->id + user];
 	if (frame_of(mfn_make(l4))->prev != mfn_num(root)) {
 		lock_acquire(&mm->mirror_lock);
-		l4_clear(l4);
+		l4_write(v->domain, m, 2 * v->id + user, -1, 0);
 		frame_of(mfn_make(l4))->prev = (u32)mfn_num(root);
 		lock_release(&mm->mirror_lock);
 	}
@@ -217,19 +222,16 @@ void mirror_leaf_gone(u16 owner, u64 leaf)
 
 /* ---------------------------------------------------------------- what the guest changes */
 
-static void l4s_forget(struct mirror *m, mfn_t of, int idx)
+static void l4s_forget(const struct domain *d, struct mirror *m, mfn_t of, int idx)
 {
 	for (u32 i = 0; i < m->l4_count; i++) {
 		struct frame *f = frame_of(mfn_make(m->l4[i]));
 
 		if (f->prev != mfn_num(of))
 			continue;
-		if (idx >= 0) {
-			atomic_store(&table_map(m->l4[i])[idx], 0ull);
-		} else {
-			l4_clear(m->l4[i]);
+		l4_write(d, m, i, idx, 0);
+		if (idx < 0)
 			f->prev = 0;
-		}
 	}
 }
 
@@ -249,7 +251,7 @@ void mirror_entry_changed(const u64 *entry, u64 old)
 		if (table)
 			atomic_store(&table_map(table)[idx], 0ull);
 		if (type == FRAME_L4)
-			l4s_forget(m, of, idx);
+			l4s_forget(d, m, of, idx);
 		mark(d, m, of);
 	}
 	lock_release(&d->mm->mirror_lock);
@@ -274,7 +276,7 @@ void mirror_table_gone(const struct frame *f)
 			*link = frame_of(mfn_make(table))->next;
 			push(&m->stale, table);
 		}
-		l4s_forget(m, of, -1);
+		l4s_forget(d, m, of, -1);
 		mark(d, m, of);
 	}
 	lock_release(&d->mm->mirror_lock);
@@ -308,18 +310,22 @@ static bool bits_set(const struct domain *d, struct mirror *m, struct walk *walk
 	return true;
 }
 
-static void fill(const struct domain *d, struct mirror *m, u32 table, const struct walk *walk,
+static void fill(const struct domain *d, struct mirror *m, u32 l4_index, const struct walk *walk,
 		 u64 va)
 {
 	const u64 *leaves = hw_frame_map(walk->table[1]);
 	unsigned int idx = pte_index(va, 1), first = idx & ~(AROUND - 1);
+	u32 table = 0;
 	u64 *to;
 
 	for (unsigned int level = 4; level > 1; level--) {
 		u32 child = table_get(m, walk->table[level - 1]);
+		u64 entry = pte_make(mfn_make(child), walk->entry[level] & ~PTE_ADDR);
 
-		atomic_store(&table_map(table)[pte_index(va, level)],
-			     pte_make(mfn_make(child), walk->entry[level] & ~PTE_ADDR));
+		if (level == 4)
+			l4_write(d, m, l4_index, (int)pte_index(va, 4), entry);
+		else
+			atomic_store(&table_map(table)[pte_index(va, level)], entry);
 		table = child;
 	}
 	to = table_map(table);
@@ -332,9 +338,9 @@ static void fill(const struct domain *d, struct mirror *m, u32 table, const stru
 	}
 }
 
-static bool fault(struct domain *d, struct mirror *m, u32 l4, u64 va, u32 *error_code)
+static bool fault(struct domain *d, struct mirror *m, u32 l4_index, u64 va, u32 *error_code)
 {
-	mfn_t root = mfn_make(frame_of(mfn_make(l4))->prev);
+	mfn_t root = mfn_make(frame_of(mfn_make(m->l4[l4_index]))->prev);
 	bool is_write = *error_code & PF_WRITE;
 	struct walk walk;
 
@@ -351,7 +357,7 @@ static bool fault(struct domain *d, struct mirror *m, u32 l4, u64 va, u32 *error
 	if (is_write)
 		mark(d, m, pte_mfn(walk.entry[1]));
 	spare_reserve(d, m);
-	fill(d, m, l4, &walk, va);
+	fill(d, m, l4_index, &walk, va);
 	return true;
 }
 
@@ -366,8 +372,9 @@ bool mm_mirror_fault(struct vcpu *v, mfn_t loaded, u64 va, u32 *error_code)
 		return false;
 	lock_acquire(&mm->mirror_lock);
 	m = mm->mirror;
-	if (m && (mfn_num(loaded) == m->l4[2 * v->id] || mfn_num(loaded) == m->l4[2 * v->id + 1]))
-		is_fixed = fault(v->domain, m, (u32)mfn_num(loaded), va, error_code);
+	for (u32 i = 2 * v->id; m && i < 2 * v->id + 2; i++)
+		if (mfn_num(loaded) == m->l4[i])
+			is_fixed = fault(v->domain, m, i, va, error_code);
 	lock_release(&mm->mirror_lock);
 	return is_fixed;
 }
@@ -436,20 +443,26 @@ int mm_mirror_enable(struct domain *d)
 int mm_mirror_disable(struct domain *d)
 {
 	struct mirror *m = d->mm->mirror;
+	struct vcpu *v;
 	int rc = 0;
 
 	if (!m)
 		return 0;
 	lock_acquire(&d->mm->mirror_lock);
-	drop(m);
+	drop(d, m);
 	stale_reuse(d, m);
 	while (!rc && m->table_count > m->table_min) {
 		frame_free(mfn_make(pop(&m->spare)), 0);
 		m->table_count--;
 		rc = hw_preempt_wanted() ? -ERESTART : 0;
 	}
-	if (!rc)
+	if (!rc) {
 		d->mm->mirror = NULL;
+		for_each_vcpu(d, v) {
+			twin_forget(v, false);
+			twin_forget(v, true);
+		}
+	}
 	lock_release(&d->mm->mirror_lock);
 	if (rc)
 		return rc;
@@ -492,7 +505,7 @@ int mm_mirror_read(struct domain *d, struct mm_dirty_read *read)
 		return err(EINVAL);
 	lock_acquire(&d->mm->mirror_lock);
 	if (read->is_clean) {
-		drop(m);
+		drop(d, m);
 		stale_reuse(d, m);
 	}
 	while (!rc && m->next * 8 < bytes) {

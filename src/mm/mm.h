@@ -126,6 +126,7 @@ struct mirror; /* mirror.c */
 struct mm_domain {
 	struct lock lock;	 /* LOCK_RANK_PAGELIST: lists and counts */
 	struct lock mirror_lock; /* LOCK_RANK_MIRROR */
+	u64 l4_slots[8];	 /* [a] slots that an L4 of its has ever used (twin.c) */
 	struct mirror
 		*mirror;   /* [a] NULL: what it writes is not logged; changed while it is paused */
 	u32 pages_head;	   /* [l] its frames, newest first */
@@ -144,6 +145,8 @@ struct mm_domain {
 struct mm_vcpu {
 	mfn_t root_kernel; /* [v] each holds an L4 type reference; MFN_NONE: none */
 	mfn_t root_user;
+	mfn_t twin
+		[2]; /* [c] what ring 3 runs on instead (kernel, user); MFN_NONE: the roots themselves */
 	mfn_t unsettled; /* [v] table whose demotion was preempted; MFN_NONE */
 	const struct frame
 		*held; /* [a] whose type an update of an entry holds for a moment; NULL */
@@ -200,7 +203,11 @@ extern u64 mm_l4_template[16];		    /* [c] L4 slots 256..271; filled at boot */
 extern struct rangeset mm_iomem_readonly;   /* [c] frames of devices that guests may only read */
 extern struct mm_e820_entry mm_host_e820[]; /* [c] XENMEM_machine_memory_map */
 extern unsigned int mm_host_e820_count;
-extern bool opt_l1tf;	     /* [c] the CPU needs it: a non-present entry may not name RAM */
+extern bool opt_l1tf; /* [c] the CPU needs it: a non-present entry may not name RAM */
+extern bool opt_xpti_dom0,
+	opt_xpti_domu; /* [c] page-table isolation; counts if mm_twin_entry is set */
+extern u64
+	mm_twin_entry; /* [c] L4 entry of what entry stubs need of Mica's own slot; 0: no isolation */
 extern bool opt_user_global; /* [c] no PCID: guest-user pages are global */
 extern u64
 	mm_pte_reserved; /* [c] address bits of an entry above the CPU's MAXPHYADDR; NX if it has none */
@@ -396,8 +403,9 @@ struct mm_dirty_read {
 	u32 dirty_count, fault_count; /* out: bits, and page faults since the last clean one */
 };
 int mm_mirror_read(struct domain *d, struct mm_dirty_read *read);
-/* What goes into CR3 for v's kernel or user half. */
+/* What goes into CR3 for v's kernel or user half while C runs, and while v does (twin.c); MFN_NONE: it has none. */
 mfn_t mm_mirror_root(struct vcpu *v, bool user);
+mfn_t mm_guest_root(struct vcpu *v, bool user);
 /*
  * A page fault at va with that root loaded, v's. True: it was the mirror's, try again. Otherwise *error_code says what the CPU
  * would have said without one.

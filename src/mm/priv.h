@@ -58,6 +58,16 @@ static inline void entry_changed(const u64 *entry, u64 old)
 		mirror_entry_changed(entry, old);
 }
 
+/* twin.c; all but seen and forget do nothing without twins. An L4 entry was exchanged, its old value is not put yet. */
+int twin_vcpu_init(struct vcpu *v);
+void twin_vcpu_fini(struct vcpu *v);
+/* Before an L4 of d's gets an entry there. */
+void twin_slot_seen(struct domain *d, unsigned int idx);
+/* v's root is about to be another. */
+void twin_forget(struct vcpu *v, bool user);
+void twin_entry_changed(struct domain *d, const u64 *entry);
+void twin_write(struct vcpu *v, bool user, mfn_t source, int idx, u64 value);
+
 /* flush.c: before a frame is used as something else: CPUs that may still hold translations (d NULL: all). */
 void flush_frame(const struct frame *f, const struct domain *d);
 u64 flush_stamp_expand(u32 stamp);

@@ -215,6 +215,8 @@ static int upper_table_fill(struct frame *f, struct domain *d, unsigned int leve
 		if (!entry)
 			continue;
 		rc = entry_check(d, level, &entry);
+		if (level == 4)
+			twin_slot_seen(d, i);
 		if (!rc && entry & PTE_PRESENT)
 			rc = entry_get(d, d, level, entry, true);
 		f->done = (u16)i;

@@ -70,6 +70,7 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 	}
 	*old = *root;
 	*root = mfn;
+	twin_forget(v, user);
 	v->mm->walk_tag = 0;
 	return 0;
 }

@@ -47,6 +47,13 @@ static bool differs(struct change *change, u64 old)
 	return true;
 }
 
+static void changed(const struct change *change, u64 old)
+{
+	entry_changed(change->entry, old);
+	if (change->level == 4 && mm_twin_entry)
+		twin_entry_changed(change->owner, change->entry);
+}
+
 static int change_entry(struct vcpu *v, struct change *change)
 {
 	u64 old = atomic_load(change->entry);
@@ -56,7 +63,7 @@ static int change_entry(struct vcpu *v, struct change *change)
 		if (differs(change, old))
 			return 0;
 		if (atomic_cmpxchg(change->entry, &old, merged(change, old))) {
-			entry_changed(change->entry, 0);
+			changed(change, 0);
 			return 0;
 		}
 	}
@@ -68,7 +75,7 @@ static int change_entry(struct vcpu *v, struct change *change)
 	while (!differs(change, old)) {
 		if (!atomic_cmpxchg(change->entry, &old, merged(change, old)))
 			continue;
-		entry_changed(change->entry, old);
+		changed(change, old);
 		if (entry_put(change->level, old) == -ERESTART)
 			v->mm->unsettled = pte_mfn(old);
 		return 0;
@@ -126,6 +133,8 @@ static int change_table(struct vcpu *v, struct change *change, enum frame_type t
 	rc = entry_check(change->owner, change->level, &change->value);
 	if (rc)
 		return rc;
+	if (change->level == 4)
+		twin_slot_seen(change->owner, idx);
 	rc = change_entry(v, change);
 	if (change->level > 1)
 		atomic_add(&change->owner->mm->upper_generation,

@@ -44,6 +44,8 @@ struct pv_entry {
 	u64 rax, rcx;		  /* scratch */
 	struct vcpu_info *info;	  /* as in struct vcpu */
 	u64 kernel_cr3, user_cr3; /* 0: no user root */
+	u64 c_kernel_cr3,
+		c_user_cr3; /* on the way to C; others than those under page-table isolation */
 	u64 syscall_sp, fault_sp; /* where a frame on the kernel's stack begins */
 	u64 syscall_rip, fault_rip;
 };

@@ -15,6 +15,7 @@
 #define WINDOW_PAGES  (PERDOMAIN_VCPU_STRIDE >> PAGE_SHIFT)
 #define WINDOWS_IN_L1 (512 / WINDOW_PAGES)
 #define WINDOW_ENTRY  (PERDOMAIN_ENTRY >> PAGE_SHIFT)
+#define WINDOW_INFO   (PERDOMAIN_INFO >> PAGE_SHIFT)
 #define MICA_LDT      0xe050
 #define DR7_ACTIVE    0xffu
 
@@ -146,6 +147,42 @@ void pv_cr3_load(struct vcpu *v)
 	hw_cr3_write(root_maddr(v, !pv_is_kernel(v)));
 }
 
+static u64 guest_root_maddr(struct vcpu *v, bool is_user)
+{
+	mfn_t root = mm_guest_root(v, is_user);
+
+	return mfn_is_none(root) ? 0 : mfn_num(root) << PAGE_SHIFT;
+}
+
+static void roots_refresh(struct vcpu *v, bool is_user)
+{
+	struct pv_entry *entry = &v->pv->page->entry;
+
+	if (is_user) {
+		entry->c_user_cr3 = root_maddr(v, true);
+		entry->user_cr3 = guest_root_maddr(v, true);
+	} else {
+		entry->c_kernel_cr3 = root_maddr(v, false);
+		entry->kernel_cr3 = guest_root_maddr(v, false);
+	}
+}
+
+/*
+ * Where the stubs find vcpu_info. On a twin the direct map is not there, so its page is mapped in v's window; what lies in
+ * Mica's heap is not. NULL: nowhere.
+ */
+static struct vcpu_info *info_for_stubs(struct vcpu *v)
+{
+	struct vcpu_info *info = atomic_load(&v->info);
+
+	if (mfn_is_none(v->mm->twin[0]))
+		return info;
+	if (mfn_is_none(v->info_mfn) && !mfn_equal(hw_virt_to_mfn(info), v->domain->shared_mfn))
+		return NULL;
+	v->pv->window[WINDOW_INFO] = table_entry(info) | MAP_DIRTY | MAP_NX;
+	return (struct vcpu_info *)(window_va(v) + PERDOMAIN_INFO + ((u64)info & (PAGE_SIZE - 1)));
+}
+
 /* A handler that SYSRET may go to. */
 static bool is_handler(u64 rip, bool masks_events)
 {
@@ -169,10 +206,10 @@ void pv_entry_refresh(struct vcpu *v)
 		       !pv_shows_iopl(v) && v->domain->mm->mirror == NULL;
 	struct pv_entry *entry = &pv->page->entry;
 
-	entry->mode = (entry->mode & PV_KERNEL) | (is_fast ? 0 : PV_SLOW);
-	entry->info = atomic_load(&v->info);
-	entry->kernel_cr3 = root_maddr(v, false);
-	entry->user_cr3 = root_maddr(v, true);
+	entry->info = info_for_stubs(v);
+	entry->mode = (entry->mode & PV_KERNEL) | (is_fast && entry->info ? 0 : PV_SLOW);
+	roots_refresh(v, false);
+	roots_refresh(v, true);
 	entry->syscall_sp = sp - 7 * sizeof(u64);
 	entry->fault_sp = sp - 8 * sizeof(u64);
 	entry->syscall_rip = pv->syscall.rip;
@@ -181,12 +218,7 @@ void pv_entry_refresh(struct vcpu *v)
 
 void pv_root_changed(struct vcpu *v, bool is_user)
 {
-	struct pv_entry *entry = &v->pv->page->entry;
-
-	if (is_user)
-		entry->user_cr3 = root_maddr(v, true);
-	else
-		entry->kernel_cr3 = root_maddr(v, false);
+	roots_refresh(v, is_user);
 	if (is_user != pv_is_kernel(v))
 		pv_cr3_load(v);
 	if (opt_user_global)

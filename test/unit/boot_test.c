@@ -52,9 +52,19 @@ static void options(void **state)
 		"loglvl=warning/error guest_loglvl=all noreboot sched_ratelimit_us=500 no-x2apic "
 		"spec-ctrl=no xpti=dom0 -- rest=1");
 	assert_int_equal(opt_com1.baud, 115200);
+	assert_int_equal(opt_xpti.dom0, 1);
+	assert_int_equal(opt_xpti.domu, -1);
 	assert_int_equal(opt_dom0_max_vcpus.min, 2);
 	assert_int_equal(opt_dom0_max_vcpus.max, 4);
 	assert_int_equal(opt_maxcpus, 3);
+	boot_options_parse("xpti=no,dom0=true");
+	assert_int_equal(opt_xpti.dom0, 1);
+	assert_int_equal(opt_xpti.domu, 0);
+	boot_options_parse("xpti=default,domu=off");
+	assert_int_equal(opt_xpti.dom0, -1);
+	assert_int_equal(opt_xpti.domu, 0);
+	boot_options_parse("xpti=domq"); /* changes nothing */
+	assert_int_equal(opt_xpti.domu, 0);
 	assert_int_equal(opt_loglvl, LOG_WARNING);
 	assert_int_equal(opt_guest_loglvl, LOG_DEBUG);
 	assert_true(opt_noreboot);

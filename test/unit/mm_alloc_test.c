@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/mm/frame.c src/mm/ptable.c src/mm/mirror.c src/mm/root.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/walk.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
+/* uses: src/mm/frame.c src/mm/ptable.c src/mm/mirror.c src/mm/twin.c src/mm/root.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/walk.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
 /*
  * Free frames, the heap, and a domain's frames from birth to the end; every allocation made to fail once.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
+/* uses: src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/twin.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
 /*
  * Dirty tracking beside a naive target: random accesses through a model of the CPU (walks the mirror, remembers what it found
  * until it is flushed) and random changes of the guest's tables. At every clean read the pages that it names are copied, and
@@ -103,6 +103,7 @@ static void setup(void)
 	world_init(4096);
 	fake_copy_any = true;
 	fake_flush_hook = flushed;
+	mm_twin_entry = P; /* what a CPU walks in ring 3 are twins of the mirror's L4 tables */
 	d = world_domain(1, 2, 1000);
 	other = world_domain(2, 1, 1000);
 	other_v = other->vcpus[0];
@@ -199,7 +200,9 @@ static void access(unsigned int vcpu, u64 va, bool is_write)
 {
 	struct vcpu *v = d->vcpus[vcpu];
 	bool user = vcpu != 0, writable = false; /* one of them stays in either half */
-	mfn_t loaded = mm_mirror_root(v, user), mfn = MFN_NONE;
+	mfn_t loaded =
+		v->mm->twin[user]; /* as it was when the root was loaded; faults find the C root */
+	mfn_t mfn = MFN_NONE;
 	struct walk walk;
 	u32 error;
 
@@ -220,7 +223,7 @@ static void access(unsigned int vcpu, u64 va, bool is_write)
 		if (mirror_walk(loaded, va, is_write, &error, &mfn, &writable))
 			break;
 		code = error;
-		if (mm_mirror_fault(v, loaded, va, &code)) {
+		if (mm_mirror_fault(v, mm_mirror_root(v, user), va, &code)) {
 			fixed++;
 			continue;
 		}
@@ -286,7 +289,7 @@ static void root_change(void)
 			 0);
 	memset(tlb[vcpu], 0, sizeof(tlb[vcpu])); /* CR3 is loaded */
 	remembered[vcpu].is_valid = false;
-	(void)mm_mirror_root(v, vcpu != 0);
+	assert_true(mfn_equal(mm_guest_root(v, vcpu != 0), v->mm->twin[vcpu != 0]));
 	pt_root_put(v, old);
 	while (pt_settle(v) == -ERESTART)
 		continue;
@@ -389,6 +392,8 @@ static void test_model(void **state)
 	fake_alloc_fail_after = -1;
 	assert_int_equal(mm_mirror_enable(d), 0);
 	assert_int_equal(mm_mirror_enable(d), -EINVAL);
+	for (unsigned int vcpu = 0; vcpu < 2; vcpu++) /* they run again */
+		(void)mm_guest_root(d->vcpus[vcpu], vcpu != 0);
 	copy_all();
 	for (unsigned int i = 0; i < OPERATIONS; i++)
 		operation();

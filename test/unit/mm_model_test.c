@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
+/* uses: src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/twin.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
 /*
  * A million random operations on frames and page tables beside a naive model. The model knows pins, roots and the
  * contents of pages; what each page must be follows from them by walking everything from scratch. An operation must
@@ -17,6 +17,7 @@
 
 #define PAGES	   24
 #define ENTRIES	   4 /* of each page are used */
+#define TWIN_ENTRY 0x77063ull
 #define OPERATIONS 1000000u
 
 enum want { WANT_NOTHING, WANT_WRITE, WANT_L1, WANT_L2, WANT_L3, WANT_L4, WANT_CONFLICT };
@@ -208,6 +209,7 @@ static void try_root(unsigned int which, int page)
 	       "root");
 	if (!can)
 		return;
+	(void)mm_guest_root(v, which == 1);
 	pt_root_put(v, old);
 	roots[which] = page;
 }
@@ -263,6 +265,25 @@ static void compare(void)
 	}
 }
 
+/* What ring 3 runs on has the guest's entries, and of Mica three slots. */
+static void twins_compare(void)
+{
+	for (unsigned int user = 0; user < 2; user++) {
+		const u64 *twin = table_of(v->mm->twin[user]),
+			  *root = roots[user] < 0 ? NULL : table_of(pages[roots[user]]);
+
+		for (unsigned int i = 0; i < ENTRIES; i++)
+			assert_int_equal(twin[i], root ? root[i] : 0);
+		if (!root)
+			continue;
+		assert_int_equal(twin[256], root[256]);
+		assert_int_equal(twin[257], 0);
+		assert_int_equal(twin[258], root[258]);
+		assert_int_equal(twin[261], TWIN_ENTRY);
+		assert_int_equal(twin[262], 0);
+	}
+}
+
 static void operation(void)
 {
 	int page = (int)(fake_random() % PAGES);
@@ -297,6 +318,7 @@ static void random_operations(void **state)
 		settle_all();
 		replace_gone_pages();
 		compare();
+		twins_compare();
 		if (i % 1000 == 0)
 			assert_int_equal(world_audit(), 0);
 		/* Back to nothing now and then, so that not everything is pinned for ever. */
@@ -315,6 +337,7 @@ static int setup(void **state)
 
 	(void)state;
 	world_init(256);
+	mm_twin_entry = TWIN_ENTRY;
 	d = world_domain(1, 1, 100);
 	v = d->vcpus[0];
 	other = world_domain(2, 1, 100);

@@ -62,6 +62,17 @@ static void topology_read(u32 basic_max, const struct cpuid_regs *one)
 				  MIN(hw_features.socket_bits, ilog2_up(cores));
 }
 
+#define ARCH_CAP_RDCL_NO BIT(0)
+
+/* AMD and Hygon never had it; others say when they are without (SDM 4, IA32_ARCH_CAPABILITIES). */
+static bool has_meltdown(u32 vendor, u32 seven_d)
+{
+	if (vendor == 0x68747541 || vendor == 0x6f677948)
+		return false;
+	return (seven_d & BIT(29)) == 0 ||
+	       (hw_rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAP_RDCL_NO) == 0;
+}
+
 void hw_features_init(void)
 {
 	struct cpuid_regs base = hw_cpuid(0, 0), one = hw_cpuid(1, 0), seven = {0, 0, 0, 0};
@@ -69,6 +80,7 @@ void hw_features_init(void)
 	if (base.a >= 7)
 		seven = hw_cpuid(7, 0);
 	hw_features.is_intel = base.b == 0x756e6547;
+	hw_features.has_meltdown = has_meltdown(base.b, seven.d);
 	hw_features.has_smap = (seven.b & BIT(20)) != 0;
 	if (hw_cpuid(0x80000000, 0).a >= 0x80000007)
 		hw_features.has_invariant_tsc = (hw_cpuid(0x80000007, 0).d & BIT(8)) != 0;
@@ -85,21 +97,32 @@ void hw_features_init(void)
 	xsave_read(one.c);
 }
 
-/* ---------------------------------------------------------------- SMAP */
+/* ---------------------------------------------------------------- what stubs do only on some machines */
 
 struct smap_site {
-	u64 at, opens;
+	u64 at, kind;
 };
 extern const struct smap_site smap_sites_start[], smap_sites_end[];
 
+enum { CLAC, STAC, JUMP };
+
 /* Through the direct map: Mica's text is not writable where it runs. */
+static void patch(u64 kind, const char *code, size_t bytes)
+{
+	for (const struct smap_site *site = smap_sites_start; site < smap_sites_end; site++)
+		if (site->kind == kind)
+			memcpy((void *)(site->at - LAYOUT_IMAGE + LAYOUT_DIRECT), code, bytes);
+}
+
 void hw_smap_patch(void)
 {
-	static const u8 clac[3] = {0x0f, 0x01, 0xca}, stac[3] = {0x0f, 0x01, 0xcb};
-
-	for (const struct smap_site *site = smap_sites_start; site < smap_sites_end; site++)
-		memcpy((void *)(site->at - LAYOUT_IMAGE + LAYOUT_DIRECT),
-		       site->opens != 0 ? stac : clac, sizeof(clac));
+	patch(CLAC, "\x0f\x01\xca", 3);
+	patch(STAC, "\x0f\x01\xcb", 3);
 	hw_features.cr4_extra |= CR4_SMAP;
 	hw_cr4_write(hw_cr4_read() | CR4_SMAP);
+}
+
+void hw_isolation_patch(void)
+{
+	patch(JUMP, "\x66\x90", 2);
 }

@@ -80,6 +80,10 @@ void hw_flush_tlb_local(void)
 {
 	u64 cr4 = hw_cr4_read();
 
+	if ((cr4 & CR4_PGE) == 0) { /* nothing is global under page-table isolation */
+		hw_cr3_write(hw_cr3_read());
+		return;
+	}
 	hw_cr4_write(cr4 & ~CR4_PGE);
 	hw_cr4_write(cr4);
 }

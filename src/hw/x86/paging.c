@@ -12,6 +12,7 @@
 #include "hw/mem.h"
 
 u64 paging_root[512] ALIGNED(4096);
+static u64 shown_root[512]; /* [l] never loaded; its entries go into others */
 bool hw_has_nx;
 u64 hw_paddr_mask = 0x000ffffffffff000;
 mfn_t (*paging_table_alloc)(void);
@@ -59,10 +60,8 @@ u64 paging_root_maddr(void)
 	return (u64)paging_root - LAYOUT_IMAGE;
 }
 
-static void map_one(u64 va, u64 value, unsigned int level)
+static void map_one(u64 *table, u64 va, u64 value, unsigned int level)
 {
-	u64 *table = paging_root;
-
 	for (unsigned int l = 4; l > level; l--)
 		table = table_below(&table[index_at(va, l)]);
 	table[index_at(va, level)] = value;
@@ -82,7 +81,7 @@ void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags)
 		else if (((va | paddr) & (BIT(21) - 1)) == 0 && bytes >= BIT(21))
 			level = 2;
 		step = BIT(12 + 9 * (level - 1));
-		map_one(va, paddr | flags | (level > 1 ? MAP_LARGE : 0), level);
+		map_one(paging_root, va, paddr | flags | (level > 1 ? MAP_LARGE : 0), level);
 		va += step;
 		paddr += step;
 		bytes -= MIN(bytes, step);
@@ -105,6 +104,25 @@ bool paging_lookup(u64 va, u64 *paddr)
 		}
 		table = entry_table(entry);
 	}
+}
+
+void paging_show(u64 va, u64 bytes, u64 flags)
+{
+	u64 paddr;
+
+	if (!hw_has_nx)
+		flags &= ~MAP_NX;
+	lock_acquire(&vmap_lock);
+	for (u64 end = va + bytes; va < end; va += PAGE_SIZE) {
+		BUG_ON(!paging_lookup(va, &paddr));
+		map_one(shown_root, va, paddr | flags, 1);
+	}
+	lock_release(&vmap_lock);
+}
+
+u64 paging_shown_entry(u64 va)
+{
+	return shown_root[index_at(va, 4)];
 }
 
 void *hw_device_map(u64 paddr, size_t bytes)

@@ -35,5 +35,6 @@
 #define PERDOMAIN_GDT	      0x00000 /* 16 pages: guest's frames 0..13, the CPU's reserved page 14 */
 #define PERDOMAIN_LDT	      0x10000 /* 16 pages */
 #define PERDOMAIN_ENTRY	      0x20000 /* the page that holds register frame and entry block */
+#define PERDOMAIN_INFO	      0x21000 /* that of vcpu_info, if stubs run on a twin */
 
 #endif

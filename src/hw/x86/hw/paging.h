@@ -35,6 +35,12 @@ extern mfn_t (*paging_table_alloc)(void);
 void paging_init(void);
 /* Maps [va, va + bytes) to paddr, by the largest pages that fit; what was mapped there is replaced. */
 void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags);
+/*
+ * The part of Mica that stays mapped in twins (mm/twin.c): these pages of what is mapped, and the L4 entry that leads to those in
+ * va's slot.
+ */
+void paging_show(u64 va, u64 bytes, u64 flags);
+u64 paging_shown_entry(u64 va);
 /* Is there anything mapped at va? Gives its physical address. */
 bool paging_lookup(u64 va, u64 *paddr);
 u64 paging_root_maddr(void);
