@@ -109,6 +109,9 @@ static int reservation(struct vcpu *v, unsigned int cmd, u64 start, struct hcall
 	if (rc)
 		return rc;
 	rc = extents_do(d, cmd, &r, &start);
+	if (rc && rc != -ERESTART && d != v->domain)
+		log_debug("d%u: memory_op %u on d%u: %lu of %lu extents, then %d", v->domain->id,
+			  cmd, d->id, start, (u64)r.nr_extents, rc);
 	domain_put(d);
 	args->result = start;
 	if (rc != -ERESTART)

@@ -91,10 +91,13 @@ static void why_a_tool_failed(void **state)
 	assert_int_equal(tool_domctl(XEN_DOMCTL_pausedomain, 99, &op), -ESRCH);
 	assert_int_equal(tool_domctl(9999, g.id, &op), -ENOSYS);
 	assert_int_equal(CALL(memory_op, XENMEM_claim_pages, U(&claim)), -EINVAL);
+	set_xen_guest_handle(claim.extent_start, (xen_pfn_t *)BAD);
+	assert_int_equal(CALL(memory_op, XENMEM_populate_physmap, U(&claim)), 0);
 	memset(&sys, 0, sizeof(sys));
 	sys.u.readconsole.buffer.p = buf;
 	sys.u.readconsole.count = sizeof(buf) - 1;
 	assert_int_equal(sysctl(XEN_SYSCTL_readconsole), 0);
+	assert_non_null(strstr(buf, "0 of 1099511627776 extents, then -14\n"));
 	assert_non_null(strstr(buf, "d0: domctl 3 (pausedomain) on d99 fails: -3\n"));
 	assert_non_null(strstr(buf, "d0: domctl 9999 (unknown) on d"));
 	assert_non_null(strstr(buf, "d0: claim of 1099511627776 pages for d"));
