@@ -5,6 +5,7 @@ import re
 import pytest
 
 from test_xl_devices import disk
+from xl import SMALL
 
 pytestmark = pytest.mark.xl
 
@@ -60,26 +61,22 @@ def test_fork_bomb(xl_dom0):
     guest.xl('destroy')
 
 
-LINUX = dict(kernel='/srv/vmlinux', ramdisk='/srv/guest.cpio.gz', memory=64, vcpus=1)
+LINUX = dict(kernel='/srv/vmlinux', ramdisk='/srv/guest.cpio.gz', memory=128, vcpus=1)
 BAD = {
     'no kernel': dict(LINUX, kernel='/srv/nothing'),
     'not a kernel': dict(LINUX, kernel='/etc/xen/xl.conf'),
     'half a kernel': dict(LINUX, kernel='/srv/half'),
     'too little memory': dict(LINUX, memory=8),
-    'too much memory': dict(LINUX, memory=900000),
-    'too many vcpus': dict(LINUX, vcpus=9999),
-    'no disk': dict(LINUX, disk=['format=raw,vdev=xvda,access=w,script=block,target=/srv/nothing.img']),
-    'no bridge': dict(LINUX, vif=['bridge=nothing0']),
-    'no name of a scheduler weight': dict(LINUX, cpu_weight=70000),
-    'cpus that are not there': dict(LINUX, cpus='100'),
+    'too much memory': dict(SMALL, memory=900000),
+    'too many vcpus': dict(SMALL, vcpus=9999),
+    'no disk': dict(SMALL, disk=['format=raw,vdev=xvda,access=w,script=block,target=/srv/nothing.img']),
+    'no bridge': dict(SMALL, vif=['bridge=nothing0']),
+    'too much weight': dict(SMALL, cpu_weight=70000),
+    'cpus that are not there': dict(SMALL, cpus='100'),
 }
-
-
 # What Mica refused stands in its log; the others libxc and libxl refuse by themselves.
 WHY = {
-    'too much memory': r'd0: claim of 230400000 pages for d\d+ fails: -12',
-    'too many vcpus': r'd0: domctl 1 \(createdomain\) on d\d+ fails: -22',
-    'no name of a scheduler weight': r'd0: domctl 16 \(scheduler_op\) on d\d+ fails: -22',
+    'too much memory': r'd0: memory_op 6 on d\d+: \d+ of \d+ extents, then -12',
 }
 
 

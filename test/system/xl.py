@@ -154,10 +154,10 @@ class Guest:
         self.name = name
 
     def ask(self, line, limit=400):
-        return self.dom0.ask(f"LIMIT={limit} in-guest {self.name} '{line}'", limit * 2 + 20)
+        return self.dom0.ask(f"LIMIT={limit} in-guest {self.name} '{line}'", limit * 4 + 100)
 
     def __call__(self, line, status=0, limit=400):
-        return self.dom0(f"LIMIT={limit} in-guest {self.name} '{line}'", status, limit * 2 + 20)
+        return self.dom0(f"LIMIT={limit} in-guest {self.name} '{line}'", status, limit * 4 + 100)
 
     def xl(self, verb, *rest, **kw):
         return self.dom0(f'xl {verb} {self.name} {" ".join(str(r) for r in rest)}', **kw)
