@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.xl
 
 
+@pytest.mark.daily
 def test_nothing_runs_at_first(xl_dom0):
     assert list(xl_dom0.domains()) == ['Domain-0']
 
@@ -40,6 +41,7 @@ def test_reboot_gives_a_new_domain(xl_dom0):
     assert 'demo' in guest('hostname')
 
 
+@pytest.mark.daily
 def test_a_guest_that_ends_by_itself(xl_dom0):
     guest = xl_dom0.tiny(extra='poweroff')
     guest.gone()
@@ -53,6 +55,7 @@ def test_on_poweroff_preserve(xl_dom0):
     guest.xl('destroy')
 
 
+@pytest.mark.daily
 def test_pause_and_unpause(xl_dom0):
     guest = xl_dom0.linux('demo').boots()
     guest.xl('pause')
@@ -65,6 +68,7 @@ def test_pause_and_unpause(xl_dom0):
     assert 'demo' in guest('hostname')
 
 
+@pytest.mark.daily
 def test_created_paused(xl_dom0):
     guest = xl_dom0.create('tiny', flags='-p', kernel='/srv/tiny', memory=16, extra='block')
     assert guest.state == 'p'
@@ -72,6 +76,7 @@ def test_created_paused(xl_dom0):
     guest.says('^tiny: block')
 
 
+@pytest.mark.daily
 def test_console(xl_dom0):
     """Both ways through `xl console`, and out of it again."""
     guest = xl_dom0.linux('demo').boots()
@@ -107,6 +112,7 @@ def test_fewer_vcpus_at_first(xl_dom0):
     xl_dom0.until('in-guest demo "echo 1 > /sys/devices/system/cpu/cpu1/online; grep -c ^processor /proc/cpuinfo"', r'^2\s*$')
 
 
+@pytest.mark.daily
 def test_memory_goes_down_and_up(xl_dom0):
     guest = xl_dom0.linux('demo', memory=160, maxmem=192).boots()
     kib = 'sed -n "s/^MemTotal: *\\([0-9]*\\).*/\\1/p" /proc/meminfo'
@@ -124,6 +130,7 @@ def test_memory_goes_down_and_up(xl_dom0):
     assert 'demo' in guest('hostname')
 
 
+@pytest.mark.daily
 def test_rename(xl_dom0):
     guest = xl_dom0.tiny()
     domid = xl_dom0.domains()['tiny'][0]
@@ -150,6 +157,7 @@ def test_dump_core(xl_dom0):
     assert 'demo' in guest('hostname')
 
 
+@pytest.mark.daily
 def test_vcpu_pin_and_scheduler(xl_dom0):
     guest = xl_dom0.tiny(extra='spin')
     guest.xl('vcpu-pin', 0, 1)
