@@ -17,7 +17,7 @@ struct cpumask {
 	u64 bits[CPU_MAX / 64];
 };
 
-/* Something for the exit loop of a CPU to do before it returns to a guest; the handlers are in entry/work.c. */
+/* Something for the exit loop of a CPU to do before it returns to a guest; the handlers are in entry/run.c. */
 enum work_bit {
 	WORK_SCHEDULE, /* choose again who runs */
 	WORK_TIMER,    /* timers have expired */

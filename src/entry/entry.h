@@ -27,9 +27,7 @@ void entry_gdt_reset(void);
 void run_exit(void);
 /* switch.c: interrupts off. */
 void switch_to(struct vcpu *prev, struct vcpu *next);
-/* work.c: everything in the set of raised bits but WORK_SCHEDULE; interrupts on. */
-void work_handle(u64 bits);
-/* limit.c: the debug build's stop-watch around each entry; `what`, `name`, `argument` go into its complaint. */
+/* run.c: the debug build's stop-watch around each entry; `what`, `name`, `argument` go into its complaint. */
 extern bool opt_entry_limit;
 void limit_begin(void);
 void limit_end(const char *what, const char *name, u64 argument);

@@ -38,7 +38,4 @@ u64 entry_hypercall(void);
 /* A guest's stack faulted under a stub's hand. */
 void entry_bounce_fault(void);
 
-/* Prepares this CPU's entry alias, GDT, TSS, IDT, and system-call registers. Runs on that CPU, early. */
-void entry_cpu_init(void);
-
 #endif

@@ -1,13 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one exit loop: all work is done, then either a guest's registers are resumed or this CPU halts. Reached at the end
- * of every trap from a guest and once from boot; calls work handlers, the scheduler and pv. No lock.
+ * The one exit loop: all work is done, then either a guest's registers are resumed or this CPU halts; what each work bit
+ * means; and the debug build's stop-watch around each entry. Reached at the end of every trap from a guest and once from
+ * boot; calls whoever owns the work, the scheduler and pv. No lock.
  */
+#include "core/log.h"
+#include "debug/debug.h"
+#include "domain/domain.h"
 #include "entry/entry.h"
+#include "evtchn/evtchn.h"
+#include "hw/clock.h"
 #include "hw/cpu.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
+#include "time/time.h"
+
+/*
+ * No entry keeps a CPU longer than a million instructions, whatever its arguments: debug builds with `entry-limit` on the
+ * command line time each one and say which did. Meant for an emulator that counts instructions as nanoseconds; elsewhere
+ * the clock measures the neighbours too.
+ */
+#define LIMIT_NS 1000000ull
+
+bool opt_entry_limit;
+
+static u64 began[CPU_MAX];
+
+void limit_begin(void)
+{
+	began[cpu_id()] = hw_tsc();
+}
+
+void limit_end(const char *what, const char *name, u64 argument)
+{
+	u64 ns = (hw_tsc() - began[cpu_id()]) * 1000000 / hw_tsc_khz;
+
+	if (ns > LIMIT_NS)
+		log_error("entry limit: %s %s (%lx) took %lu ns", what, name, argument, ns);
+}
+
+static void console_work(void)
+{
+	evtchn_virq_raise_global(VIRQ_CON_RING);
+}
+
+static void memory_work(void)
+{
+	evtchn_virq_raise_global(VIRQ_ENOMEM);
+}
+
+/* Interrupts on. WORK_SCHEDULE is the loop's own; WORK_EVENT only makes it look at pending events. */
+static void work_handle(u64 bits)
+{
+	static void (*const handlers[WORK_COUNT])(void) = {
+		[WORK_TIMER] = time_softirq,	    [WORK_NMI] = domain_nmi_raise,
+		[WORK_CONSOLE] = console_work,	    [WORK_KEY] = debug_key_work,
+		[WORK_CRASH] = domain_crash_finish, [WORK_REAP] = domain_reap,
+		[WORK_MEMORY] = memory_work,
+	};
+
+	for (unsigned int bit = 0; bit < WORK_COUNT; bit++)
+		if ((bits & BIT(bit)) != 0 && handlers[bit] != NULL)
+			handlers[bit]();
+}
 
 static void reschedule(void)
 {

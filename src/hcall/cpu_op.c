@@ -32,7 +32,7 @@ int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 	for (unsigned int count = 0; count <= 256; count++) {
 		struct trap_info info;
 
-		if (hw_copy_from_guest(&info, at, sizeof(info)) != 0)
+		if (guest_get(info, at) != 0)
 			return err(EFAULT);
 		if (info.address == 0)
 			return 0;
@@ -110,12 +110,12 @@ int do_callback_op(struct vcpu *v, struct hcall_args *args)
 
 	switch (args->a[0]) {
 	case CALLBACKOP_register:
-		if (hw_copy_from_guest(&reg, gva_make(args->a[1]), sizeof(reg)) != 0)
+		if (guest_get(reg, gva_make(args->a[1])) != 0)
 			return err(EFAULT);
 		return callback_set(v, reg.type, reg.address,
 				    (reg.flags & CALLBACKF_mask_events) != 0);
 	case CALLBACKOP_unregister:
-		if (hw_copy_from_guest(&unreg, gva_make(args->a[1]), sizeof(unreg)) != 0)
+		if (guest_get(unreg, gva_make(args->a[1])) != 0)
 			return err(EFAULT);
 		if (unreg.type == CALLBACKTYPE_nmi) {
 			v->pv->nmi_rip = 0;
@@ -133,7 +133,7 @@ int do_nmi_op(struct vcpu *v, struct hcall_args *args)
 
 	switch (args->a[0]) {
 	case XENNMI_register_callback:
-		if (hw_copy_from_guest(&callback, gva_make(args->a[1]), sizeof(callback)) != 0)
+		if (guest_get(callback, gva_make(args->a[1])) != 0)
 			return err(EFAULT);
 		return v->id == 0
 			       ? callback_set(v, CALLBACKTYPE_nmi, callback.handler_address, true)

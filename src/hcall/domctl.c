@@ -300,7 +300,7 @@ static const struct row table[] = {
 #define NOTHING(name) [XEN_DOMCTL_##name] = {.fn = nothing, .text = #name}
 #define NO(name, why) [XEN_DOMCTL_##name] = {.error = (why), .text = #name}
 	[XEN_DOMCTL_createdomain] = {.text = "createdomain"},
-	DOMCTL_LIST(ANY, OTHER, VCPU) NOTHING(setdebugging),
+	NOTHING(setdebugging),
 	NOTHING(memory_mapping),
 	NOTHING(set_access_required),
 	NO(gethvmcontext, EINVAL),
@@ -325,7 +325,8 @@ static const struct row table[] = {
 	NO(vmtrace_op, EINVAL),
 	NO(get_paging_mempool_size, EOPNOTSUPP),
 	NO(set_paging_mempool_size, EOPNOTSUPP),
-};
+	/* and what is done: */
+	DOMCTL_LIST(ANY, OTHER, VCPU)};
 
 _Static_assert(offsetof(struct xen_domctl_vcpucontext, vcpu) == 0 &&
 		       offsetof(struct xen_domctl_ext_vcpucontext, vcpu) == 0 &&
@@ -406,7 +407,7 @@ int do_domctl(struct vcpu *v, struct hcall_args *args)
 	if (rc < 0 && rc != -ERESTART && op.cmd != XEN_DOMCTL_getdomaininfo)
 		log_debug("d%u: domctl %u (%s) on d%u fails: %d", v->domain->id, op.cmd,
 			  row_find(op.cmd).text, op.domain, rc);
-	if (rc != -ERESTART && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+	if (rc != -ERESTART && guest_put(gva_make(args->a[0]), op) != 0)
 		rc = err(EFAULT);
 	return rc;
 }

@@ -71,8 +71,7 @@ int domctl_setvcpucontext(struct vcpu *target, struct xen_domctl *op)
 	ctx = heap_alloc(sizeof(*ctx));
 	if (ctx == NULL)
 		return err(ENOMEM);
-	rc = hw_copy_from_guest(ctx, at, sizeof(*ctx)) != 0 ? err(EFAULT)
-							    : context_set(target, ctx);
+	rc = guest_get(*ctx, at) != 0 ? err(EFAULT) : context_set(target, ctx);
 	heap_free(ctx);
 	return rc;
 }
@@ -88,7 +87,7 @@ int domctl_getvcpucontext(struct vcpu *target, struct xen_domctl *op)
 	if (ctx == NULL)
 		return err(ENOMEM);
 	pv_context_get(target, ctx);
-	if (hw_copy_to_guest(gva_make((u64)op->u.vcpucontext.ctxt.p), ctx, sizeof(*ctx)) != 0)
+	if (guest_put(gva_make((u64)op->u.vcpucontext.ctxt.p), *ctx) != 0)
 		rc = err(EFAULT);
 	heap_free(ctx);
 	return rc;
@@ -196,7 +195,7 @@ int domctl_get_vcpu_msrs(struct vcpu *target, struct xen_domctl *op)
 		return 0;
 	if (room == 0)
 		return err(ENOBUFS);
-	return hw_copy_to_guest(gva_make(at), &msr, sizeof(msr)) == 0 ? 0 : err(EFAULT);
+	return guest_put(gva_make(at), msr) == 0 ? 0 : err(EFAULT);
 }
 
 static bool msr_set(struct vcpu *target, const xen_domctl_vcpu_msr_t *msr)
@@ -218,8 +217,7 @@ int domctl_set_vcpu_msrs(struct vcpu *target, struct xen_domctl *op)
 	for (u32 i = 0; rc == 0 && i < count; i++) {
 		xen_domctl_vcpu_msr_t msr = {0};
 
-		if (i < VCPU_MSRS_MAX &&
-		    hw_copy_from_guest(&msr, guest_at(arg->msrs, i), sizeof(msr)) != 0)
+		if (i < VCPU_MSRS_MAX && guest_get(msr, guest_at(arg->msrs, i)) != 0)
 			return err(EFAULT);
 		rc = msr_set(target, &msr) ? 0 : err(EINVAL);
 		arg->msr_count = rc == 0 ? count : i;

@@ -176,7 +176,7 @@ int do_event_channel_op_compat(struct vcpu *v, struct hcall_args *args)
 	struct subop op;
 	u32 cmd;
 
-	if (hw_copy_from_guest(&cmd, gva_make(args->a[0]), sizeof(cmd)) != 0)
+	if (guest_get(cmd, gva_make(args->a[0])) != 0)
 		return err(EFAULT);
 	if (cmd > EVTCHNOP_unmask)
 		return err(ENOSYS);

@@ -5,20 +5,16 @@
  */
 #include "core/domain.h"
 #include "gnttab/gnttab.h"
-#include "hcall/hcall.h"
+#include "hcall/subop.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
 
 /* The domain that an argument names, referenced; GNTST_okay, or the status to tell the guest. */
-static s16 domain_find(struct domain *self, domid_t id, struct domain **d)
+static s16 domain_find(struct vcpu *v, domid_t id, struct domain **d)
 {
-	*d = domain_get_by_id(id == DOMID_SELF ? self->id : id);
-	if (*d == NULL)
-		return GNTST_bad_domain;
-	if (*d == self || self->is_privileged)
-		return GNTST_okay;
-	domain_put(*d);
-	return GNTST_permission_denied;
+	int rc = subop_domain(v, id, d);
+
+	return rc == 0 ? GNTST_okay : rc == -ESRCH ? GNTST_bad_domain : GNTST_permission_denied;
 }
 
 /* Frame numbers into the guest's list, one by one: it may lie across pages. */
@@ -27,7 +23,7 @@ static s16 frames_tell(struct domain *d, gva_t list, u32 count)
 	for (u32 i = 0; i < count; i++) {
 		u64 mfn = mfn_num(gnttab_frame(d, i));
 
-		if (hw_copy_to_guest(gva_add(list, i * sizeof(mfn)), &mfn, sizeof(mfn)) != 0)
+		if (guest_put(gva_add(list, i * sizeof(mfn)), mfn) != 0)
 			return GNTST_bad_virt_addr;
 	}
 	return GNTST_okay;
@@ -39,7 +35,7 @@ static int setup_table(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *do
 	struct domain *d;
 
 	*done = count;
-	op->status = domain_find(v->domain, op->dom, &d);
+	op->status = domain_find(v, op->dom, &d);
 	if (op->status != GNTST_okay)
 		return 0;
 	if (gnttab_grow(d, op->nr_frames) != 0)
@@ -56,7 +52,7 @@ static int query_size(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *don
 	struct domain *d;
 
 	*done = count;
-	op->status = domain_find(v->domain, op->dom, &d);
+	op->status = domain_find(v, op->dom, &d);
 	if (op->status != GNTST_okay)
 		return 0;
 	gnttab_size_get(d, &op->nr_frames, &op->max_nr_frames);
@@ -79,10 +75,10 @@ static int set_version(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *do
 static int get_version(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
 {
 	struct domain *d;
-	s16 status = domain_find(v->domain, ops->get_version->dom, &d);
+	int rc = subop_domain(v, ops->get_version->dom, &d);
 
-	if (status != GNTST_okay)
-		return status == GNTST_bad_domain ? err(ESRCH) : err(EPERM);
+	if (rc != 0)
+		return rc;
 	*done = count;
 	domain_put(d);
 	ops->get_version->version = GNTTAB_VERSION;
@@ -96,11 +92,11 @@ static int get_status_frames(struct vcpu *v, union gnttab_ops *ops, u32 count, u
 	struct domain *d;
 
 	*done = count;
-	op->status = domain_find(v->domain, op->dom, &d);
-	if (op->status != GNTST_okay)
-		return 0;
-	domain_put(d);
-	op->status = GNTST_general_error;
+	op->status = domain_find(v, op->dom, &d);
+	if (op->status == GNTST_okay) {
+		domain_put(d);
+		op->status = GNTST_general_error;
+	}
 	return 0;
 }
 

@@ -19,6 +19,10 @@ struct hcall_args {
 /* Element i of an array that a guest names: never a sum of pointers, which C gives no meaning for what a guest may say. */
 #define guest_at(handle, i) gva_make((u64)(handle).p + (u64)(i) * sizeof(*(handle).p))
 
+/* A whole object from the guest's memory, and to it: 0 or -EFAULT. Whoever uses them includes hw/mem.h. */
+#define guest_get(object, at) hw_copy_from_guest(&(object), at, sizeof(object))
+#define guest_put(at, object) hw_copy_to_guest(at, &(object), sizeof(object))
+
 /*
  * 0 with args->result (not negative as a long, unless the ABI says so), a negative errno, or -ERESTART after a[] was
  * rewritten: the guest's instruction pointer is moved back over the call and it comes again. Handlers judge a[] afresh

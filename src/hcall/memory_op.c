@@ -5,7 +5,7 @@
  */
 #include "core/log.h"
 #include "gnttab/gnttab.h"
-#include "hcall/mm_args.h"
+#include "hcall/subop.h"
 #include "hw/cpu.h"
 #include "hw/layout.h"
 #include "hw/mem.h"
@@ -40,7 +40,7 @@ static int extent_add(struct domain *d, const struct xen_memory_reservation *r, 
 	int rc = 0;
 
 	if (has_gpfn)
-		rc = hw_copy_from_guest(&gpfn, slot, sizeof(gpfn));
+		rc = guest_get(gpfn, slot);
 	if (rc)
 		return rc;
 	mfn = frame_alloc_below(r->extent_order, address_bits(r->mem_flags));
@@ -53,7 +53,7 @@ static int extent_add(struct domain *d, const struct xen_memory_reservation *r, 
 	}
 	number = mfn_num(mfn);
 	if (slot.g >= PAGE_SIZE || has_gpfn)
-		rc = hw_copy_to_guest(slot, &number, sizeof(number));
+		rc = guest_put(slot, number);
 	if (rc)
 		frames_drop(d, mfn, r->extent_order);
 	return rc;
@@ -63,7 +63,7 @@ static int extent_remove(struct domain *d, const struct xen_memory_reservation *
 {
 	gva_t slot = gva_add(gva_make((u64)r->extent_start.p), idx * sizeof(xen_pfn_t));
 	u64 number;
-	int rc = hw_copy_from_guest(&number, slot, sizeof(number));
+	int rc = guest_get(number, slot);
 
 	for (u64 i = 0; !rc && i < BIT(r->extent_order); i++)
 		rc = mm_domain_drop(d, mfn_make(number + i));
@@ -95,7 +95,7 @@ static int reservation(struct vcpu *v, unsigned int cmd, u64 start, struct hcall
 {
 	struct xen_memory_reservation r;
 	struct domain *d;
-	int rc = hw_copy_from_guest(&r, gva_make(args->a[1]), sizeof(r));
+	int rc = guest_get(r, gva_make(args->a[1]));
 
 	if (rc)
 		return rc;
@@ -126,7 +126,7 @@ static int map_give(u64 arg, const struct mm_e820_entry *entries, u32 count)
 {
 	struct xen_memory_map map;
 	u32 wanted;
-	int rc = hw_copy_from_guest(&map, gva_make(arg), sizeof(map));
+	int rc = guest_get(map, gva_make(arg));
 
 	if (rc)
 		return rc;
@@ -135,7 +135,7 @@ static int map_give(u64 arg, const struct mm_e820_entry *entries, u32 count)
 		rc = hw_copy_to_guest(gva_make((u64)map.buffer.p), entries,
 				      wanted * sizeof(*entries));
 	if (!rc)
-		rc = hw_copy_to_guest(gva_make(arg + COUNT_OFFSET), &wanted, sizeof(wanted));
+		rc = guest_put(gva_make(arg + COUNT_OFFSET), wanted);
 	return rc;
 }
 
@@ -164,7 +164,7 @@ static int map_set(struct vcpu *v, u64 arg)
 	struct xen_foreign_memory_map foreign;
 	struct mm_e820_entry *entries, *old;
 	struct domain *d;
-	int rc = hw_copy_from_guest(&foreign, gva_make(arg), sizeof(foreign));
+	int rc = guest_get(foreign, gva_make(arg));
 
 	if (rc)
 		return rc;
@@ -228,7 +228,7 @@ static int machphys_list(u64 arg)
 	u64 pieces = (hw_frame_max * 8 + 0x1fffff) >> 21;
 	u64 mfn = 0;
 	u32 count;
-	int rc = hw_copy_from_guest(&list, gva_make(arg), sizeof(list));
+	int rc = guest_get(list, gva_make(arg));
 
 	if (rc)
 		return rc;
@@ -237,13 +237,11 @@ static int machphys_list(u64 arg)
 		u64 here = m2p_piece(LAYOUT_M2P + ((u64)i << 21));
 
 		mfn = here ? here : mfn; /* tools map a hole too: any piece will do */
-		rc = hw_copy_to_guest(gva_make((u64)list.extent_start.p + i * sizeof(mfn)), &mfn,
-				      sizeof(mfn));
+		rc = guest_put(gva_make((u64)list.extent_start.p + i * sizeof(mfn)), mfn);
 	}
 	if (!rc)
-		rc = hw_copy_to_guest(
-			gva_make(arg + offsetof(struct xen_machphys_mfn_list, nr_extents)), &count,
-			sizeof(count));
+		rc = guest_put(gva_make(arg + offsetof(struct xen_machphys_mfn_list, nr_extents)),
+			       count);
 	return rc;
 }
 
@@ -256,7 +254,7 @@ static int machphys(unsigned int cmd, struct hcall_args *args)
 	};
 
 	if (cmd == XENMEM_machphys_mapping)
-		return hw_copy_to_guest(gva_make(args->a[1]), &mapping, sizeof(mapping));
+		return guest_put(gva_make(args->a[1]), mapping);
 	return machphys_list(args->a[1]);
 }
 
@@ -268,7 +266,7 @@ static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args
 	const struct shared_info *shared;
 	struct domain *d;
 	u64 max_pfn = 0;
-	int rc = hw_copy_from_guest(&query, gva_make(args->a[1]), sizeof(query));
+	int rc = guest_get(query, gva_make(args->a[1]));
 
 	if (rc)
 		return rc;
@@ -298,7 +296,7 @@ static int grant_frames_tell(struct domain *d, const struct xen_mem_acquire_reso
 	for (u32 i = 0; rc == 0 && i < arg->nr_frames; i++) {
 		xen_pfn_t mfn = mfn_num(gnttab_frame(d, (u32)arg->frame + i));
 
-		rc = hw_copy_to_guest(guest_at(arg->frame_list, i), &mfn, sizeof(mfn));
+		rc = guest_put(guest_at(arg->frame_list, i), mfn);
 	}
 	return rc;
 }
@@ -309,7 +307,7 @@ static int resource_acquire(struct vcpu *v, gva_t at)
 	struct xen_mem_acquire_resource arg;
 	u32 frames;
 	struct domain *d;
-	int rc = hw_copy_from_guest(&arg, at, sizeof(arg));
+	int rc = guest_get(arg, at);
 
 	if (rc)
 		return rc;
@@ -330,7 +328,7 @@ static int resource_acquire(struct vcpu *v, gva_t at)
 		rc = err(EINVAL);
 	} else {
 		gnttab_size_get(d, &frames, &arg.nr_frames);
-		rc = hw_copy_to_guest(at, &arg, sizeof(arg));
+		rc = guest_put(at, arg);
 	}
 	domain_put(d);
 	return rc;
@@ -340,7 +338,7 @@ static int claim(struct vcpu *v, gva_t at)
 {
 	struct xen_memory_reservation arg;
 	struct domain *d;
-	int rc = hw_copy_from_guest(&arg, at, sizeof(arg));
+	int rc = guest_get(arg, at);
 
 	if (rc)
 		return rc;
@@ -362,7 +360,7 @@ static int claim(struct vcpu *v, gva_t at)
 static int reserved_map(gva_t at)
 {
 	struct xen_reserved_device_memory_map arg;
-	int rc = hw_copy_from_guest(&arg, at, sizeof(arg));
+	int rc = guest_get(arg, at);
 
 	return rc == 0 && (arg.flags & ~(u32)XENMEM_RDM_ALL) != 0 ? err(EINVAL) : rc;
 }

@@ -4,7 +4,7 @@
  * memory_op.c; calls mm. No lock. Done in chunks, each of which either happens or leaves everything as it was; progress
  * is the guest's own nr_exchanged, judged again at each restart.
  */
-#include "hcall/mm_args.h"
+#include "hcall/subop.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
 #include "mm/mm.h"
@@ -73,8 +73,7 @@ static int chunk_probe(const struct exchange *x)
 		gva_t slot = list_slot(&x->abi.out, first + i);
 		u64 gpfn;
 
-		if (hw_copy_from_guest(&gpfn, slot, sizeof(gpfn)) ||
-		    hw_copy_to_guest(slot, &gpfn, sizeof(gpfn)))
+		if (guest_get(gpfn, slot) || guest_put(slot, gpfn))
 			return err(EFAULT);
 	}
 	return 0;
@@ -84,8 +83,7 @@ static int chunk_steal(struct exchange *x)
 {
 	for (u64 i = 0; i < x->chunk_in; i++) {
 		u64 number;
-		int rc = hw_copy_from_guest(&number, list_slot(&x->abi.in, x->abi.nr_exchanged + i),
-					    sizeof(number));
+		int rc = guest_get(number, list_slot(&x->abi.in, x->abi.nr_exchanged + i));
 
 		for (u64 j = 0; !rc && j < BIT(x->abi.in.extent_order); j++) {
 			mfn_t mfn = mfn_make(number + j);
@@ -139,8 +137,7 @@ static int chunk_give(struct exchange *x)
 			rc = err(ENOMEM);
 			continue;
 		}
-		if (hw_copy_from_guest(&gpfn, slot, sizeof(gpfn)) ||
-		    hw_copy_to_guest(slot, &number, sizeof(number))) {
+		if (guest_get(gpfn, slot) || guest_put(slot, number)) {
 			rc = err(EFAULT);
 			continue;
 		}
@@ -177,7 +174,7 @@ int mm_exchange(struct vcpu *v, struct hcall_args *args)
 {
 	struct exchange x;
 	u64 first;
-	int rc = hw_copy_from_guest(&x.abi, gva_make(args->a[1]), sizeof(x.abi));
+	int rc = guest_get(x.abi, gva_make(args->a[1]));
 
 	if (rc)
 		return rc;
@@ -192,9 +189,8 @@ int mm_exchange(struct vcpu *v, struct hcall_args *args)
 			rc = chunk_do(&x);
 	}
 	domain_put(x.d);
-	if (hw_copy_to_guest(
-		    gva_make(args->a[1] + offsetof(struct xen_memory_exchange, nr_exchanged)),
-		    &x.abi.nr_exchanged, sizeof(x.abi.nr_exchanged)))
+	if (guest_put(gva_make(args->a[1] + offsetof(struct xen_memory_exchange, nr_exchanged)),
+		      x.abi.nr_exchanged))
 		return err(EFAULT);
 	return rc;
 }

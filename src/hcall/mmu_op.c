@@ -1,16 +1,94 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmu_update and update_va_mapping: page-table entries changed one by one. Reached from the hypercall table; calls
- * mm/update through pt_update(). No lock.
+ * mmu_update and update_va_mapping: page-table entries changed one by one, through pt_update(). mmuext_op: pins, base
+ * pointers, TLB and cache flushes, the LDT, pages cleared and copied. Reached from the hypercall table; calls mm and pv. No
+ * lock.
  */
-#include "hcall/mm_args.h"
+#include "hcall/subop.h"
 #include "hw/cpu.h"
 #include "hw/flush.h"
+#include "hw/layout.h"
 #include "hw/mem.h"
+#include "lib/bitmap.h"
+#include "lib/string.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
 
 #define REQUESTS_COPIED 16u /* at a time */
+
+/* ---------------------------------------------------------------- what both share */
+
+/* Whose frames may be mapped, referenced: also DOMID_IO and, for Domain 0, DOMID_XEN. -EPERM, -ESRCH. */
+static int page_owner_get(struct vcpu *v, domid_t id, struct domain **d)
+{
+	if (id == DOMID_IO) {
+		domain_get(mm_io_domain);
+		*d = mm_io_domain;
+		return 0;
+	}
+	if (id == DOMID_XEN) {
+		if (!v->domain->is_privileged)
+			return err(EPERM);
+		domain_get(mm_xen_domain);
+		*d = mm_xen_domain;
+		return 0;
+	}
+	return subop_domain_quiet(v, id, d);
+}
+
+/* CPUs on which the vCPUs of a guest's bitmap run or ran last. -EFAULT. */
+static int vcpumask(struct vcpu *v, u64 gva, struct cpumask *mask)
+{
+	u64 vcpus[DOMAIN_VCPUS_MAX / 64] = {0};
+	struct vcpu *other;
+	int rc;
+
+	*mask = (struct cpumask){{0}};
+	rc = hw_copy_from_guest(vcpus, gva_make(gva), (v->domain->vcpu_max + 7) / 8);
+	if (rc)
+		return rc;
+	for_each_vcpu(v->domain, other) {
+		u32 cpu = atomic_load(&other->cpu);
+
+		if (bitmap_test(vcpus, other->id) && cpumask_test(&v->domain->dirty_cpus, cpu))
+			bitmap_set(mask->bits, cpu);
+	}
+	return 0;
+}
+
+/* The beginning of a batch: count, and what earlier calls did. -EFAULT. */
+static int batch_begin(const struct hcall_args *args, u32 *count, u32 *before)
+{
+	*count = (u32)args->a[1];
+	*before = 0;
+	if (!(*count & MMU_BATCH_PREEMPTED))
+		return 0;
+	*count &= ~MMU_BATCH_PREEMPTED;
+	/* The guest can write what it likes there: it is only told the sum. */
+	if (args->a[2])
+		return guest_get(*before, gva_make(args->a[2]));
+	return 0;
+}
+
+/*
+ * The end of one: tells the guest how many requests were done, and for -ERESTART rewrites the arguments (a[0] the array,
+ * a[1] the count, a[2] done_out) so that the call goes on behind them. done: of this call; before: of earlier ones.
+ */
+static int batch_end(struct hcall_args *args, u32 count, u32 done, u32 before, size_t request_bytes,
+		     int rc)
+{
+	u32 sum = before + done;
+
+	if (args->a[2] && guest_put(gva_make(args->a[2]), sum) && !rc)
+		rc = err(EFAULT);
+	if (rc != -ERESTART)
+		return rc;
+	args->a[0] += done * request_bytes;
+	args->a[1] = (count - done) | MMU_BATCH_PREEMPTED;
+	return rc;
+}
+
+/* ---------------------------------------------------------------- entries one by one */
 
 struct owners {
 	struct domain *tables;
@@ -31,7 +109,7 @@ static int owners_get(struct vcpu *v, u32 foreign, struct owners *owners)
 	rc = subop_domain_quiet(v, tables, &owners->tables);
 	if (rc)
 		return rc;
-	rc = mm_args_page_owner(v, (domid_t)foreign, &owners->pages);
+	rc = page_owner_get(v, (domid_t)foreign, &owners->pages);
 	if (rc)
 		domain_put(owners->tables);
 	return rc;
@@ -138,7 +216,7 @@ int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 
 	if (likely((u32)args->a[1] == 1 && args->a[2] == 0 && (u32)args->a[3] == DOMID_SELF))
 		return one_request_do(v, args);
-	rc = mm_args_batch_begin(args, &count, &before);
+	rc = batch_begin(args, &count, &before);
 	if (rc)
 		return rc;
 	rc = owners_get(v, (u32)args->a[3], &owners);
@@ -149,7 +227,7 @@ int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 	if (likely(!rc && !args->a[2])) {
 		return 0;
 	}
-	return mm_args_batch_end(args, count, done, before, sizeof(struct mmu_update), rc);
+	return batch_end(args, count, done, before, sizeof(struct mmu_update), rc);
 }
 
 /* flags of update_va_mapping: what to flush, and a set of vCPUs or a word in its place. */
@@ -174,7 +252,7 @@ static NOINLINE int flush_after(struct vcpu *v, u64 va, u64 flags)
 			flush_domain(v->domain);
 		return 0;
 	}
-	rc = mm_args_vcpumask(v, who, &mask);
+	rc = vcpumask(v, who, &mask);
 	if (!rc)
 		hw_flush_mask(&mask, one ? FLUSH_VA : FLUSH_TLB, va);
 	return rc;
@@ -205,11 +283,189 @@ int do_update_va_mapping(struct vcpu *v, struct hcall_args *args)
 int do_update_va_mapping_otherdomain(struct vcpu *v, struct hcall_args *args)
 {
 	struct domain *page_owner;
-	int rc = mm_args_page_owner(v, (domid_t)args->a[3], &page_owner);
+	int rc = page_owner_get(v, (domid_t)args->a[3], &page_owner);
 
 	if (rc)
 		return rc;
 	rc = va_mapping_update(v, page_owner, args);
 	domain_put(page_owner);
 	return rc;
+}
+
+/* ---------------------------------------------------------------- mmuext_op */
+
+static int baseptr_new(struct vcpu *v, u64 mfn, bool user)
+{
+	mfn_t root = user && !mfn ? MFN_NONE : mfn_make(mfn), old;
+	int rc = pt_root_switch(v, root, user, &old);
+
+	if (rc)
+		return rc;
+	pv_root_changed(v, user);
+	/* Only now is the old one not loaded on this CPU any more. */
+	pt_root_put(v, old);
+	return 0;
+}
+
+static bool va_is_mica(u64 va)
+{
+	return va >= LAYOUT_START && va < LAYOUT_END;
+}
+
+static int flush_vcpus(struct vcpu *v, const struct mmuext_op *op, unsigned int kind)
+{
+	struct cpumask mask;
+	int rc = vcpumask(v, (u64)op->arg2.vcpumask.p, &mask);
+
+	if (!rc)
+		hw_flush_mask(&mask, kind, op->arg1.linear_addr);
+	return rc;
+}
+
+static int cache_flush(struct vcpu *v, bool everywhere)
+{
+	if (!mm_has_io_rights(v->domain))
+		return err(EACCES);
+	if (everywhere)
+		hw_flush_mask(&cpu_online_mask, FLUSH_CACHE, 0);
+	else
+		hw_flush_cache_local();
+	return 0;
+}
+
+static int page_clear(struct domain *d, u64 number)
+{
+	mfn_t mfn = mfn_make(number);
+	int rc = frame_type_get(mfn, d, FRAME_WRITABLE);
+
+	if (rc)
+		return rc;
+	memset(hw_frame_map(mfn_nospec(mfn)), 0, PAGE_SIZE);
+	mm_mark_dirty(d, mfn);
+	frame_type_put(mfn);
+	return 0;
+}
+
+static int page_copy(struct domain *d, u64 to_number, u64 from_number)
+{
+	mfn_t to = mfn_make(to_number), from = mfn_make(from_number);
+	int rc = frame_get(from, d);
+
+	if (rc)
+		return rc;
+	rc = frame_type_get(to, d, FRAME_WRITABLE);
+	if (!rc) {
+		memcpy(hw_frame_map(mfn_nospec(to)), hw_frame_map(mfn_nospec(from)), PAGE_SIZE);
+		mm_mark_dirty(d, to);
+		frame_type_put(to);
+	}
+	frame_put(from);
+	return rc;
+}
+
+/* Commands that concern the calling vCPU or its CPU alone. */
+static int op_own(struct vcpu *v, const struct mmuext_op *op)
+{
+	switch (op->cmd) {
+	case MMUEXT_NEW_BASEPTR:
+		return baseptr_new(v, op->arg1.mfn, false);
+	case MMUEXT_NEW_USER_BASEPTR:
+		return baseptr_new(v, op->arg1.mfn, true);
+	case MMUEXT_TLB_FLUSH_LOCAL:
+		flush_local();
+		return 0;
+	case MMUEXT_INVLPG_LOCAL:
+		if (!va_is_mica(op->arg1.linear_addr))
+			hw_flush_tlb_va_local(op->arg1.linear_addr);
+		return 0;
+	case MMUEXT_TLB_FLUSH_MULTI:
+		return flush_vcpus(v, op, FLUSH_TLB);
+	case MMUEXT_INVLPG_MULTI:
+		return va_is_mica(op->arg1.linear_addr) ? 0 : flush_vcpus(v, op, FLUSH_VA);
+	case MMUEXT_TLB_FLUSH_ALL:
+		flush_domain(v->domain);
+		return 0;
+	case MMUEXT_INVLPG_ALL:
+		if (!va_is_mica(op->arg1.linear_addr))
+			flush_domain_va(v->domain, op->arg1.linear_addr);
+		return 0;
+	case MMUEXT_FLUSH_CACHE:
+	case MMUEXT_FLUSH_CACHE_GLOBAL:
+		return cache_flush(v, op->cmd == MMUEXT_FLUSH_CACHE_GLOBAL);
+	case MMUEXT_SET_LDT:
+		return pv_ldt_set(v, op->arg1.linear_addr, op->arg2.nr_ents);
+	case MMUEXT_MARK_SUPER:
+	case MMUEXT_UNMARK_SUPER:
+		return err(EOPNOTSUPP);
+	default:
+		return err(ENOSYS);
+	}
+}
+
+/* d: whom the frames belong to. */
+static int op_do(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
+{
+	switch (op->cmd) {
+	case MMUEXT_PIN_L1_TABLE:
+	case MMUEXT_PIN_L2_TABLE:
+	case MMUEXT_PIN_L3_TABLE:
+	case MMUEXT_PIN_L4_TABLE:
+		return pt_pin(d, mfn_make(op->arg1.mfn), op->cmd - MMUEXT_PIN_L1_TABLE + 1);
+	case MMUEXT_UNPIN_TABLE:
+		return pt_unpin(d, mfn_make(op->arg1.mfn));
+	case MMUEXT_CLEAR_PAGE:
+		return page_clear(d, op->arg1.mfn);
+	case MMUEXT_COPY_PAGE:
+		return page_copy(d, op->arg1.mfn, op->arg2.src_mfn);
+	default:
+		return d == v->domain ? op_own(v, op) : err(EPERM);
+	}
+}
+
+static int ops_do(struct vcpu *v, struct domain *d, u64 from, u32 count, u32 *done)
+{
+	for (*done = 0; *done < count; (*done)++) {
+		union {
+			struct mmuext_op op;
+			u64 words[sizeof(struct mmuext_op) / sizeof(u64)];
+		} copy;
+		int rc;
+
+		if (*done % 4 == 3 && hw_preempt_wanted())
+			return -ERESTART;
+		rc = pt_settle(v);
+		if (rc)
+			return rc;
+		if (!hw_get_words(copy.words, gva_make(from + *done * sizeof(copy)),
+				  ARRAY_SIZE(copy.words)))
+			return err(EFAULT);
+		rc = op_do(v, d, &copy.op);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int do_mmuext_op(struct vcpu *v, struct hcall_args *args)
+{
+	u32 count, before, done = 0;
+	struct domain *d;
+	int rc;
+
+	rc = batch_begin(args, &count, &before);
+	if (rc)
+		return rc;
+	if (likely((domid_t)args->a[3] == DOMID_SELF)) {
+		rc = ops_do(v, v->domain, args->a[0], count, &done);
+		if (likely(!rc && !args->a[2])) {
+			return 0;
+		}
+		return batch_end(args, count, done, before, sizeof(struct mmuext_op), rc);
+	}
+	rc = subop_domain_quiet(v, (domid_t)args->a[3], &d);
+	if (!rc) {
+		rc = ops_do(v, d, args->a[0], count, &done);
+		domain_put(d);
+	}
+	return batch_end(args, count, done, before, sizeof(struct mmuext_op), rc);
 }

@@ -311,7 +311,7 @@ int do_physdev_op_compat(struct vcpu *v, struct hcall_args *args)
 	struct subop op = {.at = gva_make(args->a[0] + offsetof(struct physdev_op, u))};
 	u32 cmd;
 
-	if (hw_copy_from_guest(&cmd, gva_make(args->a[0]), sizeof(cmd)) != 0)
+	if (guest_get(cmd, gva_make(args->a[0])) != 0)
 		return err(EFAULT);
 	if (cmd < PHYSDEVOP_irq_status_query || cmd > PHYSDEVOP_alloc_irq_vector)
 		return err(ENOSYS);

@@ -169,7 +169,7 @@ static int idletime(xenpf_getidletime_t *arg)
 			if ((map & 1u << (cpu % 8)) == 0)
 				continue;
 			left = (u8)(left | (cpu < cpu_count ? 1u << (cpu % 8) : 0));
-			if (hw_copy_to_guest(gva_make(time_gva + 8ull * cpu), &ns, sizeof(ns)) != 0)
+			if (guest_put(gva_make(time_gva + 8ull * cpu), ns) != 0)
 				return err(EFAULT);
 		}
 		if (hw_copy_to_guest(gva_make(map_gva + first / 8), &left, 1) != 0)
@@ -292,7 +292,7 @@ int do_platform_op(struct vcpu *v, struct hcall_args *args)
 
 	if (rc == 0)
 		rc = command(v, &op);
-	if (rc == 0 && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+	if (rc == 0 && guest_put(gva_make(args->a[0]), op) != 0)
 		rc = err(EFAULT);
 	return rc;
 }
@@ -342,7 +342,7 @@ static int cpus(struct xen_mc_physcpuinfo *arg)
 
 	for (u32 cpu = 0; gva && cpu < count; cpu++) {
 		cpu_describe(&info, cpu);
-		if (hw_copy_to_guest(gva_make(gva + cpu * sizeof(info)), &info, sizeof(info)) != 0)
+		if (guest_put(gva_make(gva + cpu * sizeof(info)), info) != 0)
 			return err(EFAULT);
 	}
 	arg->ncpus = gva ? count : cpu_count;
@@ -376,7 +376,7 @@ int do_mca(struct vcpu *v, struct hcall_args *args)
 
 	if (rc == 0)
 		rc = mca_command(&op);
-	if (rc == 0 && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+	if (rc == 0 && guest_put(gva_make(args->a[0]), op) != 0)
 		rc = err(EFAULT);
 	return rc;
 }

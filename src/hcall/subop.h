@@ -91,4 +91,12 @@ int subop_domain_quiet(struct vcpu *v, domid_t id, struct domain **d);
 int subop_tool_begin(struct vcpu *v, const struct hcall_args *args, void *op, size_t bytes,
 		     u32 version);
 
+#define MMU_BATCH_PREEMPTED (1u << 31) /* in count: *done_out already holds earlier successes */
+
+#define MEMORY_ORDER_MAX 9u
+#define MEMORY_EXTENT_SHIFT \
+	6u /* a restarted memory_op keeps its progress in the command, above these bits */
+/* XENMEM_exchange (mm_exchange.c). */
+int mm_exchange(struct vcpu *v, struct hcall_args *args);
+
 #endif

@@ -119,7 +119,7 @@ int sysctl_getdomaininfolist(struct vcpu *v, struct xen_sysctl *sysctl)
 		tool_domain_info(d, &info);
 		next = (domid_t)(d->id + 1);
 		domain_put(d);
-		if (hw_copy_to_guest(gva_make(at), &info, sizeof(info)) != 0)
+		if (guest_put(gva_make(at), info) != 0)
 			return err(EFAULT);
 		at += sizeof(info);
 	}
@@ -140,8 +140,7 @@ int sysctl_cputopoinfo(struct vcpu *v, struct xen_sysctl *sysctl)
 			.socket = apic_id >> hw_features.socket_bits,
 		};
 
-		if (hw_copy_to_guest(gva_make(at + cpu * sizeof(topology)), &topology,
-				     sizeof(topology)) != 0)
+		if (guest_put(gva_make(at + cpu * sizeof(topology)), topology) != 0)
 			return err(EFAULT);
 	}
 	return 0;
@@ -158,10 +157,10 @@ int sysctl_numainfo(struct vcpu *v, struct xen_sysctl *sysctl)
 
 	op->num_nodes = is_size || is_wanted;
 	if (is_wanted && (u64)op->meminfo.p != 0 &&
-	    hw_copy_to_guest(gva_make((u64)op->meminfo.p), &info, sizeof(info)) != 0)
+	    guest_put(gva_make((u64)op->meminfo.p), info) != 0)
 		return err(EFAULT);
 	if (is_wanted && (u64)op->distance.p != 0 &&
-	    hw_copy_to_guest(gva_make((u64)op->distance.p), &distance, sizeof(distance)) != 0)
+	    guest_put(gva_make((u64)op->distance.p), distance) != 0)
 		return err(EFAULT);
 	return 0;
 }
@@ -207,13 +206,13 @@ int sysctl_pcitopoinfo(struct vcpu *v, struct xen_sysctl *op)
 		physdev_pci_device_t dev;
 		u32 node = XEN_INVALID_NODE_ID;
 
-		if (hw_copy_from_guest(&dev, guest_at(arg->devs, i), sizeof(dev)) != 0)
+		if (guest_get(dev, guest_at(arg->devs, i)) != 0)
 			return err(EFAULT);
 		if (hw_pci_read(
 			    (struct pci_id){.segment = dev.seg, .bus = dev.bus, .devfn = dev.devfn},
 			    PCI_VENDOR, 2) == 0xffff)
 			node = XEN_INVALID_DEV;
-		if (hw_copy_to_guest(guest_at(arg->nodes, i), &node, sizeof(node)) != 0)
+		if (guest_put(guest_at(arg->nodes, i), node) != 0)
 			return err(EFAULT);
 	}
 	return 0;
@@ -228,15 +227,11 @@ static const struct row {
 } table[] = {
 #define ROW(name)     [XEN_SYSCTL_##name] = {.fn = sysctl_##name},
 #define NO(name, why) [XEN_SYSCTL_##name] = {.error = (why)}
-	SYSCTL_LIST(ROW) NO(tbuf_op, EOPNOTSUPP),
-	NO(get_pmstat, ENODEV),
-	NO(pm_op, ENODEV),
-	NO(page_offline_op, EOPNOTSUPP),
-	NO(coverage_op, EOPNOTSUPP),
-	NO(psr_cmt_op, ENODEV),
-	NO(psr_alloc, ENODEV),
-	NO(livepatch_op, EOPNOTSUPP),
-};
+	NO(tbuf_op, EOPNOTSUPP), NO(get_pmstat, ENODEV), NO(pm_op, ENODEV),
+	NO(page_offline_op, EOPNOTSUPP), NO(coverage_op, EOPNOTSUPP), NO(psr_cmt_op, ENODEV),
+	NO(psr_alloc, ENODEV), NO(livepatch_op, EOPNOTSUPP),
+	/* and what is done: */
+	SYSCTL_LIST(ROW)};
 
 int do_sysctl(struct vcpu *v, struct hcall_args *args)
 {
@@ -249,7 +244,7 @@ int do_sysctl(struct vcpu *v, struct hcall_args *args)
 	if (op.cmd < ARRAY_SIZE(table))
 		row = table[idx_nospec(op.cmd, ARRAY_SIZE(table))];
 	rc = row.fn != NULL ? row.fn(v, &op) : err(row.error != 0 ? row.error : ENOSYS);
-	if (rc != -ERESTART && hw_copy_to_guest(gva_make(args->a[0]), &op, sizeof(op)) != 0)
+	if (rc != -ERESTART && guest_put(gva_make(args->a[0]), op) != 0)
 		rc = err(EFAULT);
 	return rc;
 }

@@ -25,8 +25,7 @@ static int policy_give(const struct policy *policy, u32 *leaf_count, u64 leaf_gv
 	for (; leaf_gva != 0 && policy_leaf_next(policy, &leaf); count++) {
 		if (count == room)
 			return err(ENOBUFS);
-		if (hw_copy_to_guest(gva_make(leaf_gva + count * sizeof(leaf)), &leaf,
-				     sizeof(leaf)) != 0)
+		if (guest_put(gva_make(leaf_gva + count * sizeof(leaf)), leaf) != 0)
 			return err(EFAULT);
 	}
 	*leaf_count = leaf_gva != 0 ? count : room;
@@ -36,8 +35,7 @@ static int policy_give(const struct policy *policy, u32 *leaf_count, u64 leaf_gv
 		if (i == *msr_count)
 			return err(ENOBUFS);
 		entry.val = policy_msr_get(policy, i, &entry.idx);
-		if (hw_copy_to_guest(gva_make(msr_gva + i * sizeof(entry)), &entry,
-				     sizeof(entry)) != 0)
+		if (guest_put(gva_make(msr_gva + i * sizeof(entry)), entry) != 0)
 			return err(EFAULT);
 	}
 	*msr_count = POLICY_MSRS_MAX;
@@ -76,7 +74,7 @@ static int leaves_set(struct policy *policy, struct xen_domctl_cpu_policy *arg)
 	struct policy_leaf leaf;
 
 	for (u32 i = 0; i < arg->nr_leaves; i++) {
-		if (hw_copy_from_guest(&leaf, guest_at(arg->leaves, i), sizeof(leaf)) != 0)
+		if (guest_get(leaf, guest_at(arg->leaves, i)) != 0)
 			return err(EFAULT);
 		if (!policy_leaf_set(policy, &leaf)) {
 			arg->err_leaf = leaf.leaf;
@@ -92,7 +90,7 @@ static int msrs_set(struct policy *policy, struct xen_domctl_cpu_policy *arg)
 	xen_msr_entry_t entry;
 
 	for (u32 i = 0; i < arg->nr_msrs; i++) {
-		if (hw_copy_from_guest(&entry, guest_at(arg->msrs, i), sizeof(entry)) != 0)
+		if (guest_get(entry, guest_at(arg->msrs, i)) != 0)
 			return err(EFAULT);
 		arg->err_msr = entry.idx;
 		if (entry.flags != 0)

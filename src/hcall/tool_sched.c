@@ -187,7 +187,7 @@ int sysctl_getcpuinfo(struct vcpu *v, struct xen_sysctl *op)
 	for (u32 cpu = 0; cpu < count; cpu++) {
 		struct xen_sysctl_cpuinfo one = {.idletime = sched_idle_ns(cpu)};
 
-		if (hw_copy_to_guest(guest_at(info->info, cpu), &one, sizeof(one)) != 0)
+		if (guest_put(guest_at(info->info, cpu), one) != 0)
 			return err(EFAULT);
 	}
 	info->nr_cpus = count;

@@ -22,8 +22,7 @@ static int initialise_copied(struct vcpu *target, gva_t arg)
 
 	if (ctx == NULL)
 		return err(ENOMEM);
-	rc = hw_copy_from_guest(ctx, arg, sizeof(*ctx)) != 0 ? err(EFAULT)
-							     : pv_context_set(target, ctx);
+	rc = guest_get(*ctx, arg) != 0 ? err(EFAULT) : pv_context_set(target, ctx);
 	heap_free(ctx);
 	if (rc == 0) {
 		time_vcpu_update(target);
@@ -98,7 +97,7 @@ static int runstate_register(struct vcpu *v, struct subop *op)
 	struct vcpu_runstate_info info = {0};
 
 	sched_runstate_get(op->target, &info);
-	if (at.g != 0 && hw_copy_to_guest(at, &info, sizeof(info)) != 0)
+	if (at.g != 0 && guest_put(at, info) != 0)
 		return err(EFAULT);
 	sched_runstate_register(op->target, at);
 	return 0;

@@ -26,7 +26,7 @@ static int features(struct vcpu *v, u64 va)
 {
 	struct xen_feature_info info;
 
-	if (hw_copy_from_guest(&info, gva_make(va), sizeof(info)) != 0)
+	if (guest_get(info, gva_make(va)) != 0)
 		return err(EFAULT);
 	if (info.submap_idx != 0)
 		return err(EINVAL);
@@ -38,18 +38,23 @@ static int features(struct vcpu *v, u64 va)
 	return copy_out(va, &info, sizeof(info));
 }
 
-static int strings(u64 command, u64 va)
+int do_xen_version(struct vcpu *v, struct hcall_args *args)
 {
-	const struct xen_compile_info compile = {.compiler = "gcc",
-						 .compile_by = "mica",
-						 .compile_domain = "mica",
-						 .compile_date = "reproducible"};
-	xen_extraversion_t extra = EXTRA_VERSION;
-	xen_capabilities_info_t capabilities = CAPABILITIES;
-	xen_changeset_info_t changeset = "mica";
+	static const xen_extraversion_t extra = EXTRA_VERSION;
+	static const xen_capabilities_info_t capabilities = CAPABILITIES;
+	static const xen_changeset_info_t changeset = "mica";
+	static const xen_platform_parameters_t platform = {.virt_start = LAYOUT_START};
+	static const struct xen_compile_info compile = {.compiler = "gcc",
+							.compile_by = "mica",
+							.compile_domain = "mica",
+							.compile_date = "reproducible"};
 	xen_commandline_t cmdline = {0};
+	u64 va = args->a[1];
 
-	switch (command) {
+	switch (args->a[0]) {
+	case XENVER_version:
+		args->result = VERSION_MAJOR << 16 | VERSION_MINOR;
+		return 0;
 	case XENVER_extraversion:
 		return copy_out(va, extra, sizeof(extra));
 	case XENVER_compile_info:
@@ -58,27 +63,9 @@ static int strings(u64 command, u64 va)
 		return copy_out(va, capabilities, sizeof(capabilities));
 	case XENVER_changeset:
 		return copy_out(va, changeset, sizeof(changeset));
-	default:
+	case XENVER_commandline:
 		str_copy(cmdline, sizeof(cmdline), opt_text);
 		return copy_out(va, cmdline, sizeof(cmdline));
-	}
-}
-
-int do_xen_version(struct vcpu *v, struct hcall_args *args)
-{
-	u64 va = args->a[1];
-	xen_platform_parameters_t platform = {.virt_start = LAYOUT_START};
-
-	switch (args->a[0]) {
-	case XENVER_version:
-		args->result = VERSION_MAJOR << 16 | VERSION_MINOR;
-		return 0;
-	case XENVER_extraversion:
-	case XENVER_compile_info:
-	case XENVER_capabilities:
-	case XENVER_changeset:
-	case XENVER_commandline:
-		return strings(args->a[0], va);
 	case XENVER_platform_parameters:
 		return copy_out(va, &platform, sizeof(platform));
 	case XENVER_get_features:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/gnttab/table.c src/gnttab/entry.c src/gnttab/mapping.c src/gnttab/map.c src/gnttab/copy.c src/hcall/grant_op.c src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/twin.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c test/fake/threads.c test/fake/gnttab_world.c */
+/* uses: src/gnttab/table.c src/gnttab/entry.c src/gnttab/mapping.c src/gnttab/map.c src/gnttab/copy.c src/hcall/grant_op.c src/hcall/subop.c src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/twin.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c test/fake/threads.c test/fake/gnttab_world.c */
 /*
  * Three CPUs of a back end map, use, copy and unmap at once, also each other's mappings, while the front end on a fourth
  * takes pages back as soon as their entries say that nobody uses them. From then on no TLB may lead there.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/hcall/mm_args.c src/hcall/mmu_op.c src/hcall/mmuext_op.c src/hcall/memory_op.c src/hcall/mm_exchange.c src/hcall/subop.c src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/twin.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
+/* uses: src/hcall/mmu_op.c src/hcall/memory_op.c src/hcall/mm_exchange.c src/hcall/subop.c src/mm/frame.c src/mm/ptable.c src/mm/update.c src/mm/mirror.c src/mm/twin.c src/mm/root.c src/mm/walk.c src/mm/domain_mm.c src/mm/buddy.c src/mm/heap.c src/mm/flush.c src/mm/m2p.c src/mm/desc.c src/mm/audit.c src/lib/rangeset.c src/lib/bitmap.c test/fake/machine.c test/fake/core.c test/fake/mm_world.c */
 /*
  * The memory hypercalls as a guest makes them: good calls, bad calls, calls cut short and continued, forged
  * continuations.
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "hcall/hcall.h"
-#include "hcall/mm_args.h"
+#include "hcall/subop.h"
 #include "hw/layout.h"
 #include "lib/string.h"
 #include "mm_world.h"
