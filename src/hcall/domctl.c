@@ -325,8 +325,9 @@ static const struct row table[] = {
 	NO(vmtrace_op, EINVAL),
 	NO(get_paging_mempool_size, EOPNOTSUPP),
 	NO(set_paging_mempool_size, EOPNOTSUPP),
-	/* and what is done: */
-	DOMCTL_LIST(ANY, OTHER, VCPU)};
+	DOMCTL_LIST(ANY, OTHER, VCPU)
+#undef ANY
+};
 
 _Static_assert(offsetof(struct xen_domctl_vcpucontext, vcpu) == 0 &&
 		       offsetof(struct xen_domctl_ext_vcpucontext, vcpu) == 0 &&

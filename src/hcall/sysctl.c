@@ -227,11 +227,17 @@ static const struct row {
 } table[] = {
 #define ROW(name)     [XEN_SYSCTL_##name] = {.fn = sysctl_##name},
 #define NO(name, why) [XEN_SYSCTL_##name] = {.error = (why)}
-	NO(tbuf_op, EOPNOTSUPP), NO(get_pmstat, ENODEV), NO(pm_op, ENODEV),
-	NO(page_offline_op, EOPNOTSUPP), NO(coverage_op, EOPNOTSUPP), NO(psr_cmt_op, ENODEV),
-	NO(psr_alloc, ENODEV), NO(livepatch_op, EOPNOTSUPP),
-	/* and what is done: */
-	SYSCTL_LIST(ROW)};
+	NO(tbuf_op, EOPNOTSUPP),
+	NO(get_pmstat, ENODEV),
+	NO(pm_op, ENODEV),
+	NO(page_offline_op, EOPNOTSUPP),
+	NO(coverage_op, EOPNOTSUPP),
+	NO(psr_cmt_op, ENODEV),
+	NO(psr_alloc, ENODEV),
+	NO(livepatch_op, EOPNOTSUPP),
+	SYSCTL_LIST(ROW)
+#undef ROW
+};
 
 int do_sysctl(struct vcpu *v, struct hcall_args *args)
 {
