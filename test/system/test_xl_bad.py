@@ -23,7 +23,7 @@ def test_on_crash_destroy(xl_dom0, how):
 def test_on_crash_preserve(xl_dom0):
     guest = xl_dom0.linux('demo', on_crash='preserve').boots()
     guest.ask('echo c > /proc/sysrq-trigger', 2)
-    xl_dom0.until('xl list demo', r'--[p-]-c-')
+    xl_dom0.until('xl list demo', r'^demo .*-[p-]sc- ')
     guest.xl('dump-core', '/srv/demo.core')
     guest.xl('destroy')
 
