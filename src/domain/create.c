@@ -162,6 +162,8 @@ static int modules_init(struct domain *d, const struct domain_config *config)
 		rc = gnttab_domain_init(d, config->grant_frames_max, config->maptrack_frames_max);
 	if (rc == 0)
 		rc = sched_domain_init(d, config->pool);
+	if (rc == 0)
+		rc = domain_watchdog_init(d);
 	return rc;
 }
 

@@ -25,24 +25,16 @@ static void expired(void *ctx)
 	domain_shutdown(w->domain, SHUTDOWN_watchdog);
 }
 
-static int watchdog_make(struct domain *d)
+int domain_watchdog_init(struct domain *d)
 {
 	struct watchdog *w = heap_alloc(sizeof(*w));
-	bool is_ours = false;
 
 	if (w == NULL)
 		return err(ENOMEM);
 	w->domain = d;
 	for (unsigned int i = 0; i < WATCHDOG_MAX; i++)
 		timer_init(&w->timer[i], expired, w, cpu_id());
-	lock_acquire(&d->lock);
-	if (d->watchdog == NULL) {
-		d->watchdog = w;
-		is_ours = true;
-	}
-	lock_release(&d->lock);
-	if (!is_ours)
-		heap_free(w);
+	d->watchdog = w;
 	return 0;
 }
 
@@ -66,14 +58,10 @@ static int set_locked(struct watchdog *w, u32 id, u64 expires_ns, u64 *result)
 
 int domain_watchdog(struct domain *d, u32 id, u32 timeout_s, u64 *result)
 {
-	int rc = 0;
+	int rc;
 
 	if (id > WATCHDOG_MAX || (id == 0 && timeout_s == 0))
 		return err(EINVAL);
-	if (d->watchdog == NULL)
-		rc = watchdog_make(d);
-	if (rc != 0)
-		return rc;
 	*result = 0;
 	lock_acquire(&d->lock);
 	rc = set_locked(d->watchdog, id,

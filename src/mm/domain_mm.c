@@ -303,20 +303,6 @@ static void shared_free(struct domain *d, struct frame *f)
 	frame_free(frame_mfn(f), 0);
 }
 
-int mm_domain_unshare_page(struct domain *d, mfn_t mfn)
-{
-	struct frame *f = frame_of(mfn);
-	u64 old = FRAME_LIVE | FRAME_SHARED | type_bits(FRAME_WRITABLE) | FRAME_TYPED_ONE | 2;
-	u64 word = atomic_load(&f->word);
-
-	ASSERT(atomic_load(&f->owner) == d->id && word & FRAME_SHARED);
-	old |= word & (FRAME_NONCOH | FRAME_FOREIGN);
-	if (!atomic_cmpxchg(&f->word, &old, FRAME_TAINTED))
-		return err(EBUSY);
-	shared_free(d, f);
-	return 0;
-}
-
 int mm_domain_drop(struct domain *d, mfn_t mfn)
 {
 	struct frame *f;

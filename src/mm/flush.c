@@ -98,8 +98,3 @@ void flush_domain_va(struct domain *d, u64 va)
 	mask_copy(&mask, &d->dirty_cpus);
 	hw_flush_mask(&mask, FLUSH_VA, va);
 }
-
-void flush_mask(const struct cpumask *mask)
-{
-	hw_flush_mask(mask, FLUSH_TLB, 0);
-}

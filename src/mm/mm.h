@@ -186,8 +186,6 @@ u64 mm_claimed_total(void);
 void mm_readable_share(mfn_t mfn);
 /* A cleared page of Mica that d may map, writable too, but never use as a table. Freed by mm_domain_fini(). MFN_NONE. */
 mfn_t mm_domain_share_page(struct domain *d);
-/* Takes a page of mm_domain_share_page() back early; -EBUSY while the guest refers to it (it stays shared). */
-int mm_domain_unshare_page(struct domain *d, mfn_t mfn);
 /* The owner gives a frame up: it is free at its last reference. -EINVAL not his, not live or shared; -ERESTART. */
 int mm_domain_drop(struct domain *d, mfn_t mfn);
 /* Takes a frame that nobody else refers to away from d: it is the caller's (Mica's). -EINVAL. And gives it back. */
@@ -374,8 +372,6 @@ void flush_answer(unsigned int kind, u64 va);
 /* CPUs that may hold d's translations: all of it, or one address. */
 void flush_domain(struct domain *d);
 void flush_domain_va(struct domain *d, u64 va);
-/* The CPUs among mask, whatever they run. */
-void flush_mask(const struct cpumask *mask);
 u32 flush_clock(void);
 
 /* ---------------------------------------------------------------- M2P (m2p.c) */

@@ -119,15 +119,6 @@ void time_wallclock_publish(struct domain *d)
 	lock_release_irq(&wallclock_lock, flags);
 }
 
-u64 time_wallclock_now_ns(void)
-{
-	u64 flags = lock_acquire_irq(&wallclock_lock);
-	u64 base = wallclock_sec * NS_PER_SECOND + wallclock_nsec;
-
-	lock_release_irq(&wallclock_lock, flags);
-	return base + time_now_ns();
-}
-
 void time_init(void)
 {
 	struct hw_date date;

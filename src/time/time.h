@@ -29,7 +29,6 @@ struct timer {
 	void (*fn)(void *ctx);	 /* [c] */
 	void *ctx;		 /* [c] */
 	u32 cpu;		 /* [a] whose queue; written under that queue's lock, last */
-	u32 change;		 /* [l] counts what was done to it */
 	u32 running;		 /* [a] CPUs that are in fn now */
 };
 
@@ -44,11 +43,7 @@ void timer_set_on(struct timer *t, unsigned int cpu, u64 expires_ns);
 void timer_cancel(struct timer *t);
 /* The same and waits for fn, also if fn sets it again; not from fn itself. Then t may be freed. */
 void timer_kill(struct timer *t);
-/* To another CPU, with its expiry. */
-void timer_move(struct timer *t, unsigned int cpu);
 bool timer_is_set(const struct timer *t);
-/* The CPU goes down: its timers move. */
-void timer_cpu_leave(unsigned int cpu, unsigned int to);
 
 /* Handler of WORK_TIMER: runs what has expired, arms the hardware for the next. */
 void time_softirq(void);
@@ -95,8 +90,6 @@ void time_periodic_stop(struct vcpu *v);
 int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns);
 /* Fills d->shared's wc_*: when d is made, and after time_wallclock_set(). */
 void time_wallclock_publish(struct domain *d);
-/* Now, in ns since 1970. */
-u64 time_wallclock_now_ns(void);
 
 /* Serial key. */
 void time_print(void);

@@ -4,8 +4,8 @@
  * everywhere above and from the timer interrupt; calls the seam and the work bits. A queue's lock is LOCK_RANK_TIMER,
  * interrupts off; functions of timers are called without it.
  *
- * A timer moves to another CPU in two steps: taken out of the old queue (its cpu is written last), then put into the new
- * one; whoever comes between the two finds it in no queue, under the new one's lock.
+ * A timer that is set on another CPU moves there in two steps: taken out of the old queue (its cpu is written last), then put
+ * into the new one; whoever comes between the two finds it in no queue, under the new one's lock.
  */
 #include "core/cpu.h"
 #include "core/log.h"
@@ -39,7 +39,6 @@ static struct timer_queue *queue_lock(const struct timer *t, u64 *flags)
 
 static void dequeue_locked(struct timer_queue *q, struct timer *t)
 {
-	t->change++;
 	if (t->node.is_queued)
 		pqueue_remove(&q->queue, &t->node);
 }
@@ -134,48 +133,6 @@ bool timer_is_set(const struct timer *t)
 
 	lock_release_irq(&q->lock, flags);
 	return is_set;
-}
-
-void timer_move(struct timer *t, unsigned int cpu)
-{
-	u64 flags;
-	struct timer_queue *q = queue_lock(t, &flags);
-	bool was_queued = t->node.is_queued;
-	u64 when = t->node.key;
-	u32 change;
-
-	dequeue_locked(q, t);
-	change = ++t->change;
-	atomic_store(&t->cpu, cpu);
-	lock_release_irq(&q->lock, flags);
-	if (!was_queued)
-		return;
-	q = queue_lock(t, &flags);
-	/* Unless somebody has set, cancelled or moved it meanwhile. */
-	if (t->change == change)
-		enqueue_locked(q, t, when);
-	lock_release_irq(&q->lock, flags);
-}
-
-void timer_cpu_leave(unsigned int cpu, unsigned int to)
-{
-	struct timer_queue *q = &queues[cpu];
-
-	for (;;) {
-		u64 flags = lock_acquire_irq(&q->lock);
-		struct pqueue_node *first = pqueue_first(&q->queue);
-		struct timer *t = NULL;
-
-		if (first != NULL) {
-			t = pqueue_entry(first, struct timer, node);
-			atomic_add(&t->running, 1); /* keeps it from being freed */
-		}
-		lock_release_irq(&q->lock, flags);
-		if (t == NULL)
-			return;
-		timer_move(t, to);
-		atomic_sub(&t->running, 1);
-	}
 }
 
 /* Takes out the first if it has expired and calls it; false: none has. */

@@ -134,7 +134,10 @@ static void caps(void)
 	gets(1, 2, ns[2], 2 * SECOND, "all capped: a half");
 }
 
-/* They are chased from CPU to CPU; wherever one is said to be, it may be. */
+/*
+ * They are chased from CPU to CPU; once there, each stays where it may be. QEMU lets one CPU run for milliseconds while the other
+ * waits to hear of it.
+ */
 static void affinity(void)
 {
 	unsigned int wrong = 0;
@@ -144,6 +147,10 @@ static void affinity(void)
 	for (unsigned int round = 0; round < 60; round++) {
 		for (unsigned int i = 0; i < CHILDREN; i++)
 			wrong += pin(i, (u8)(1 << ((round >> i) & 1))) != 0;
+		for (unsigned int i = 0; i < CHILDREN; i++)
+			for (unsigned int wait = 0; wait < 50 && cpu_of(i) != ((round >> i) & 1);
+			     wait++)
+				sleep_ns(1000000);
 		for (unsigned int look = 0; look < 5; look++) {
 			sleep_ns(2000000);
 			for (unsigned int i = 0; i < CHILDREN; i++)

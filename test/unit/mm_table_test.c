@@ -531,10 +531,8 @@ static void only_unreferenced_pages_are_stolen(void **state)
 	assert_int_equal(mm_domain_steal(d, shared), -EINVAL);
 	assert_int_equal(mm_domain_drop(d, shared), -EINVAL);
 	assert_int_equal(update(slot(t.l1, 0), pte_make(shared, P | RW)), 0);
-	assert_int_equal(mm_domain_unshare_page(d, shared), -EBUSY);
 	assert_int_equal(pt_pin(d, shared, 1), -EINVAL);
 	assert_int_equal(update(slot(t.l1, 0), 0), 0);
-	assert_int_equal(mm_domain_unshare_page(d, shared), 0);
 	assert_int_equal(mm_domain_steal(d, t.leaf), 0);
 	assert_int_equal(frame_get(t.leaf, d), -EINVAL);
 	mm_domain_unsteal(d, t.leaf);

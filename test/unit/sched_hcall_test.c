@@ -121,6 +121,7 @@ static int start(void **state)
 	initialise_count = 0;
 	d = world_domain(0, 2);
 	d->is_hardware = d->is_privileged = true;
+	assert_int_equal(domain_watchdog_init(d), 0);
 	other = world_domain(5, 1);
 	v = d->vcpus[0];
 	w = d->vcpus[1];
@@ -314,17 +315,6 @@ static void watchdogs(void **state)
 	assert_int_equal(id, 1);
 }
 
-static void watchdog_without_memory(void **state)
-{
-	u64 id;
-
-	(void)state;
-	fake_alloc_fail_after = 0;
-	assert_int_equal(watchdog(0, 1, &id), -ENOMEM);
-	fake_alloc_fail_after = -1;
-	assert_int_equal(watchdog(0, 1, &id), 0);
-}
-
 static void pin_override(void **state)
 {
 	struct sched_pin_override arg = {.pcpu = 1};
@@ -513,19 +503,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
 	static const struct CMUnitTest tests[] = {
-		T(yield_and_block),
-		T(compat),
-		T(shutdown_of_self),
-		T(shutdown_of_others),
-		T(polls),
-		T(watchdogs),
-		T(watchdog_without_memory),
-		T(pin_override),
-		T(vcpu_comes_and_goes),
-		T(no_such_vcpu),
-		T(runstate_areas),
-		T(time_areas),
-		T(vcpu_timers),
+		T(yield_and_block), T(compat),	       T(shutdown_of_self), T(shutdown_of_others),
+		T(polls),	    T(watchdogs),      T(pin_override),	    T(vcpu_comes_and_goes),
+		T(no_such_vcpu),    T(runstate_areas), T(time_areas),	    T(vcpu_timers),
 		T(info_nmi_physid),
 	};
 

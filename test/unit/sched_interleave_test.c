@@ -382,12 +382,6 @@ static void timer_runs(void)
 	exit_loop();
 }
 
-static void timer_moved(void)
-{
-	timer_move(&timer, 1);
-	exit_loop();
-}
-
 static void timer_set_again(void)
 {
 	timer_set_on(&timer, 1, world_now());
@@ -400,15 +394,6 @@ static void timer_killed(void)
 	if (timer.running != 0)
 		fibers_fail("killed and running");
 	exit_loop();
-}
-
-static void fired_once(void)
-{
-	world_settle();
-	world_move(100);
-	if (fired != 1 || timer_is_set(&timer))
-		fibers_fail("the timer did not fire once");
-	world_end();
 }
 
 static void fired_some(void)
@@ -612,15 +597,6 @@ static const struct fiber_case cases[] = {
 	 {exit_loop, a_preempted, cpu_leaves},
 	 told,
 	 finish},
-	{"timer fires and moves",
-	 2,
-	 3,
-	 20000,
-	 3000,
-	 timer_world,
-	 {timer_runs, timer_moved},
-	 told,
-	 fired_once},
 	{"timer fires and is set",
 	 2,
 	 3,
