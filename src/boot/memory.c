@@ -25,9 +25,8 @@ static u64 alloc_limit = BOOT_MAPPED;
 
 extern char image_start[], text_end[], rodata_end[], symbols_start[], bss_start[], image_end[];
 
-static const void *loader_memory(void *ctx, u64 paddr, size_t len)
+static const void *loader_memory(u64 paddr, size_t len)
 {
-	(void)ctx;
 	if (paddr == 0 || paddr >= BOOT_MAPPED || len > BOOT_MAPPED - paddr)
 		return NULL;
 	return (const void *)(LAYOUT_DIRECT + paddr);
@@ -41,9 +40,7 @@ static void take(u64 start, u64 end)
 
 enum image_error boot_loader_read(u32 magic, u64 info)
 {
-	const struct boot_memory memory = {.map = loader_memory};
-
-	return multiboot_parse(&boot_info, magic, info, &memory);
+	return multiboot_parse(&boot_info, magic, info, loader_memory);
 }
 
 static bool ranges_overlap(u64 start, u64 end, u64 start2, u64 end2)

@@ -17,9 +17,13 @@
 #include "hw/asm.h"
 #include "hw/clock.h"
 #include "hw/cpu.h"
-#include "hw/foreign.h"
 #include "image/unpack.h"
 #include "lib/string.h"
+
+/* fn(arg) on the stack that ends at stack_top (16-byte aligned): what fn returns, or hw_foreign_leave()'s result. foreign.S */
+u64 hw_foreign_call(u64 (*fn)(void *arg), void *arg, void *stack_top);
+/* Drops the foreign stack: hw_foreign_call() returns result. */
+NORETURN void hw_foreign_leave(u64 result);
 
 #define GUARD_BYTES PAGE_SIZE
 #define GUARD_BYTE  0x5a

@@ -23,13 +23,11 @@ enum work_bit {
 	WORK_TIMER,    /* timers have expired */
 	WORK_EVENT,    /* look at pending events again (nothing else to do) */
 	WORK_NMI,      /* an NMI came: debug or Domain 0's */
-	WORK_MCE,      /* a corrected machine check */
 	WORK_CONSOLE,  /* the console ring has news for Domain 0 */
 	WORK_KEY,      /* a serial key was pressed */
 	WORK_REAP,     /* a dying domain lost its last reference */
 	WORK_CRASH,    /* the current domain was crashed */
 	WORK_MEMORY,   /* memory has become scarce */
-	WORK_SCRUB,
 	WORK_COUNT
 };
 

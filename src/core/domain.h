@@ -43,9 +43,8 @@ struct vcpu {
 	bool is_running;       /* [a] its registers are on a CPU now */
 	u32 pause_count;       /* [a] not runnable while > 0 */
 
-	struct vcpu_info *
-		info; /* [a] Mica's address of it; in shared info or where the guest put it; never NULL */
-	mfn_t info_mfn; /* [l] domain lock; frame of a registered vcpu_info, or MFN_NONE */
+	struct vcpu_info *info; /* [a] in shared info or where the guest put it; never NULL */
+	mfn_t info_mfn;		/* [l] domain lock; frame of a registered vcpu_info, or MFN_NONE */
 
 	struct sched_vcpu *sched; /* runstate, run queue, poll */
 	struct time_vcpu *time;	  /* singleshot and periodic timers, areas */
@@ -80,8 +79,8 @@ struct domain {
 	u32 vcpu_max;			      /* [c] */
 	struct vcpu *vcpus[DOMAIN_VCPUS_MAX]; /* [c] after creation; NULL beyond vcpu_max */
 
-	struct shared_info *
-		shared; /* [a] direct-map address of Mica's page; NULL once the domain is dead and gives that up */
+	struct shared_info
+		*shared; /* [a] Mica's page; NULL once the domain is dead and gives it up */
 	mfn_t shared_mfn;
 	u64 vm_assist; /* [a] bits VMASST_TYPE_* */
 	u32 poll_count; /* [a] vCPUs in SCHEDOP_poll: sched counts them before it looks at ports, evtchn tests it */

@@ -66,11 +66,10 @@ enum {
 #define LFB_UNIT    0x10000ull /* the ABI counts a frame buffer's size in these */
 
 /* Copies a zero-ended string of unknown length byte by byte: the memory behind it need not exist. */
-static void string_copy(struct boot_info *boot, const struct boot_memory *memory, u64 paddr,
-			char *to, size_t size)
+static void string_copy(struct boot_info *boot, boot_map_fn *map, u64 paddr, char *to, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
-		const char *c = memory->map(memory->ctx, paddr + i, 1);
+		const char *c = map(paddr + i, 1);
 
 		to[i] = c ? *c : '\0';
 		if (!to[i])
@@ -113,12 +112,11 @@ static struct boot_module *module_add(struct boot_info *boot, u64 start, u64 end
 }
 
 /* Parts of more than the walk limit or a wrapping address simply end the list. */
-static void modules_read(struct boot_info *boot, const struct boot_memory *memory, u64 list,
-			 u32 count, bool has_names)
+static void modules_read(struct boot_info *boot, boot_map_fn *map, u64 list, u32 count,
+			 bool has_names)
 {
 	for (u32 i = 0; i < count; i++) {
-		const u8 *entry = memory->map(memory->ctx, list + (u64)i * MODULE_ENTRY_BYTES,
-					      MODULE_ENTRY_BYTES);
+		const u8 *entry = map(list + (u64)i * MODULE_ENTRY_BYTES, MODULE_ENTRY_BYTES);
 		struct boot_module *module;
 		u32 text;
 
@@ -131,7 +129,7 @@ static void modules_read(struct boot_info *boot, const struct boot_memory *memor
 			continue;
 		text = read_u32(entry + 8);
 		if (text)
-			string_copy(boot, memory, text, module->cmdline, sizeof(module->cmdline));
+			string_copy(boot, map, text, module->cmdline, sizeof(module->cmdline));
 		if (has_names)
 			first_word_drop(module->cmdline);
 	}
@@ -144,12 +142,12 @@ static void range_add(struct boot_info *boot, u64 base, u64 length, u32 type)
 }
 
 /* Each entry begins with its own size, not counting that word. */
-static void mmap_read(struct boot_info *boot, const struct boot_memory *memory, u64 list, u32 bytes)
+static void mmap_read(struct boot_info *boot, boot_map_fn *map, u64 list, u32 bytes)
 {
 	u64 at = 0;
 
 	for (unsigned int i = 0; i < MMAP_WALK_MAX && at + 4 + MMAP_ENTRY_MIN <= bytes; i++) {
-		const u8 *entry = memory->map(memory->ctx, list + at, 4 + MMAP_ENTRY_MIN);
+		const u8 *entry = map(list + at, 4 + MMAP_ENTRY_MIN);
 		u32 size;
 
 		if (!entry)
@@ -207,20 +205,16 @@ static void vbe_read(struct dom0_vga_console_info *screen, const u8 *control, co
 		screen->u.vesa_lfb.mode_attrs = read_u16(mode + VBE_MODE_ATTRIBUTES);
 }
 
-static void screen1_read(struct boot_info *boot, const struct boot_memory *memory, const u8 *mbi,
-			 u32 flags)
+static void screen1_read(struct boot_info *boot, boot_map_fn *map, const u8 *mbi, u32 flags)
 {
 	if (flags & MBI_HAS_VBE)
-		vbe_read(&boot->screen,
-			 memory->map(memory->ctx, read_u32(mbi + MBI_VBE_CONTROL),
-				     VBE_CONTROL_BYTES),
-			 memory->map(memory->ctx, read_u32(mbi + MBI_VBE_MODE), VBE_MODE_BYTES));
+		vbe_read(&boot->screen, map(read_u32(mbi + MBI_VBE_CONTROL), VBE_CONTROL_BYTES),
+			 map(read_u32(mbi + MBI_VBE_MODE), VBE_MODE_BYTES));
 	if (flags & MBI_HAS_FRAMEBUFFER)
 		screen_read(&boot->screen, mbi + MBI_FRAMEBUFFER, 28, 22);
 }
 
-static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
-					 const struct boot_memory *memory)
+static enum image_error multiboot1_parse(struct boot_info *boot, u64 info, boot_map_fn *map)
 {
 	u8 mbi[MBI_BYTES] = {0};
 	const u8 *from;
@@ -229,7 +223,7 @@ static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
 
 	/* Old loaders end the structure early: what they leave out, their flags do not name. */
 	for (unsigned int at = 0; at < MBI_BYTES; at += 4) {
-		from = memory->map(memory->ctx, info + at, 4);
+		from = map(info + at, 4);
 		if (from)
 			memcpy(mbi + at, from, 4);
 		else if (at < MBI_BYTES_MIN)
@@ -238,22 +232,22 @@ static enum image_error multiboot1_parse(struct boot_info *boot, u64 info,
 	flags = read_u32(mbi + MBI_FLAGS);
 
 	if (flags & MBI_HAS_LOADER_NAME)
-		string_copy(boot, memory, read_u32(mbi + MBI_LOADER_NAME), boot->loader_name,
+		string_copy(boot, map, read_u32(mbi + MBI_LOADER_NAME), boot->loader_name,
 			    sizeof(boot->loader_name));
 	boot->cmdline_was_cut = false; /* a long name is no harm */
 	has_names = strncmp(boot->loader_name, "GRUB 2", 6) != 0;
 	if (flags & MBI_HAS_CMDLINE) {
-		string_copy(boot, memory, read_u32(mbi + MBI_CMDLINE), boot->cmdline,
+		string_copy(boot, map, read_u32(mbi + MBI_CMDLINE), boot->cmdline,
 			    sizeof(boot->cmdline));
 		if (has_names)
 			first_word_drop(boot->cmdline);
 	}
 	if (flags & MBI_HAS_MODULES)
-		modules_read(boot, memory, read_u32(mbi + MBI_MODS_ADDR),
+		modules_read(boot, map, read_u32(mbi + MBI_MODS_ADDR),
 			     read_u32(mbi + MBI_MODS_COUNT), has_names);
-	screen1_read(boot, memory, mbi, flags);
+	screen1_read(boot, map, mbi, flags);
 	if (flags & MBI_HAS_MMAP)
-		mmap_read(boot, memory, read_u32(mbi + MBI_MMAP_ADDR),
+		mmap_read(boot, map, read_u32(mbi + MBI_MMAP_ADDR),
 			  read_u32(mbi + MBI_MMAP_LENGTH));
 	if (!boot->map.count && (flags & MBI_HAS_MEMORY))
 		basic_memory(boot, read_u32(mbi + MBI_MEM_LOWER), read_u32(mbi + MBI_MEM_UPPER));
@@ -355,39 +349,29 @@ static u32 efi_type_convert(const struct boot_info *boot, u32 type, u64 attribut
 	return E820_RESERVED;
 }
 
-/* The tag says how large a descriptor is; firmware may append fields. */
-static void efi_map_read(struct boot_info *boot, const struct tag *tag)
+static void efi_range_add(struct boot_info *boot, const u8 *descriptor)
 {
-	u32 stride;
+	u64 pages = MIN(read_u64(descriptor + EFI_PAGES), EFI_PAGES_MAX);
 
-	if (tag->len < 8)
-		return;
-	stride = read_u32(tag->body);
-	if (stride < EFI_DESCRIPTOR_MIN)
-		return;
-	for (u64 at = 8; range_is_inside(at, EFI_DESCRIPTOR_MIN, tag->len); at += stride) {
-		const u8 *descriptor = tag->body + at;
-		u64 pages = MIN(read_u64(descriptor + EFI_PAGES), EFI_PAGES_MAX);
-
-		range_add(boot, read_u64(descriptor + EFI_START), pages << PAGE_SHIFT,
-			  efi_type_convert(boot, read_u32(descriptor + EFI_TYPE),
-					   read_u64(descriptor + EFI_ATTRIBUTE)));
-	}
+	range_add(boot, read_u64(descriptor + EFI_START), pages << PAGE_SHIFT,
+		  efi_type_convert(boot, read_u32(descriptor + EFI_TYPE),
+				   read_u64(descriptor + EFI_ATTRIBUTE)));
 }
 
-static void mmap2_read(struct boot_info *boot, const struct tag *tag)
+/* The tag says how large an entry is; more fields may follow in each. */
+static void map2_read(struct boot_info *boot, const struct tag *tag)
 {
-	u32 stride;
+	bool is_efi = tag->type == TAG_EFI_MMAP;
+	u32 least = is_efi ? EFI_DESCRIPTOR_MIN : MMAP_ENTRY_MIN;
+	u32 stride = tag->len < 8 ? 0 : read_u32(tag->body);
 
-	if (tag->len < 8)
-		return;
-	stride = read_u32(tag->body);
-	if (stride < MMAP_ENTRY_MIN)
-		return;
-	for (u64 at = 8; range_is_inside(at, MMAP_ENTRY_MIN, tag->len); at += stride) {
+	for (u64 at = 8; stride >= least && range_is_inside(at, least, tag->len); at += stride) {
 		const u8 *entry = tag->body + at;
 
-		range_add(boot, read_u64(entry), read_u64(entry + 8), read_u32(entry + 16));
+		if (is_efi)
+			efi_range_add(boot, entry);
+		else
+			range_add(boot, read_u64(entry), read_u64(entry + 8), read_u32(entry + 16));
 	}
 }
 
@@ -489,19 +473,16 @@ static void map_from(struct boot_info *boot, const u8 *list, u32 bytes, u32 type
 	while (tag_next(list, bytes, &at, &tag, &error)) {
 		if (tag.type != type)
 			continue;
-		if (type == TAG_EFI_MMAP)
-			efi_map_read(boot, &tag);
-		else if (type == TAG_MMAP)
-			mmap2_read(boot, &tag);
+		if (type != TAG_BASIC_MEMORY)
+			map2_read(boot, &tag);
 		else if (tag.len >= 8)
 			basic_memory(boot, read_u32(tag.body), read_u32(tag.body + 4));
 	}
 }
 
-static enum image_error multiboot2_parse(struct boot_info *boot, u64 info,
-					 const struct boot_memory *memory)
+static enum image_error multiboot2_parse(struct boot_info *boot, u64 info, boot_map_fn *map)
 {
-	const u8 *list = memory->map(memory->ctx, info, LIST_HEAD_BYTES);
+	const u8 *list = map(info, LIST_HEAD_BYTES);
 	u32 at = LIST_HEAD_BYTES, bytes;
 	enum image_error error;
 	struct tag tag;
@@ -511,7 +492,7 @@ static enum image_error multiboot2_parse(struct boot_info *boot, u64 info,
 	bytes = read_u32(list);
 	if (bytes < LIST_HEAD_BYTES || bytes > LIST_BYTES_MAX)
 		return IMAGE_BAD_TAG;
-	list = memory->map(memory->ctx, info, bytes);
+	list = map(info, bytes);
 	if (!list)
 		return IMAGE_UNREACHABLE;
 
@@ -525,13 +506,12 @@ static enum image_error multiboot2_parse(struct boot_info *boot, u64 info,
 	return boot->map.count ? IMAGE_OK : IMAGE_NO_MEMORY_MAP;
 }
 
-enum image_error multiboot_parse(struct boot_info *boot, u32 magic, u64 info,
-				 const struct boot_memory *memory)
+enum image_error multiboot_parse(struct boot_info *boot, u32 magic, u64 info, boot_map_fn *map)
 {
 	memset(boot, 0, sizeof(*boot));
 	if (magic == MULTIBOOT1_MAGIC)
-		return multiboot1_parse(boot, info, memory);
+		return multiboot1_parse(boot, info, map);
 	if (magic == MULTIBOOT2_MAGIC)
-		return multiboot2_parse(boot, info, memory);
+		return multiboot2_parse(boot, info, map);
 	return IMAGE_BAD_MAGIC;
 }

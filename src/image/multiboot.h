@@ -22,10 +22,7 @@
 #define BOOT_RSDP_MAX		64u
 
 /* Bounded access to physical memory: a pointer to [paddr, paddr + len) for reading, or NULL where there is none. */
-struct boot_memory {
-	const void *(*map)(void *ctx, u64 paddr, size_t len);
-	void *ctx;
-};
+typedef const void *boot_map_fn(u64 paddr, size_t len);
 
 struct boot_module {
 	u64 start; /* physical; [start, end) in bytes */
@@ -59,7 +56,6 @@ struct boot_info {
  * 32 KiB): keep it off the stack. Errors leave in *boot what was understood: IMAGE_BAD_MAGIC, IMAGE_UNREACHABLE (the structure
  * itself lies outside of memory), IMAGE_BAD_TAG, IMAGE_NO_MEMORY_MAP.
  */
-enum image_error multiboot_parse(struct boot_info *boot, u32 magic, u64 info,
-				 const struct boot_memory *memory);
+enum image_error multiboot_parse(struct boot_info *boot, u32 magic, u64 info, boot_map_fn *map);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unpacks a kernel with Debian's own static decoders (liblzma, zlib, libzstd, and liblz4), one file of glue each. The
+ * Unpacks a kernel with Debian's own static decoders (liblzma, zlib, libzstd, and liblz4). The
  * decoders use SSE, a stack canary at %fs:0x28 and the red zone, so inside the hypervisor only boot/unpack.c may call
  * unpack_kernel(); unpack_arena_bytes() is plain C. No lock: the boot CPU only.
  */
@@ -11,9 +11,7 @@
 #include "image/error.h"
 #include "lib/types.h"
 
-/*
- * Stack that the decoders were seen to need, and what to give them (test/unit/image_unpack_test.c measures).
- */
+/* What to give the decoders as stack; test/unit/image_unpack_test.c measures what they need. */
 #define UNPACK_STACK_BYTES (64u << 10)
 
 /* All the memory that a decoder gets: handed out from the start, never taken back. */

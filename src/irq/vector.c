@@ -20,8 +20,7 @@ struct slot {
 
 struct vector_table {
 	struct slot slot[VECTOR_COUNT]; /* [l] */
-	unsigned int
-		next; /* [l] where the search begins, so that a vector rests before it is used again */
+	unsigned int next; /* [l] where the search begins: a vector rests before it is used again */
 };
 
 static struct lock vector_lock = LOCK_INIT(LOCK_RANK_IRQCHIP);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uses: src/image/multiboot.c src/image/e820.c */
 /*
- * multiboot*.c: the input is all of physical memory, from address 0; its first byte chooses the protocol and its second
+ * multiboot.c: the input is all of physical memory, from address 0; its first byte chooses the protocol and its second
  * where the information begins. Each range handed out is a copy that ends where it ends. The map must come out sane.
  */
 #include <stdlib.h>
@@ -11,27 +11,26 @@
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-struct window {
+static struct window {
 	const u8 *data;
 	size_t size;
 	void *copy[1024];
 	unsigned int copies;
-};
+} window;
 
-static const void *window_map(void *ctx, u64 paddr, size_t len)
+static const void *window_map(u64 paddr, size_t len)
 {
-	struct window *window = ctx;
 	u8 *copy;
 
-	if (paddr > window->size || len > window->size - paddr)
+	if (paddr > window.size || len > window.size - paddr)
 		return NULL;
 	if (len == 1)
-		return window->data + paddr;
-	if (window->copies == 1024)
+		return window.data + paddr;
+	if (window.copies == 1024)
 		return NULL;
 	copy = malloc(len ? len : 1);
-	memcpy(copy, window->data + paddr, len);
-	window->copy[window->copies++] = copy;
+	memcpy(copy, window.data + paddr, len);
+	window.copy[window.copies++] = copy;
 	return copy;
 }
 
@@ -50,14 +49,14 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static struct boot_info boot;
 	static struct e820_map map;
-	struct window window = {.data = data, .size = size};
-	struct boot_memory memory = {.map = window_map, .ctx = &window};
 	enum image_error error;
 
 	if (size < 2)
 		return 0;
+	window.data = data;
+	window.size = size;
 	error = multiboot_parse(&boot, data[0] & 1 ? MULTIBOOT1_MAGIC : MULTIBOOT2_MAGIC, data[1],
-				&memory);
+				window_map);
 	if (error >= IMAGE_ERROR_COUNT || boot.module_count > BOOT_MODULES_MAX ||
 	    boot.rsdp_len > BOOT_RSDP_MAX)
 		abort();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uses: src/image/multiboot.c src/image/e820.c */
 /*
- * multiboot.c and multiboot2.c: information as QEMU and GRUB leave it, in a small make-believe physical memory that ends
+ * multiboot.c: information as QEMU and GRUB leave it, in a small make-believe physical memory that ends
  * where it ends; then every field broken, every truncation, every bit flipped.
  */
 #include <setjmp.h>
@@ -21,11 +21,10 @@ static u64 memory_end;
 static void *handed_out[4096];
 static unsigned int handed_out_count;
 
-static const void *memory_map(void *ctx, u64 paddr, size_t len)
+static const void *memory_map(u64 paddr, size_t len)
 {
 	u8 *copy;
 
-	assert_ptr_equal(ctx, memory);
 	if (paddr < BASE || paddr > memory_end || len > memory_end - paddr)
 		return NULL;
 	if (len == 1)
@@ -37,12 +36,11 @@ static const void *memory_map(void *ctx, u64 paddr, size_t len)
 	return copy;
 }
 
-static const struct boot_memory access_all = {.map = memory_map, .ctx = memory};
 static struct boot_info boot;
 
 static enum image_error parse(u32 magic, u64 info)
 {
-	enum image_error error = multiboot_parse(&boot, magic, info, &access_all);
+	enum image_error error = multiboot_parse(&boot, magic, info, memory_map);
 
 	while (handed_out_count)
 		free(handed_out[--handed_out_count]);

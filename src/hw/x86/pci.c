@@ -33,10 +33,9 @@ struct page {
 
 static struct lock pci_lock = LOCK_INIT(LOCK_RANK_IRQCHIP);
 static struct window windows[WINDOWS_MAX]; /* entries are added, never changed */
-static unsigned int
-	window_count; /* [a] pairs with the readers: an entry is whole before it counts */
-static struct page pages[PAGES_MAX]; /* the same */
-static unsigned int page_count;	     /* [a] */
+static unsigned int window_count;	   /* [a] an entry is whole before it counts */
+static struct page pages[PAGES_MAX];	   /* the same */
+static unsigned int page_count;		   /* [a] */
 
 int hw_pci_window_add(u64 address, u16 segment, u8 bus_first, u8 bus_last)
 {

@@ -13,8 +13,7 @@
 
 struct frame;
 
-extern u64
-	hw_frame_max; /* [c] frames that the direct map and the frame table reach: 0 .. hw_frame_max - 1 */
+extern u64 hw_frame_max; /* [c] the direct map and the frame table reach 0 .. hw_frame_max - 1 */
 
 /* A RAM frame, writable, for as long as the caller holds a reference that keeps it. */
 static inline void *hw_frame_map(mfn_t mfn)
