@@ -206,9 +206,9 @@ static void notes_have_their_errors(void **state)
 	assert_int_equal(elf.notes.mod_start_pfn, 0x102);
 
 	/* Too long a string is cut, one without its zero is taken as it is. */
-	assert_int_equal(parse_with_note(XEN_ELFNOTE_LOADER,
-					 "0123456789012345678901234567890123456789", 40),
-			 IMAGE_BAD_LOADER);
+	assert_int_equal(
+		parse_with_note(XEN_ELFNOTE_LOADER, "0123456789012345678901234567890123456789", 40),
+		IMAGE_BAD_LOADER);
 	assert_string_equal(elf.notes.loader, "0123456789012345678901234567890");
 	assert_int_equal(parse_with_note(XEN_ELFNOTE_LOADER, "generic", 7), IMAGE_OK);
 }
