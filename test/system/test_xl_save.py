@@ -78,6 +78,7 @@ def test_under_load(xl_dom0):
     job_ends_right(guest, there)
 
 
+@pytest.mark.daily
 def test_a_destroyed_target_leaves_the_source(xl_dom0):
     """A migration whose other side never answers: an error, and the guest goes on."""
     guest = xl_dom0.linux('demo').boots()

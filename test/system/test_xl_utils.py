@@ -15,10 +15,12 @@ pytestmark = pytest.mark.xl
 
 def shape(text):
     """Without numbers, and without what differs by design (names and versions of the hypervisor)."""
+    text = re.sub(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'UUID', text)
     text = re.sub(r'0x[0-9a-f]+|\b[0-9a-f]{8}\b|[\d.]+', 'N', text)
     return [re.sub(r'  +', '  ', line.rstrip()) for line in text.splitlines() if not line.startswith('(XEN)')]
 
 
+@pytest.mark.daily
 @pytest.mark.parametrize('name', ['test-xenstore', 'test-resource', 'test-cpu-policy', 'xen-detect', 'xen-cpuid -v'])
 def test_program(xl_dom0, oracle, name):
     status, text = xl_dom0.ask(f'{name} 2>&1', 600)
@@ -57,19 +59,42 @@ VERBS = {
     'soft-reset': 'xl soft-reset tiny', 'getenforce': 'xl getenforce', 'setenforce': 'xl setenforce 1',
     'loadpolicy': 'xl loadpolicy /srv/x', 'tmem-list': 'xl tmem-list', 'psr-hwinfo': 'xl psr-hwinfo',
     'psr-cmt-show': 'xl psr-cmt-show cache-occupancy', 'psr-cat-show': 'xl psr-cat-show', 'mca': 'xen-mceinj -h | head -1',
-    'devd': 'xl devd -F -p /tmp/x & sleep 1; kill %1', 'top': 'xentop -b -i 1 | sed -n 1p', 'qemu-monitor-command':
+    'devd': 'xl devd -h | head -1', 'top': 'xentop -b -i 1 | sed -n 1p', 'qemu-monitor-command':
     'xl qemu-monitor-command tiny help', 'vkb-list': 'xl vkb-list tiny', 'vdispl-list': 'xl vdispl-list tiny',
-    'vsnd-list': 'xl vsnd-list tiny', 'fork-exit': 'xl create -q -F /srv/nothing.cfg', 'wait': 'xl shutdown -w nothing',
+    'vsnd-list': 'xl vsnd-list tiny', 'create nothing': 'xl create -q -F /srv/nothing.cfg', 'wait': 'xl shutdown -w nothing',
     'xenperf': 'xenperf | head -2', 'xenlockprof': 'xenlockprof | head -2', 'xenpm': 'xenpm get-cpu-topology',
     'xenpm idle': 'xenpm get-cpuidle-states | head -2', 'hptool': 'xen-hptool cpu-offline 9', 'xenctx': 'xenctx 0 0 | wc -l',
     'xenhypfs': 'xenhypfs ls /', 'xenhypfs tree': 'xenhypfs tree', 'lsevtchn': 'lsevtchn 0 | wc -l | sed s/.*/some/',
     'xen-diag': 'xen-diag gnttab_query_size 0', 'xen-mfndump': 'xen-mfndump dump-m2p | wc -l', 'livepatch': 'xen-livepatch list',
-    'xen-ucode': 'xen-ucode /srv/tiny', 'xencov': 'xencov reset', 'flask': 'flask-getenforce', 'help': 'xl help | wc -l',
-    'nonsense': 'xl nonsense',
+    'xen-ucode': 'xen-ucode /srv/tiny', 'xencov': 'xencov reset', 'flask': 'flask-getenforce', 'help': 'xl help | grep -o "^ [a-z][a-z0-9-]*"',
+    'nonsense': 'xl nonsense', 'create twice': 'xl create -q /srv/tiny.cfg',
+    'create -p': 'xl create -q -p /srv/tiny.cfg name=\\"x\\"; xl list x; xl destroy x', 'create -n': 'xl create -n /srv/tiny.cfg',
+    'sharing': 'xl sharing', 'vm-list': 'xl vm-list | sed s/^[^ ]*//', 'reboot nothing': 'xl reboot nothing', 'console nothing': 'xl console nothing',
+    'save nothing': 'xl save nothing /srv/x', 'restore nothing': 'xl restore /srv/nothing.save',
+    'restore no image': 'xl restore /srv/tiny', 'migrate': "xl migrate -s '' tiny false", 'migrate-receive':
+    'xl migrate-receive < /dev/null', 'network-attach':
+    'xl network-attach tiny mac=00:16:3e:00:00:09; xl network-list tiny; xl network-detach tiny 0', 'block-attach':
+    'xl block-attach tiny format=raw,vdev=xvdb,access=r,script=block,target=/srv/tiny; xl block-list tiny; xl block-detach tiny xvdb',
+    'network-attach nothing': 'xl network-attach nothing', 'block-attach nothing': 'xl block-attach nothing phy:/dev/x,xvda,w',
+    'block-attach absent': 'xl block-attach tiny phy:/dev/absent,xvda,w', 'network-detach absent': 'xl network-detach tiny 7',
+    'block-detach absent': 'xl block-detach tiny xvdz', 'cd-eject': 'xl cd-eject tiny hdc',
+    'pci-detach': 'xl pci-detach tiny 00:1f.0', 'pci-assignable-add': 'xl pci-assignable-add 00:1f.0',
+    'pci-assignable-remove': 'xl pci-assignable-remove 00:1f.0', 'vtpm-attach': 'xl vtpm-attach tiny',
+    'vtpm-detach': 'xl vtpm-detach tiny 0', 'vkb-attach': 'xl vkb-attach nothing', 'vkb-detach': 'xl vkb-detach tiny 0',
+    'vdispl-attach': 'xl vdispl-attach nothing', 'vdispl-detach': 'xl vdispl-detach tiny 0', 'vsnd-attach': 'xl vsnd-attach nothing',
+    'vsnd-detach': 'xl vsnd-detach tiny 0', 'usb-list': 'xl usb-list tiny', 'usbctrl-detach': 'xl usbctrl-detach tiny 0',
+    'usbdev-attach': 'xl usbdev-attach tiny hostbus=1 hostaddr=1', 'usbdev-detach': 'xl usbdev-detach tiny 0 1',
+    'psr-cmt-attach': 'xl psr-cmt-attach tiny', 'psr-cmt-detach': 'xl psr-cmt-detach tiny',
+    'psr-cat-set': 'xl psr-cat-set tiny 0xff', 'psr-mba-set': 'xl psr-mba-set tiny 10', 'psr-mba-show': 'xl psr-mba-show',
+    'cpupool-cpu-add': 'xl cpupool-cpu-add Pool-0 1',
 }
+# Verbs that need a guest that answers are tried by others.
+ELSEWHERE = {'shutdown': 'test_xl_life.py', 'reboot': 'test_xl_life.py', 'console': 'test_xl_life.py',
+             'save': 'test_xl_save.py', 'restore': 'test_xl_save.py', 'migrate': 'test_xl_migrate.py', 'top': 'xentop, below',
+             'cpupool-numa-split': 'not tried: with one node and Domain 0 on all CPUs it does not end on Xen'}
 
-
-
+# What PV guests do not have, on either.
+NOT_PV = {'button-press', 'trigger reset', 'trigger init', 'vncviewer', 'cd-insert', 'cd-eject', 'qemu-monitor-command'}
 
 # What Mica refuses and Xen does not; the ABI table says with which error.
 REFUSED = {
@@ -78,36 +103,49 @@ REFUSED = {
 }
 
 
+def verdict(name, there, here):
+    if there == here:
+        return 'not for PV' if name in NOT_PV else 'same'
+    return f'refused: {REFUSED[name]}, status {here["status"]}' if name in REFUSED else 'OTHER'
+
+
 def table(kept, said):
     """doc/xl.md: what each verb does on Xen, and whether it does the same here."""
     rows = ['# What works of xl', '',
             'Made by `make xl-table`: each line is typed in Domain 0 on Debian\'s Xen and on Mica, with two small guests',
-            'there. "same": status and words are equal but for numbers.', '', '| verb | typed | status on Xen | on Mica |',
-            '| --- | --- | --- | --- |']
-    for name, here in said.items():
+            'there. "same": the last command\'s status and all words are equal but for numbers. "not for PV": PV guests have no',
+            'such thing; what is said is the same. Verbs that need a guest that answers are tried by other tests:',
+            ', '.join(f'`{verb}` ({file})' for verb, file in ELSEWHERE.items()) + '.', '',
+            '| verb | typed | status on Xen | on Mica |', '| --- | --- | --- | --- |']
+    for name, here in sorted(said.items()):
         there = kept.get(name, {})
-        verdict = 'same' if there == here else f'refused: {REFUSED.get(name)}, status {here["status"]}'
         line = here['line'].replace('|', '\\|')
-        rows.append(f'| {name} | `{line}` | {there.get("status")} | {verdict} |')
+        rows.append(f'| {name} | `{line}` | {there.get("status")} | {verdict(name, there, here)} |')
     (ROOT / 'doc/xl.md').write_text('\n'.join(rows) + '\n', 'utf-8')
 
 
-def test_verbs(xl_dom0, oracle, hypervisor, request):
-    """Status and words of every verb; doc/xl.md is the table of it."""
-    xl_dom0.tiny()
-    xl_dom0.tiny('two')
+def try_verbs(dom0):
+    """{name: what it says}, with the guests put back where a verb has ended them."""
     said = {}
     for name, line in VERBS.items():
-        status, text = xl_dom0.ask(f'( {line} ) 2>&1', 60)
+        there = dom0.domains()
+        for guest in ('two', 'tiny'):
+            if guest not in there:
+                dom0.tiny(guest)
+        status, text = dom0.ask(f'( {line} ) 2>&1', 100)
         said[name] = {'line': line, 'status': status, 'text': shape(text)}
-        if not {'tiny', 'two'} <= set(xl_dom0.domains()):
-            xl_dom0.ask('xl destroy tiny; xl destroy two')
-            xl_dom0.tiny()
-            xl_dom0.tiny('two')
+    return said
+
+
+def test_verbs(xl_dom0, oracle, hypervisor, request):
+    """Status and words of every verb of `xl help`; doc/xl.md is the table of it."""
+    tried = set(ELSEWHERE) | set(re.findall(r'xl ([a-z][a-z0-9-]*)', ' '.join(VERBS.values())))
+    assert not set(re.findall(r'^ ([a-z][a-z0-9-]*) ', xl_dom0('xl help'), re.M)) - tried
+    said = try_verbs(xl_dom0)
     kept = oracle('xl-verbs', said)
     if hypervisor == 'mica' and request.config.getoption('record'):
         table(kept, said)
-    other = {k: (kept.get(k), v) for k, v in said.items() if kept.get(k) != v and (k not in REFUSED or hypervisor == 'xen')}
+    other = {k: (kept.get(k), v) for k, v in said.items() if verdict(k, kept.get(k), v) == 'OTHER'}
     assert not other, '\n'.join(f'{k}: on Xen {a}\n   here {b}' for k, (a, b) in other.items())
 
 
