@@ -22,13 +22,13 @@ enum msr_who {
 };
 
 struct msr_row {
-	u32 first, last;
-	enum policy_msr_do read, write;
-	unsigned int who; /* WHO_* */
-	u64 shown;	  /* read DONE: the value; HARDWARE: the bits shown */
+	u64 shown; /* read DONE: the value; HARDWARE: the bits shown */
 	const char *name;
 	u64 writable; /* bits that may be written; all others must be those of `expected` */
 	u64 expected;
+	u32 first, last;
+	enum policy_msr_do read, write;
+	unsigned int who;  /* WHO_* */
 	u16 feature;	   /* XEN_X86_FEATURE_*: the row counts only if it is shown */
 	bool is_canonical; /* the value is a linear address: 48 bits, sign-extended */
 };
