@@ -113,9 +113,9 @@ define mica-trace
 		printf "%16lu ", $t->tsc
 		output (enum trace_event)$t->event
 		printf " %#lx %#lx", $t->a, $t->b
-		if $t->event == TRACE_HYPERCALL && $t->a < sizeof(hcall_table) / sizeof(hcall_table[0])
-			if hcall_table[$t->a].name
-				printf " %s", hcall_table[$t->a].name
+		if $t->event == TRACE_HYPERCALL && $t->a < sizeof('src/hcall/dispatch.c'::table) / sizeof('src/hcall/dispatch.c'::table[0])
+			if 'src/hcall/dispatch.c'::table[$t->a].name
+				printf " %s", 'src/hcall/dispatch.c'::table[$t->a].name
 			end
 		else
 			if $t->text

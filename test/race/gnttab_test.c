@@ -19,14 +19,15 @@
 #define ROUNDS	   40
 #define OPERATIONS 6000
 #define REFS	   SIDE_PAGES
-#define HANDLES	   64
+#define HANDLES	   16
 
 static struct side sides[2];
 #define front sides[0]
 #define back  sides[1]
 static u32 handles
 	[HANDLES]; /* [a] handle + 1, that somebody mapped; taken out by who unmaps, mostly */
-static bool is_taken_back[REFS]; /* [a] the front end has revoked the grant of this page */
+static bool is_mapping[SIDE_SLOTS]; /* [a] a CPU of the back end is about to map there */
+static bool is_taken_back[REFS];    /* [a] the front end has revoked the grant of this page */
 static u32 running;
 static u64 mapped, unmapped, revoked, copied;
 
@@ -49,15 +50,26 @@ static void map(unsigned int cpu)
 					  .flags = GNTMAP_host_map | GNTMAP_contains_pte |
 						   (PICK(2) ? 0 : GNTMAP_readonly)};
 
-	/* Over another's mapping only now and then: that one can never be unmapped. */
-	if (atomic_load(&table_of(back.l1)[slot]) && PICK(256))
+	/* Over another's mapping only now and then: that one can never be unmapped, its page never revoked. */
+	if (atomic_exchange(&is_mapping[slot], true) && PICK(4096))
 		return;
+	if (atomic_load(&table_of(back.l1)[slot]) && PICK(4096)) {
+		atomic_store(&is_mapping[slot], false);
+		return;
+	}
 	if (side_call(&back, cpu, GNTTABOP_map_grant_ref, &op, 1))
 		abort();
+	atomic_store(&is_mapping[slot], false);
 	if (op.status)
 		return;
 	__atomic_add_fetch(&mapped, 1, __ATOMIC_RELAXED);
-	atomic_store(&handles[PICK(HANDLES)], op.handle + 1);
+	/* A handle that nobody remembers holds its page for the rest of the round: no place twice. */
+	for (unsigned int i = 0, first = PICK(HANDLES); i < HANDLES; i++) {
+		u32 none = 0;
+
+		if (atomic_cmpxchg(&handles[(first + i) % HANDLES], &none, op.handle + 1))
+			break;
+	}
 }
 
 static void unmap(unsigned int cpu)
@@ -101,7 +113,7 @@ static void change(unsigned int cpu)
 {
 	unsigned int slot = 1 + PICK(SIDE_SLOTS - 1);
 	u64 now = atomic_load(&table_of(back.l1)[slot]);
-	u64 value = PICK(512) ? now & ~PTE_ACCESSED : 0;
+	u64 value = PICK(2048) ? now & ~PTE_ACCESSED : 0;
 
 	if (now & PTE_PRESENT)
 		(void)pt_update_if(back.d->vcpus[cpu], maddr_make(side_slot_maddr(&back, slot)),
