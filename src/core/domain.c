@@ -38,38 +38,29 @@ struct domain *domain_get_by_id(domid_t id)
 
 	if (id >= DOMID_COUNT)
 		return NULL;
-	lock_acquire(&table_lock);
+	LOCK_SCOPE(&table_lock);
 	d = table[idx_nospec(id, DOMID_COUNT)];
-	if (!get_alive(d))
-		d = NULL;
-	lock_release(&table_lock);
-	return d;
+	return get_alive(d) ? d : NULL;
 }
 
 struct domain *domain_get_next(domid_t id)
 {
-	struct domain *d = NULL;
-
-	lock_acquire(&table_lock);
-	for (u32 i = id; i < table_end && d == NULL; i++)
+	LOCK_SCOPE(&table_lock);
+	for (u32 i = id; i < table_end; i++)
 		if (get_alive(table[i]))
-			d = table[i];
-	lock_release(&table_lock);
-	return d;
+			return table[i];
+	return NULL;
 }
 
 struct domain *domain_take_dead(void)
 {
-	struct domain *d = NULL;
-
-	lock_acquire(&table_lock);
-	for (u32 i = 0; i < table_end && d == NULL; i++)
-		if (table[i] != NULL && atomic_load(&table[i]->refs) == 0 && !table[i]->is_reaped)
-			d = table[i];
-	if (d != NULL)
-		d->is_reaped = true;
-	lock_release(&table_lock);
-	return d;
+	LOCK_SCOPE(&table_lock);
+	for (u32 i = 0; i < table_end; i++)
+		if (table[i] != NULL && atomic_load(&table[i]->refs) == 0 && !table[i]->is_reaped) {
+			table[i]->is_reaped = true;
+			return table[i];
+		}
+	return NULL;
 }
 
 void domain_get(struct domain *d)
@@ -85,26 +76,20 @@ void domain_put(struct domain *d)
 
 int domain_list_add(struct domain *d)
 {
-	int rc = 0;
-
 	if (d->id >= DOMID_COUNT)
 		return err(EINVAL);
-	lock_acquire(&table_lock);
-	if (table[d->id] != NULL) {
-		rc = err(EEXIST);
-	} else {
-		table[d->id] = d;
-		table_end = MAX(table_end, (u32)d->id + 1);
-	}
-	lock_release(&table_lock);
-	return rc;
+	LOCK_SCOPE(&table_lock);
+	if (table[d->id] != NULL)
+		return err(EEXIST);
+	table[d->id] = d;
+	table_end = MAX(table_end, (u32)d->id + 1);
+	return 0;
 }
 
 void domain_list_remove(struct domain *d)
 {
-	lock_acquire(&table_lock);
+	LOCK_SCOPE(&table_lock);
 	table[d->id] = NULL;
-	lock_release(&table_lock);
 }
 
 void domain_crash(struct domain *d, const char *format, ...)

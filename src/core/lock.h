@@ -55,6 +55,37 @@ void lock_release(struct lock *lock);
 /* With interrupts off while held; what it returns goes to lock_release_irq(). */
 u64 lock_acquire_irq(struct lock *lock);
 void lock_release_irq(struct lock *lock, u64 flags);
+
+/*
+ * LOCK_SCOPE(&lock) holds it until the end of the block, however that is left: a value that is returned is computed under
+ * it. LOCK_SCOPE_IRQ(&lock): with interrupts off.
+ */
+struct lock_scope {
+	struct lock *lock;
+	u64 flags;
+};
+static inline struct lock *lock_scope_begin(struct lock *lock)
+{
+	lock_acquire(lock);
+	return lock;
+}
+static inline void lock_scope_end(struct lock *const *lock)
+{
+	lock_release(*lock);
+}
+static inline void lock_scope_end_irq(const struct lock_scope *scope)
+{
+	lock_release_irq(scope->lock, scope->flags);
+}
+#define LOCK_SCOPE_PASTE(line) lock_scope_##line
+#define LOCK_SCOPE_NAME(line)  LOCK_SCOPE_PASTE(line)
+#define LOCK_SCOPE(ptr)         \
+	AT_EXIT(lock_scope_end) \
+	struct lock *const LOCK_SCOPE_NAME(__LINE__) = lock_scope_begin(ptr)
+#define LOCK_SCOPE_IRQ(ptr)         \
+	AT_EXIT(lock_scope_end_irq) \
+	const struct lock_scope LOCK_SCOPE_NAME(__LINE__) = {ptr, lock_acquire_irq(ptr)}
+
 /*
  * An interrupt begins with no ranks (0) and gives back what was held when it ends: locks that it takes are never held with
  * interrupts on, so their order is their own.

@@ -25,29 +25,11 @@ static u64 ring_end;   /* [l] bytes ever written; the newest RING_SIZE of them a
 static u64 ring_start; /* [l] nothing before this is shown (cleared) */
 static unsigned int warnings;
 
-static void ring_write_locked(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		ring[ring_end++ % RING_SIZE] = text[i];
-}
-
 /* The ring is Mica's: what Domain 0 prints it finds in its own log, and printing the ring must come to an end. */
 void log_raw(const char *text, size_t len)
 {
-	u64 flags = lock_acquire_irq(&console_lock);
-
+	LOCK_SCOPE_IRQ(&console_lock);
 	hw_console_write(text, len);
-	lock_release_irq(&console_lock, flags);
-}
-
-static void emit(const char *text, size_t len, bool to_console)
-{
-	u64 flags = lock_acquire_irq(&console_lock);
-
-	ring_write_locked(text, len);
-	if (to_console)
-		hw_console_write(text, len);
-	lock_release_irq(&console_lock, flags);
 }
 
 static void PRINTF_LIKE(3, 0)
@@ -59,7 +41,11 @@ static void PRINTF_LIKE(3, 0)
 	len += format_vprint(line + len, sizeof(line) - (size_t)len - 1, format, args);
 	len = MIN(len, (int)sizeof(line) - 2);
 	line[len++] = '\n';
-	emit(line, (size_t)len, to_console);
+	LOCK_SCOPE_IRQ(&console_lock);
+	for (int i = 0; i < len; i++)
+		ring[ring_end++ % RING_SIZE] = line[i];
+	if (to_console)
+		hw_console_write(line, (size_t)len);
 }
 
 void log_print(enum log_level level, const char *format, ...)
@@ -84,16 +70,16 @@ static bool guest_may_log(void)
 {
 	static u64 last_tsc;	/* [l] */
 	static u32 tokens = 20; /* [l] */
-	u64 now = hw_tsc(), flags = lock_acquire_irq(&console_lock);
+	u64 now = hw_tsc();
 	bool may;
 
+	LOCK_SCOPE_IRQ(&console_lock);
 	if (now - last_tsc > hw_tsc_khz * 1000) {
 		last_tsc = now;
 		tokens += tokens < 20;
 	}
 	may = tokens != 0;
 	tokens -= may;
-	lock_release_irq(&console_lock, flags);
 	return may;
 }
 
@@ -112,21 +98,17 @@ void log_guest(const struct vcpu *v, enum log_level level, const char *format, .
 
 size_t log_ring_read(u64 *pos, char *buf, size_t len)
 {
-	u64 flags = lock_acquire_irq(&console_lock);
-	u64 oldest = ring_end > RING_SIZE ? ring_end - RING_SIZE : 0;
 	size_t count = 0;
 
-	*pos = MAX(MAX(*pos, oldest), ring_start);
+	LOCK_SCOPE_IRQ(&console_lock);
+	*pos = MAX(MAX(*pos, ring_end > RING_SIZE ? ring_end - RING_SIZE : 0), ring_start);
 	while (count < len && *pos < ring_end)
 		buf[count++] = ring[(*pos)++ % RING_SIZE];
-	lock_release_irq(&console_lock, flags);
 	return count;
 }
 
 void log_ring_clear(void)
 {
-	u64 flags = lock_acquire_irq(&console_lock);
-
+	LOCK_SCOPE_IRQ(&console_lock);
 	ring_start = ring_end;
-	lock_release_irq(&console_lock, flags);
 }

@@ -113,7 +113,7 @@ unsigned int evtchn_audit(struct domain *d)
 
 	if (ed == NULL)
 		return 0;
-	lock_acquire(&ed->lock);
+	LOCK_SCOPE(&ed->lock);
 	for (size_t i = 0; i < GROUP_MAX; i++)
 		findings += audit_group(d, i);
 	for_each_vcpu(d, v)
@@ -129,6 +129,5 @@ unsigned int evtchn_audit(struct domain *d)
 		if (port != 0 && port_word_state(port_find(ed, port)->word) != PORT_PIRQ)
 			findings += finding(d, port, "in the pirq table, but no pirq");
 	}
-	lock_release(&ed->lock);
 	return findings;
 }

@@ -22,15 +22,9 @@ static int port_open_locked(struct domain *d, u64 word, u32 *port)
 
 int evtchn_port_alloc_unbound(struct domain *d, domid_t remote, u32 *port)
 {
-	struct evtchn_domain *ed = d->evtchn;
-	int rc;
-
-	lock_acquire(&evtchn_pair_lock);
-	lock_acquire(&ed->lock);
-	rc = port_open_locked(d, port_word_make(PORT_UNBOUND, 0, 0, remote), port);
-	lock_release(&ed->lock);
-	lock_release(&evtchn_pair_lock);
-	return rc;
+	LOCK_SCOPE(&evtchn_pair_lock);
+	LOCK_SCOPE(&d->evtchn->lock);
+	return port_open_locked(d, port_word_make(PORT_UNBOUND, 0, 0, remote), port);
 }
 
 /* rd's unbound port becomes the other end of ld's lport; the pair lock is held. */
@@ -38,39 +32,34 @@ static int peer_attach(struct domain *rd, u32 rport, struct domain *ld, u32 lpor
 {
 	struct evtchn_domain *red = rd->evtchn;
 	struct evtchn_port *rp = port_find(red, rport);
-	int rc = 0;
 
 	if (rp == NULL)
 		return err(EINVAL);
-	lock_acquire(&red->lock);
-	if (port_word_state(rp->word) != PORT_UNBOUND || port_word_domid(rp->word) != ld->id) {
-		rc = err(EINVAL);
-	} else {
-		atomic_store(&rp->peer, ld);
-		atomic_store(&rp->word,
-			     port_word_rebind(rp->word, PORT_INTERDOMAIN, lport, ld->id));
-	}
-	lock_release(&red->lock);
-	return rc;
+	LOCK_SCOPE(&red->lock);
+	if (port_word_state(rp->word) != PORT_UNBOUND || port_word_domid(rp->word) != ld->id)
+		return err(EINVAL);
+	atomic_store(&rp->peer, ld);
+	atomic_store(&rp->word, port_word_rebind(rp->word, PORT_INTERDOMAIN, lport, ld->id));
+	return 0;
 }
 
 int evtchn_port_bind_interdomain(struct domain *ld, struct domain *rd, u32 rport, u32 *lport)
 {
 	struct evtchn_domain *led = ld->evtchn;
-	struct evtchn_port *lp = NULL;
+	struct evtchn_port *lp;
 	u32 port = 0;
 	int rc;
 
-	lock_acquire(&evtchn_pair_lock);
+	LOCK_SCOPE(&evtchn_pair_lock);
 	lock_acquire(&led->lock);
 	rc = port_alloc_locked(ld, &port);
 	lock_release(&led->lock);
 	if (rc != 0)
-		goto out;
+		return rc;
 	rc = peer_attach(rd, rport, ld, port);
 	lock_acquire(&led->lock);
+	lp = port_find(led, port);
 	if (rc == 0) {
-		lp = port_find(led, port);
 		atomic_store(&lp->peer, rd);
 		atomic_store(&lp->word, port_word_make(PORT_INTERDOMAIN, 0, rport, rd->id));
 		*lport = port;
@@ -78,27 +67,20 @@ int evtchn_port_bind_interdomain(struct domain *ld, struct domain *rd, u32 rport
 		port_free_locked(ld, port);
 	}
 	lock_release(&led->lock);
-	if (rc == 0) { /* the other end may have sent before it was bound */
-		grace_enter();
-		port_raise(ld, port, lp, atomic_load(&lp->word));
-		grace_exit();
-	}
-out:
-	lock_release(&evtchn_pair_lock);
-	return rc;
+	if (rc != 0)
+		return rc;
+	GRACE_SCOPE();
+	port_raise(ld, port, lp,
+		   atomic_load(&lp->word)); /* he may have sent before we were bound */
+	return 0;
 }
 
 int evtchn_ipi_bind(struct domain *d, u32 vcpu_id, u32 *port)
 {
-	struct evtchn_domain *ed = d->evtchn;
-	int rc;
-
 	if (domain_vcpu(d, vcpu_id) == NULL)
 		return err(ENOENT);
-	lock_acquire(&ed->lock);
-	rc = port_open_locked(d, port_word_make(PORT_IPI, vcpu_id, 0, 0), port);
-	lock_release(&ed->lock);
-	return rc;
+	LOCK_SCOPE(&d->evtchn->lock);
+	return port_open_locked(d, port_word_make(PORT_IPI, vcpu_id, 0, 0), port);
 }
 
 /* ---------------------------------------------------------------- device interrupts */
@@ -128,12 +110,14 @@ static u32 *pirq_slot_find(const struct evtchn_domain *ed, u32 pirq)
 }
 
 /* The interrupt may come as soon as irq/ has it, so everything else is ready before that. */
-static int pirq_bind_locked(struct domain *d, u32 pirq, u32 flags, u32 *port)
+int evtchn_pirq_bind(struct domain *d, u32 pirq, u32 flags, u32 *port)
 {
 	struct evtchn_domain *ed = d->evtchn;
 	u32 *slot;
-	int rc = pirq_table_get_locked(d);
+	int rc;
 
+	LOCK_SCOPE(&ed->lock);
+	rc = pirq_table_get_locked(d);
 	if (rc != 0)
 		return rc;
 	slot = pirq_slot_find(ed, pirq);
@@ -155,16 +139,6 @@ static int pirq_bind_locked(struct domain *d, u32 pirq, u32 flags, u32 *port)
 	return rc;
 }
 
-int evtchn_pirq_bind(struct domain *d, u32 pirq, u32 flags, u32 *port)
-{
-	int rc;
-
-	lock_acquire(&d->evtchn->lock);
-	rc = pirq_bind_locked(d, pirq, flags, port);
-	lock_release(&d->evtchn->lock);
-	return rc;
-}
-
 void evtchn_pirq_raise(struct domain *d, u32 pirq)
 {
 	struct evtchn_domain *ed = d->evtchn;
@@ -175,13 +149,12 @@ void evtchn_pirq_raise(struct domain *d, u32 pirq)
 
 	if (slot == NULL)
 		return;
-	grace_enter();
+	GRACE_SCOPE();
 	port = atomic_load(slot);
 	p = port_find(ed, port);
 	word = atomic_load(&p->word); /* port 0 is always there, and RESERVED */
 	if (port_word_state(word) == PORT_PIRQ && port_word_arg(word) == pirq)
 		port_raise(d, port, p, word);
-	grace_exit();
 }
 
 void evtchn_pirq_unmask(struct domain *d, u32 pirq)
@@ -206,7 +179,6 @@ bool virq_is_global(u32 virq)
 
 int evtchn_virq_bind(struct domain *d, u32 virq, u32 vcpu_id, u32 *port)
 {
-	struct evtchn_domain *ed = d->evtchn;
 	struct vcpu *v = domain_vcpu(d, vcpu_id);
 	u32 *slot;
 	int rc;
@@ -216,12 +188,12 @@ int evtchn_virq_bind(struct domain *d, u32 virq, u32 vcpu_id, u32 *port)
 	if (v == NULL)
 		return err(ENOENT);
 	slot = &v->evtchn->virq_ports[idx_nospec(virq, NR_VIRQS)];
-	lock_acquire(&ed->lock);
-	rc = *slot != 0 ? err(EEXIST)
-			: port_open_locked(d, port_word_make(PORT_VIRQ, vcpu_id, virq, 0), port);
+	LOCK_SCOPE(&d->evtchn->lock);
+	if (*slot != 0)
+		return err(EEXIST);
+	rc = port_open_locked(d, port_word_make(PORT_VIRQ, vcpu_id, virq, 0), port);
 	if (rc == 0)
 		atomic_store(slot, *port);
-	lock_release(&ed->lock);
 	return rc;
 }
 
@@ -244,15 +216,11 @@ static bool raise_inside(struct vcpu *v, u32 virq)
 
 bool evtchn_virq_raise_vcpu(struct vcpu *v, u32 virq)
 {
-	bool is_bound;
-
 	ASSERT(virq < NR_VIRQS);
 	if (v->evtchn == NULL || atomic_load(&v->evtchn->virq_ports[virq]) == 0)
 		return false;
-	grace_enter();
-	is_bound = raise_inside(v, virq);
-	grace_exit();
-	return is_bound;
+	GRACE_SCOPE();
+	return raise_inside(v, virq);
 }
 
 void evtchn_virq_raise_global(u32 virq)
@@ -260,13 +228,12 @@ void evtchn_virq_raise_global(u32 virq)
 	struct domain *d;
 
 	ASSERT(virq < NR_VIRQS && virq_is_global(virq));
-	grace_enter();
+	GRACE_SCOPE();
 	d = atomic_load(&handlers[virq]);
 	if (d == NULL)
 		d = dom0;
 	if (d != NULL && d->vcpus[0] != NULL && d->vcpus[0]->evtchn != NULL)
 		(void)raise_inside(d->vcpus[0], virq);
-	grace_exit();
 }
 
 /* The pair lock is held. */
@@ -282,28 +249,22 @@ static void handler_replace(u32 virq, struct domain *d)
 
 int evtchn_virq_handler_set(struct domain *d, u32 virq)
 {
-	int rc = 0;
-
 	if (virq >= NR_VIRQS || !virq_is_global(virq))
 		return err(EINVAL);
-	lock_acquire(&evtchn_pair_lock);
-	if (atomic_load(&d->is_dying)) {
-		rc = err(EINVAL);
-	} else {
-		domain_get(d);
-		handler_replace(virq, d);
-	}
-	lock_release(&evtchn_pair_lock);
-	return rc;
+	LOCK_SCOPE(&evtchn_pair_lock);
+	if (atomic_load(&d->is_dying))
+		return err(EINVAL);
+	domain_get(d);
+	handler_replace(virq, d);
+	return 0;
 }
 
 void virq_handlers_release(struct domain *d)
 {
-	lock_acquire(&evtchn_pair_lock);
+	LOCK_SCOPE(&evtchn_pair_lock);
 	for (u32 virq = 0; virq < NR_VIRQS; virq++)
 		if (handlers[virq] == d)
 			handler_replace(virq, NULL);
-	lock_release(&evtchn_pair_lock);
 }
 
 /* ---------------------------------------------------------------- closing */
@@ -314,9 +275,8 @@ static void peer_detach(struct domain *d, const struct evtchn_port *p)
 	struct domain *rd = atomic_load(&p->peer);
 	struct evtchn_port *rp = port_find(rd->evtchn, port_word_arg(atomic_load(&p->word)));
 
-	lock_acquire(&rd->evtchn->lock);
+	LOCK_SCOPE(&rd->evtchn->lock);
 	atomic_store(&rp->word, port_word_rebind(rp->word, PORT_UNBOUND, 0, d->id));
-	lock_release(&rd->evtchn->lock);
 }
 
 static void source_detach_locked(struct domain *d, u32 port, u64 word)
@@ -337,29 +297,23 @@ static void source_detach_locked(struct domain *d, u32 port, u64 word)
 
 int evtchn_port_close(struct domain *d, u32 port)
 {
-	struct evtchn_domain *ed = d->evtchn;
-	struct evtchn_port *p = port_find(ed, port);
-	int rc = 0;
+	struct evtchn_port *p = port_find(d->evtchn, port);
 	u64 word;
 
 	if (p == NULL)
 		return err(EINVAL);
-	lock_acquire(&evtchn_pair_lock); /* now it neither becomes nor stops being INTERDOMAIN */
+	LOCK_SCOPE(&evtchn_pair_lock); /* now it neither becomes nor stops being INTERDOMAIN */
 	if (port_word_state(atomic_load(&p->word)) == PORT_INTERDOMAIN)
 		peer_detach(d, p);
-	lock_acquire(&ed->lock);
+	LOCK_SCOPE(&d->evtchn->lock);
 	word = p->word;
-	if (port_word_state(word) <= PORT_RESERVED) {
-		rc = err(EINVAL);
-	} else {
-		atomic_store(&p->word, (u64)PORT_RESERVED);
-		source_detach_locked(d, port, word);
-		grace_wait();
-		port_free_locked(d, port);
-	}
-	lock_release(&ed->lock);
-	lock_release(&evtchn_pair_lock);
-	return rc;
+	if (port_word_state(word) <= PORT_RESERVED)
+		return err(EINVAL);
+	atomic_store(&p->word, (u64)PORT_RESERVED);
+	source_detach_locked(d, port, word);
+	grace_wait();
+	port_free_locked(d, port);
+	return 0;
 }
 
 /* ---------------------------------------------------------------- the rest */
@@ -404,47 +358,39 @@ static bool is_vcpu_fixed(u64 word)
 
 int evtchn_port_bind_vcpu(struct domain *d, u32 port, u32 vcpu_id)
 {
-	struct evtchn_domain *ed = d->evtchn;
-	struct evtchn_port *p = port_find(ed, port);
+	struct evtchn_port *p = port_find(d->evtchn, port);
 	const struct vcpu *v = domain_vcpu(d, vcpu_id);
-	int rc = 0;
+	u64 word;
 
 	if (v == NULL)
 		return err(ENOENT);
 	if (p == NULL)
 		return err(EINVAL);
-	lock_acquire(&ed->lock);
-	if (is_vcpu_fixed(p->word)) {
-		rc = err(EINVAL);
-	} else {
-		u64 word = (p->word & ~PORT_VCPU_MASK) | (u64)vcpu_id << PORT_VCPU_SHIFT;
-
-		atomic_store(&p->word, word);
-		if (port_word_state(word) == PORT_PIRQ)
-			irq_guest_set_affinity(d, port_word_arg(word), atomic_load(&v->cpu));
-	}
-	lock_release(&ed->lock);
-	return rc;
+	LOCK_SCOPE(&d->evtchn->lock);
+	if (is_vcpu_fixed(p->word))
+		return err(EINVAL);
+	word = (p->word & ~PORT_VCPU_MASK) | (u64)vcpu_id << PORT_VCPU_SHIFT;
+	atomic_store(&p->word, word);
+	if (port_word_state(word) == PORT_PIRQ)
+		irq_guest_set_affinity(d, port_word_arg(word), atomic_load(&v->cpu));
+	return 0;
 }
 
 int evtchn_port_set_priority(struct domain *d, u32 port, u32 priority)
 {
 	struct evtchn_domain *ed = d->evtchn;
 	struct evtchn_port *p = port_find(ed, port);
-	int rc = 0;
 
 	if (p == NULL)
 		return err(EINVAL);
-	lock_acquire(&ed->lock);
+	LOCK_SCOPE(&ed->lock);
 	if (!ed->is_fifo)
-		rc = err(ENOSYS);
-	else if (port_word_state(p->word) <= PORT_RESERVED)
-		rc = err(EACCES);
-	else if (priority > EVTCHN_FIFO_PRIORITY_MIN)
-		rc = err(EINVAL);
-	else
-		atomic_store(&p->word, (p->word & ~PORT_PRIORITY_MASK) |
-					       (u64)priority << PORT_PRIORITY_SHIFT);
-	lock_release(&ed->lock);
-	return rc;
+		return err(ENOSYS);
+	if (port_word_state(p->word) <= PORT_RESERVED)
+		return err(EACCES);
+	if (priority > EVTCHN_FIFO_PRIORITY_MIN)
+		return err(EINVAL);
+	atomic_store(&p->word,
+		     (p->word & ~PORT_PRIORITY_MASK) | (u64)priority << PORT_PRIORITY_SHIFT);
+	return 0;
 }

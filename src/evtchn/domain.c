@@ -72,6 +72,7 @@ static void info_moved(struct vcpu *v)
 int evtchn_vcpu_info_place(struct vcpu *v, mfn_t mfn, u32 offset)
 {
 	struct domain *d = v->domain;
+	struct vcpu_info *info;
 	int rc;
 
 	if (offset > PAGE_SIZE - sizeof(struct vcpu_info) ||
@@ -80,12 +81,11 @@ int evtchn_vcpu_info_place(struct vcpu *v, mfn_t mfn, u32 offset)
 	rc = frame_type_get(mfn, d, FRAME_WRITABLE);
 	if (rc != 0)
 		return rc;
+	info = (void *)((u8 *)hw_frame_map(mfn) + offset);
 	lock_acquire(&d->lock);
 	if (!mfn_is_none(v->info_mfn) || atomic_load(&d->is_dying)) {
 		rc = err(EINVAL);
 	} else {
-		struct vcpu_info *info = (void *)((u8 *)hw_frame_map(mfn) + offset);
-
 		info_copy(info, v->info);
 		v->info_mfn = mfn;
 		atomic_store(&v->info, info);
@@ -142,19 +142,15 @@ static int close_all(struct domain *d)
 /* Gives the frames of the FIFO form back, if no port needs them. */
 static int fifo_close(struct domain *d)
 {
-	struct evtchn_domain *ed = d->evtchn;
-	int rc = 0;
-
-	lock_acquire(&ed->lock);
-	if (port_next_locked(ed, 1) != PORT_MAX) {
-		rc = -ERESTART; /* one was opened behind our back */
-	} else if (ed->is_fifo) {
-		fifo_fini_locked(d);
-		for (size_t i = 0; i < ARRAY_SIZE(d->shared->evtchn_pending); i++)
-			atomic_store(&d->shared->evtchn_pending[i], 0);
-	}
-	lock_release(&ed->lock);
-	return rc;
+	LOCK_SCOPE(&d->evtchn->lock);
+	if (port_next_locked(d->evtchn, 1) != PORT_MAX)
+		return -ERESTART; /* one was opened behind our back */
+	if (!d->evtchn->is_fifo)
+		return 0;
+	fifo_fini_locked(d);
+	for (size_t i = 0; i < ARRAY_SIZE(d->shared->evtchn_pending); i++)
+		atomic_store(&d->shared->evtchn_pending[i], 0);
+	return 0;
 }
 
 int evtchn_reset(struct domain *d, bool is_self)

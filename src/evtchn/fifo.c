@@ -197,10 +197,8 @@ static void switch_from_two_level_locked(struct domain *d)
 
 static void queues_forget(struct evtchn_vcpu *ev)
 {
-	u64 flags = lock_acquire_irq(&ev->queue_lock);
-
+	LOCK_SCOPE_IRQ(&ev->queue_lock);
 	memset(ev->tails, 0, sizeof(ev->tails));
-	lock_release_irq(&ev->queue_lock, flags);
 }
 
 int evtchn_fifo_init_control(struct domain *d, u32 vcpu_id, mfn_t mfn, u32 offset)
@@ -236,7 +234,7 @@ static void raise_late_locked(struct domain *d, u32 first)
 	struct evtchn_domain *ed = d->evtchn;
 
 	atomic_fence(); /* pairs with fifo_raise() */
-	grace_enter();
+	GRACE_SCOPE();
 	for (u32 port = port_next_locked(ed, first); port < first + FIFO_PAGE_WORDS;
 	     port = port_next_locked(ed, port + 1)) {
 		struct evtchn_port *p = port_find(ed, port);
@@ -244,7 +242,6 @@ static void raise_late_locked(struct domain *d, u32 first)
 		if (atomic_load(&p->late) != 0 && atomic_exchange(&p->late, 0) != 0)
 			port_raise(d, port, p, atomic_load(&p->word));
 	}
-	grace_exit();
 }
 
 int evtchn_fifo_expand_array(struct domain *d, mfn_t mfn)
@@ -297,8 +294,6 @@ void fifo_fini_locked(struct domain *d)
 	struct evtchn_domain *ed = d->evtchn;
 	struct vcpu *v;
 
-	if (!ed->is_fifo)
-		return;
 	atomic_store(&ed->is_fifo, false);
 	grace_wait(); /* nobody is at the words or blocks any more, and nobody comes */
 	for (u32 i = 0; i < ed->fifo_pages; i++) {

@@ -154,21 +154,19 @@ static void send_to_peer(struct domain *ld, u32 lport, struct evtchn_port *lp, u
 int evtchn_send(struct domain *ld, u32 port)
 {
 	struct evtchn_port *p = port_find(ld->evtchn, port);
-	int rc = 0;
 	u64 word;
 
 	if (p == NULL)
 		return err(EINVAL);
-	grace_enter();
+	GRACE_SCOPE();
 	word = atomic_load(&p->word);
 	if (port_word_state(word) == PORT_INTERDOMAIN)
 		send_to_peer(ld, port, p, word);
 	else if (port_word_state(word) == PORT_IPI)
 		port_raise(ld, port, p, word);
 	else if (port_word_state(word) != PORT_UNBOUND)
-		rc = err(EINVAL);
-	grace_exit();
-	return rc;
+		return err(EINVAL);
+	return 0;
 }
 
 int evtchn_port_unmask(struct domain *d, u32 port)
@@ -178,15 +176,14 @@ int evtchn_port_unmask(struct domain *d, u32 port)
 
 	if (p == NULL)
 		return err(EINVAL);
-	grace_enter();
+	GRACE_SCOPE();
 	word = atomic_load(&p->word);
-	if (port_word_state(word) > PORT_RESERVED) {
-		if (atomic_load(&d->evtchn->is_fifo))
-			fifo_unmask(d, port, p, word);
-		else
-			two_level_unmask(d, d->vcpus[port_word_vcpu(word)], port);
-	}
-	grace_exit();
+	if (port_word_state(word) <= PORT_RESERVED)
+		return 0;
+	if (atomic_load(&d->evtchn->is_fifo))
+		fifo_unmask(d, port, p, word);
+	else
+		two_level_unmask(d, d->vcpus[port_word_vcpu(word)], port);
 	return 0;
 }
 
@@ -198,15 +195,12 @@ bool evtchn_port_is_valid(struct domain *d, u32 port)
 bool evtchn_port_is_pending(struct domain *d, u32 port)
 {
 	struct evtchn_port *p = port_find(d->evtchn, port);
-	bool is_pending;
 
 	if (p == NULL)
 		return false;
-	grace_enter();
-	is_pending = atomic_load(&d->evtchn->is_fifo) ? fifo_is_pending(d->evtchn, port, p)
-						      : two_level_is_pending(d, port);
-	grace_exit();
-	return is_pending;
+	GRACE_SCOPE();
+	return atomic_load(&d->evtchn->is_fifo) ? fifo_is_pending(d->evtchn, port, p)
+						: two_level_is_pending(d, port);
 }
 
 /* ---------------------------------------------------------------- the table */

@@ -128,6 +128,13 @@ static inline struct evtchn_port *port_find(const struct evtchn_domain *ed, u32 
 
 void grace_enter(void);
 void grace_exit(void);
+/* The rest of the block is a read section. */
+static inline void grace_scope_end(const bool *unused)
+{
+	(void)unused;
+	grace_exit();
+}
+#define GRACE_SCOPE() AT_EXIT(grace_scope_end) const bool grace_scope = (grace_enter(), true)
 /* Until every sender that is inside now has left. Interrupts on; the caller is not inside. */
 void grace_wait(void);
 

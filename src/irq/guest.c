@@ -120,21 +120,16 @@ int pirq_find_free_locked(const struct irq_domain *di, s64 wanted, u32 count, u3
 
 void pirq_set_locked(struct domain *d, u32 pirq, struct irq *irq)
 {
-	u64 flags = lock_acquire_irq(&irq->lock);
-
+	LOCK_SCOPE_IRQ(&irq->lock);
 	irq->owner = d;
 	irq->pirq = pirq;
-	lock_release_irq(&irq->lock, flags);
-	d->irq->pirqs[pirq].irq = irq;
-	d->irq->pirqs[pirq].is_reserved = false;
+	d->irq->pirqs[pirq] = (struct pirq){.irq = irq};
 }
 
 void pirq_clear(struct domain *d, u32 pirq)
 {
-	lock_acquire(&d->irq->lock);
-	d->irq->pirqs[pirq].irq = NULL;
-	d->irq->pirqs[pirq].is_reserved = false;
-	lock_release(&d->irq->lock);
+	LOCK_SCOPE(&d->irq->lock);
+	d->irq->pirqs[pirq] = (struct pirq){.irq = NULL};
 }
 
 int irq_reserve_pirq(struct domain *d, bool is_gsi, u32 *pirq)
@@ -143,19 +138,16 @@ int irq_reserve_pirq(struct domain *d, bool is_gsi, u32 *pirq)
 
 	if (!d->irq || !d->irq->count)
 		return err(ENOSPC);
-	lock_acquire(&d->irq->lock);
-	if (is_gsi) {
-		for (u32 i = 0; i < hw_gsi_count() && rc; i++)
-			if (hw_gsi_exists(i) && run_is_free(d->irq, i, 1)) {
-				*pirq = i;
-				rc = 0;
-			}
-	} else {
+	LOCK_SCOPE(&d->irq->lock);
+	for (u32 i = 0; is_gsi && i < hw_gsi_count() && rc; i++)
+		if (hw_gsi_exists(i) && run_is_free(d->irq, i, 1)) {
+			*pirq = i;
+			rc = 0;
+		}
+	if (!is_gsi)
 		rc = pirq_find_free_locked(d->irq, -1, 1, pirq);
-	}
 	if (!rc)
 		d->irq->pirqs[*pirq].is_reserved = true;
-	lock_release(&d->irq->lock);
 	return rc;
 }
 
@@ -166,96 +158,70 @@ static bool gsi_is_allowed(const struct domain *d, u32 gsi)
 	return d->is_hardware || (d->irq_allowed && rangeset_contains(d->irq_allowed, gsi, gsi));
 }
 
-static int map_gsi_locked(struct domain *d, u32 gsi)
-{
-	struct irq *irq = irq_of_gsi(gsi);
-	int rc = 0;
-	u64 flags;
-
-	if (!irq || gsi >= d->irq->count)
-		return err(EINVAL);
-	if (!gsi_is_allowed(d, gsi))
-		return err(EPERM);
-	flags = lock_acquire_irq(&irq->lock);
-	if (irq->owner && irq->owner != d)
-		rc = err(EBUSY);
-	lock_release_irq(&irq->lock, flags);
-	if (!rc)
-		pirq_set_locked(d, gsi, irq);
-	return rc;
-}
-
 int irq_map_gsi(struct domain *d, s64 gsi, s64 *pirq)
 {
-	int rc;
+	struct irq *irq = gsi >= 0 && gsi < GSI_MAX ? irq_of_gsi((u32)gsi) : NULL;
 
-	/* One number for both: nobody asks for anything else. */
-	if (gsi < 0 || gsi >= GSI_MAX || (*pirq >= 0 && *pirq != gsi) || !d->irq)
+	/* One number for both: nobody asks for anything else. A line has one owner. */
+	if (!irq || (*pirq >= 0 && *pirq != gsi) || !d->irq || gsi >= d->irq->count)
 		return err(EINVAL);
-	lock_acquire(&d->irq->lock);
-	rc = map_gsi_locked(d, (u32)gsi);
-	lock_release(&d->irq->lock);
-	if (!rc)
-		*pirq = gsi;
-	return rc;
+	if (!gsi_is_allowed(d, (u32)gsi))
+		return err(EPERM);
+	LOCK_SCOPE(&d->irq->lock);
+	{
+		LOCK_SCOPE_IRQ(&irq->lock);
+		if (irq->owner && irq->owner != d)
+			return err(EBUSY);
+	}
+	pirq_set_locked(d, (u32)gsi, irq);
+	*pirq = gsi;
+	return 0;
 }
 
 int irq_gsi_setup(struct domain *d, s64 gsi, bool is_level, bool is_low)
 {
 	struct irq *irq = gsi >= 0 && gsi < GSI_MAX ? irq_of_gsi((u32)gsi) : NULL;
-	int rc = 0;
-	u64 flags;
 
 	if (!irq)
 		return err(EINVAL);
 	if (!gsi_is_allowed(d, (u32)gsi))
 		return err(EPERM);
-	flags = lock_acquire_irq(&irq->lock);
-	if (irq->is_set_up || irq->fn) {
-		rc = -EEXIST;
-	} else {
-		irq->is_set_up = true;
-		irq->is_level = is_level;
-		irq->is_low = is_low;
-	}
-	lock_release_irq(&irq->lock, flags);
-	return rc;
+	LOCK_SCOPE_IRQ(&irq->lock);
+	if (irq->is_set_up || irq->fn)
+		return -EEXIST;
+	irq->is_set_up = true;
+	irq->is_level = is_level;
+	irq->is_low = is_low;
+	return 0;
 }
 
 static int unmap_gsi(struct domain *d, struct irq *irq)
 {
-	u64 flags;
-
 	pirq_eoi_mark(d, irq->number, false);
 	pirq_clear(d, irq->number); /* first, so that nobody binds it behind our back */
 	irq_unbind(irq);
-	flags = lock_acquire_irq(&irq->lock);
+	LOCK_SCOPE_IRQ(&irq->lock);
 	irq_unroute_locked(irq);
 	irq->owner = NULL;
-	lock_release_irq(&irq->lock, flags);
 	return 0;
 }
 
 int irq_unmap(struct domain *d, s64 pirq)
 {
-	struct irq *irq = NULL;
-	int rc;
+	struct irq *irq;
 
 	if (pirq < 0 || !d->irq || pirq >= d->irq->count)
 		return err(EINVAL);
 	/* The device lock keeps the irq what it is: only under it do messages come and go. */
-	lock_acquire(&pci_dev_lock);
+	LOCK_SCOPE(&pci_dev_lock);
 	lock_acquire(&d->irq->lock);
 	irq = pirq_irq_locked(d->irq, (u64)pirq);
 	if (!irq)
 		d->irq->pirqs[idx_nospec((size_t)pirq, d->irq->count)].is_reserved = false;
 	lock_release(&d->irq->lock);
 	if (!irq)
-		rc = -ESRCH;
-	else
-		rc = irq->kind == IRQ_GSI ? unmap_gsi(d, irq) : msi_unmap_locked(irq);
-	lock_release(&pci_dev_lock);
-	return rc;
+		return -ESRCH;
+	return irq->kind == IRQ_GSI ? unmap_gsi(d, irq) : msi_unmap_locked(irq);
 }
 
 /* ---------------------------------------------------------------- binding */
@@ -289,7 +255,7 @@ int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsig
 	u64 saved;
 	int rc;
 
-	/* BIND_PIRQ__WILL_SHARE: a line has one owner, see map_gsi_locked(). */
+	/* BIND_PIRQ__WILL_SHARE: a line has one owner, see irq_map_gsi(). */
 	(void)flags;
 	if (pirq >= irq_pirq_count(d))
 		return err(EINVAL);
@@ -309,18 +275,15 @@ int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsig
 int irq_guest_unbind(struct domain *d, u32 pirq)
 {
 	struct irq *irq;
-	int rc = 0;
 
 	if (!d->irq)
 		return err(EINVAL);
-	lock_acquire(&d->irq->lock);
+	LOCK_SCOPE(&d->irq->lock);
 	irq = pirq_irq_locked(d->irq, pirq);
-	if (irq && irq->fn)
-		irq_unbind(irq);
-	else
-		rc = err(EINVAL);
-	lock_release(&d->irq->lock);
-	return rc;
+	if (!irq || !irq->fn)
+		return err(EINVAL);
+	irq_unbind(irq);
+	return 0;
 }
 
 void irq_guest_set_affinity(struct domain *d, u32 pirq, unsigned int cpu)

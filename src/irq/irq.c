@@ -71,12 +71,10 @@ struct irq *irq_message_alloc(enum irq_kind kind)
 
 void irq_message_free(struct irq *irq)
 {
-	u64 flags = lock_acquire_irq(&message_lock);
-
+	LOCK_SCOPE_IRQ(&message_lock);
 	irq->kind = IRQ_UNUSED;
 	irq->next = message_free_list;
 	message_free_list = irq;
-	lock_release_irq(&message_lock, flags);
 }
 
 /* ---------------------------------------------------------------- masks and routes */

@@ -97,16 +97,13 @@ void msi_mask_locked(const struct irq *irq, bool is_masked)
 static void messages_free(struct irq *const *irqs, u32 count)
 {
 	for (u32 n = 0; n < count; n++) {
-		u64 flags;
-
 		if (!irqs[n])
 			continue;
 		timer_cancel(&irqs[n]->timer);
-		flags = lock_acquire_irq(&irqs[n]->lock);
+		LOCK_SCOPE_IRQ(&irqs[n]->lock);
 		irq_unroute_locked(irqs[n]);
 		irqs[n]->owner = NULL;
 		irqs[n]->dev = NULL;
-		lock_release_irq(&irqs[n]->lock, flags);
 		irq_message_free(irqs[n]);
 	}
 }
@@ -163,14 +160,14 @@ static int pirqs_give(struct domain *d, struct irq *const *irqs, u32 count, s64 
 	u32 first;
 	int rc;
 
-	lock_acquire(&d->irq->lock);
+	LOCK_SCOPE(&d->irq->lock);
 	rc = pirq_find_free_locked(d->irq, *pirq, count, &first);
-	for (u32 n = 0; n < count && !rc; n++)
+	if (rc)
+		return rc;
+	for (u32 n = 0; n < count; n++)
 		pirq_set_locked(d, first + n, irqs[n]);
-	lock_release(&d->irq->lock);
-	if (!rc)
-		*pirq = first;
-	return rc;
+	*pirq = first;
+	return 0;
 }
 
 static int map_msi(struct domain *d, struct pci_dev *dev, u32 count, s64 *pirq)
@@ -233,20 +230,15 @@ static int map_msix(struct domain *d, struct pci_dev *dev, const struct irq_msi_
 int irq_map_msi(struct domain *d, const struct irq_msi_request *request, s64 *pirq)
 {
 	struct pci_dev *dev;
-	int rc;
 
 	if (!d->is_hardware || !d->irq)
 		return err(EPERM);
-	lock_acquire(&pci_dev_lock);
+	LOCK_SCOPE(&pci_dev_lock);
 	dev = pci_dev_get_locked(request->id);
 	if (!dev)
-		rc = err(ENODEV);
-	else if (request->is_msix)
-		rc = map_msix(d, dev, request, pirq);
-	else
-		rc = map_msi(d, dev, request->count, pirq);
-	lock_release(&pci_dev_lock);
-	return rc;
+		return err(ENODEV);
+	return request->is_msix ? map_msix(d, dev, request, pirq)
+				: map_msi(d, dev, request->count, pirq);
 }
 
 /* ---------------------------------------------------------------- the way back */
@@ -307,11 +299,9 @@ void msi_unmap_all_locked(struct pci_dev *dev)
 
 static void msix_restore_one(struct irq *irq)
 {
-	u64 flags = lock_acquire_irq(&irq->lock);
-
+	LOCK_SCOPE_IRQ(&irq->lock);
 	msi_route_locked(irq);
 	msi_mask_locked(irq, irq->is_masked);
-	lock_release_irq(&irq->lock, flags);
 }
 
 void msi_restore_locked(struct pci_dev *dev)

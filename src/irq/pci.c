@@ -254,17 +254,12 @@ void pci_msix_readonly_locked(struct pci_dev *dev, bool is_readonly)
 
 int irq_pci_add(struct domain *d, struct pci_id id, bool is_virtual, struct pci_id physical)
 {
-	struct pci_dev *dev;
-	int rc = 0;
-
 	if (!d->is_hardware)
 		return err(EPERM);
-	lock_acquire(&pci_dev_lock);
-	dev = pci_dev_find_locked(id);
-	if (!dev && !dev_new_locked(id, is_virtual, physical))
-		rc = err(ENODEV);
-	lock_release(&pci_dev_lock);
-	return rc;
+	LOCK_SCOPE(&pci_dev_lock);
+	if (!pci_dev_find_locked(id) && !dev_new_locked(id, is_virtual, physical))
+		return err(ENODEV);
+	return 0;
 }
 
 static void dev_remove_locked(struct pci_dev *dev)
@@ -280,42 +275,32 @@ static void dev_remove_locked(struct pci_dev *dev)
 	heap_free(dev);
 }
 
-static int change_locked(struct domain *d, struct pci_dev *dev, enum irq_pci_change change)
-{
-	int rc = 0;
-
-	switch (change) {
-	case IRQ_PCI_REMOVE:
-		dev_remove_locked(dev);
-		return 0;
-	case IRQ_PCI_RESTORE_MSI:
-		msi_restore_locked(dev);
-		return 0;
-	case IRQ_PCI_PREPARE_MSIX:
-		rc = dev->msix ? pci_msix_table_locked(d, dev, 0) : err(ENODEV);
-		break;
-	case IRQ_PCI_RELEASE_MSIX:
-		if (!dev->msix)
-			return err(ENODEV);
-		rc = dev->msix_count ? err(EBUSY) : 0;
-		break;
-	}
-	if (!rc)
-		pci_msix_readonly_locked(dev, change == IRQ_PCI_PREPARE_MSIX);
-	return rc;
-}
-
 int irq_pci_change(struct domain *d, struct pci_id id, enum irq_pci_change change)
 {
+	bool is_prepare = change == IRQ_PCI_PREPARE_MSIX;
 	struct pci_dev *dev;
-	int rc;
+	int rc = 0;
 
 	if (!d->is_hardware)
 		return err(EPERM);
-	lock_acquire(&pci_dev_lock);
-	dev = change == IRQ_PCI_PREPARE_MSIX ? pci_dev_get_locked(id) : pci_dev_find_locked(id);
-	rc = dev ? change_locked(d, dev, change) : err(ENODEV);
-	lock_release(&pci_dev_lock);
+	LOCK_SCOPE(&pci_dev_lock);
+	dev = is_prepare ? pci_dev_get_locked(id) : pci_dev_find_locked(id);
+	if (!dev)
+		return err(ENODEV);
+	if (change == IRQ_PCI_REMOVE) {
+		dev_remove_locked(dev);
+	} else if (change == IRQ_PCI_RESTORE_MSI) {
+		msi_restore_locked(dev);
+	} else {
+		if (!dev->msix)
+			return err(ENODEV);
+		if (is_prepare)
+			rc = pci_msix_table_locked(d, dev, 0);
+		else
+			rc = dev->msix_count ? err(EBUSY) : 0;
+		if (!rc)
+			pci_msix_readonly_locked(dev, is_prepare);
+	}
 	return rc;
 }
 
@@ -415,7 +400,7 @@ void pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value)
 
 	if (!config_is_valid(d, cf8, offset, bytes))
 		return;
-	lock_acquire(&pci_dev_lock);
+	LOCK_SCOPE(&pci_dev_lock);
 	dev = pci_dev_find_locked(id);
 	for (u32 i = 0; dev && i < bytes; i++)
 		keep |= byte_protected(dev, reg + i) << (8 * i);
@@ -424,7 +409,6 @@ void pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value)
 	hw_pci_write(id, (u16)reg, bytes, value);
 	if (dev)
 		config_noted(d, dev, reg, bytes);
-	lock_release(&pci_dev_lock);
 }
 
 /* ---------------------------------------------------------------- what the hardware domain may not have */

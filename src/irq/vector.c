@@ -58,12 +58,11 @@ static bool run_is_free(const struct vector_table *table, unsigned int first, u3
 u8 vector_alloc(unsigned int cpu, struct irq *const *irqs, u32 count)
 {
 	struct vector_table *table = atomic_load(&tables[cpu]);
-	u64 now = hw_tsc(), flags;
-	u8 vector = 0;
+	u64 now = hw_tsc();
 
 	if (!table || count == 0 || count > VECTOR_COUNT)
 		return 0;
-	flags = lock_acquire_irq(&vector_lock);
+	LOCK_SCOPE_IRQ(&vector_lock);
 	for (unsigned int tries = 0; tries < VECTOR_COUNT / count; tries++) {
 		/* IRQ_VECTOR_FIRST is a multiple of 16, not of 32: align the vector, not the index. */
 		unsigned int first = ROUND_UP(table->next + IRQ_VECTOR_FIRST, count) -
@@ -76,39 +75,31 @@ u8 vector_alloc(unsigned int cpu, struct irq *const *irqs, u32 count)
 			continue;
 		for (u32 i = 0; i < count; i++)
 			table->slot[first + i] = (struct slot){.irq = irqs[i]};
-		vector = (u8)(IRQ_VECTOR_FIRST + first);
-		break;
+		return (u8)(IRQ_VECTOR_FIRST + first);
 	}
-	lock_release_irq(&vector_lock, flags);
-	return vector;
+	return 0;
 }
 
 bool vector_claim(unsigned int cpu, u8 vector, struct irq *irq)
 {
 	struct vector_table *table = atomic_load(&tables[cpu]);
 	struct slot *slot;
-	bool is_free;
-	u64 flags;
 
 	if (!table || vector < IRQ_VECTOR_FIRST || vector > IRQ_VECTOR_LAST)
 		return false;
 	slot = &table->slot[vector - IRQ_VECTOR_FIRST];
-	flags = lock_acquire_irq(&vector_lock);
-	is_free = slot_is_free(slot, hw_tsc());
-	if (is_free)
-		*slot = (struct slot){.irq = irq};
-	lock_release_irq(&vector_lock, flags);
-	return is_free;
+	LOCK_SCOPE_IRQ(&vector_lock);
+	if (!slot_is_free(slot, hw_tsc()))
+		return false;
+	*slot = (struct slot){.irq = irq};
+	return true;
 }
 
 void vector_free(unsigned int cpu, u8 vector)
 {
-	struct vector_table *table = atomic_load(&tables[cpu]);
-	u64 flags = lock_acquire_irq(&vector_lock);
-
+	LOCK_SCOPE_IRQ(&vector_lock);
 	/* | 1: the TSC may be 0, which would mean "in use". */
-	table->slot[vector - IRQ_VECTOR_FIRST].retired_tsc = hw_tsc() | 1;
-	lock_release_irq(&vector_lock, flags);
+	atomic_load(&tables[cpu])->slot[vector - IRQ_VECTOR_FIRST].retired_tsc = hw_tsc() | 1;
 }
 
 struct irq *vector_find(unsigned int cpu, u8 vector)

@@ -96,6 +96,7 @@ static inline gva_t gva_add(gva_t gva, u64 bytes)
 #define ALIGNED(n)			__attribute__((aligned(n)))
 #define PRINTF_LIKE(fmt, args)		__attribute__((format(printf, fmt, args)))
 #define NORETURN			__attribute__((noreturn))
+#define AT_EXIT(fn)			__attribute__((cleanup(fn), unused)) /* fn(&variable) at its block's end */
 #define NOINLINE			__attribute__((noinline))
 #define ALWAYS_INLINE			inline __attribute__((always_inline))
 

@@ -75,7 +75,6 @@ int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns)
 {
 	u64 sec = system_time_ns / NS_PER_SECOND;
 	u32 nsec = (u32)(system_time_ns % NS_PER_SECOND);
-	u64 flags;
 
 	if (nanoseconds >= NS_PER_SECOND)
 		return err(EINVAL);
@@ -85,10 +84,11 @@ int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns)
 	}
 	if (seconds < sec)
 		return err(EINVAL);
-	flags = lock_acquire_irq(&wallclock_lock);
-	wallclock_sec = seconds - sec;
-	wallclock_nsec = nanoseconds - nsec;
-	lock_release_irq(&wallclock_lock, flags);
+	{
+		LOCK_SCOPE_IRQ(&wallclock_lock);
+		wallclock_sec = seconds - sec;
+		wallclock_nsec = nanoseconds - nsec;
+	}
 	for (struct domain *d = domain_get_next(0); d != NULL;) {
 		domid_t after = (domid_t)(d->id + 1);
 
@@ -102,12 +102,12 @@ int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns)
 void time_wallclock_publish(struct domain *d)
 {
 	struct shared_info *shared = atomic_load(&d->shared);
-	u64 flags, sec;
+	u64 sec;
 	u32 version;
 
 	if (shared == NULL)
 		return;
-	flags = lock_acquire_irq(&wallclock_lock);
+	LOCK_SCOPE_IRQ(&wallclock_lock);
 	sec = wallclock_sec + (u64)d->time_offset_s;
 	version = (atomic_load(&shared->wc_version) + 1) | 1;
 	atomic_exchange(&shared->wc_version,
@@ -116,7 +116,6 @@ void time_wallclock_publish(struct domain *d)
 	atomic_store(&shared->wc_sec_hi, (u32)(sec >> 32));
 	atomic_store(&shared->wc_nsec, wallclock_nsec);
 	atomic_store(&shared->wc_version, version + 1);
-	lock_release_irq(&wallclock_lock, flags);
 }
 
 void time_init(void)

@@ -16,12 +16,12 @@
 #define REG_SELECT	0x00
 #define REG_WINDOW	0x10
 #define IOAPIC_VERSION	1
-#define IOAPIC_ENTRY(n) (u8)(0x10 + 2 * (n))
+#define IOAPIC_ENTRY(n) (0x10 + 2 * (n))
 
-#define ENTRY_LOW	 BIT(13) /* active low */
-#define ENTRY_REMOTE_IRR BIT(14)
-#define ENTRY_LEVEL	 BIT(15)
-#define ENTRY_MASKED	 BIT(16)
+#define ENTRY_LOW	 (1u << 13) /* active low */
+#define ENTRY_REMOTE_IRR (1u << 14)
+#define ENTRY_LEVEL	 (1u << 15)
+#define ENTRY_MASKED	 (1u << 16)
 
 struct ioapic {
 	u8 *base; /* registers; NULL: unusable */
@@ -37,13 +37,13 @@ static u32 gsi_count;				/* [c] */
 static u8 gsi_ioapic[GSI_MAX];			/* [c] index + 1; 0: a hole */
 static u32 gsi_low[GSI_MAX];			/* [l] lower half of the entry */
 
-static u32 read_locked(const struct ioapic *ioapic, u8 reg)
+static u32 read_locked(const struct ioapic *ioapic, u32 reg)
 {
 	hw_mmio_write32(ioapic->base + REG_SELECT, reg);
 	return hw_mmio_read32(ioapic->base + REG_WINDOW);
 }
 
-static void write_locked(const struct ioapic *ioapic, u8 reg, u32 value)
+static void write_locked(const struct ioapic *ioapic, u32 reg, u32 value)
 {
 	hw_mmio_write32(ioapic->base + REG_SELECT, reg);
 	hw_mmio_write32(ioapic->base + REG_WINDOW, value);
@@ -59,12 +59,12 @@ bool hw_gsi_exists(u32 gsi)
 	return gsi < gsi_count && gsi_ioapic[gsi] != 0;
 }
 
-/* The controller and entry of a GSI that exists. */
-static const struct ioapic *gsi_find(u32 gsi, u32 *entry)
+/* The controller of a GSI that exists, and the register of its entry's lower half. */
+static const struct ioapic *gsi_find(u32 gsi, u32 *reg)
 {
 	const struct ioapic *ioapic = &ioapics[gsi_ioapic[gsi] - 1];
 
-	*entry = gsi - ioapic->gsi_base;
+	*reg = IOAPIC_ENTRY(gsi - ioapic->gsi_base);
 	return ioapic;
 }
 
@@ -97,9 +97,9 @@ static void controller_init(const struct acpi_ioapic *info)
 	ioapic_count++;
 	for (u32 n = 0; n < count; n++) {
 		gsi_ioapic[info->gsi_base + n] = (u8)ioapic_count;
-		gsi_low[info->gsi_base + n] = (u32)ENTRY_MASKED;
-		write_locked(ioapic, IOAPIC_ENTRY(n), (u32)ENTRY_MASKED);
-		write_locked(ioapic, (u8)(IOAPIC_ENTRY(n) + 1), 0);
+		gsi_low[info->gsi_base + n] = ENTRY_MASKED;
+		write_locked(ioapic, IOAPIC_ENTRY(n), ENTRY_MASKED);
+		write_locked(ioapic, IOAPIC_ENTRY(n) + 1, 0);
 	}
 	gsi_count = MAX(gsi_count, info->gsi_base + count);
 	log_info("IO-APIC %u at %lx: GSIs %u to %u", info->id, info->address, info->gsi_base,
@@ -115,45 +115,40 @@ int hw_ioapic_init(void)
 
 void hw_ioapic_route(u32 gsi, const struct ioapic_route *route)
 {
-	u32 entry;
-	const struct ioapic *ioapic = gsi_find(gsi, &entry);
-	u64 flags = lock_acquire_irq(&ioapic_lock);
+	u32 reg;
+	const struct ioapic *ioapic = gsi_find(gsi, &reg);
 
-	gsi_low[gsi] = (u32)ENTRY_MASKED | route->vector |
-		       (route->is_level ? (u32)ENTRY_LEVEL : 0) |
-		       (route->is_low ? (u32)ENTRY_LOW : 0);
-	write_locked(ioapic, IOAPIC_ENTRY(entry), gsi_low[gsi]);
-	write_locked(ioapic, (u8)(IOAPIC_ENTRY(entry) + 1), route->apic_id << 24);
-	lock_release_irq(&ioapic_lock, flags);
+	LOCK_SCOPE_IRQ(&ioapic_lock);
+	gsi_low[gsi] = ENTRY_MASKED | route->vector | (route->is_level ? ENTRY_LEVEL : 0) |
+		       (route->is_low ? ENTRY_LOW : 0);
+	write_locked(ioapic, reg, gsi_low[gsi]);
+	write_locked(ioapic, reg + 1, route->apic_id << 24);
 }
 
 void hw_ioapic_mask(u32 gsi, bool is_masked)
 {
-	u32 entry;
-	const struct ioapic *ioapic = gsi_find(gsi, &entry);
-	u64 flags = lock_acquire_irq(&ioapic_lock);
+	u32 reg;
+	const struct ioapic *ioapic = gsi_find(gsi, &reg);
 
-	gsi_low[gsi] = (gsi_low[gsi] & ~(u32)ENTRY_MASKED) | (is_masked ? (u32)ENTRY_MASKED : 0);
-	write_locked(ioapic, IOAPIC_ENTRY(entry), gsi_low[gsi]);
-	lock_release_irq(&ioapic_lock, flags);
+	LOCK_SCOPE_IRQ(&ioapic_lock);
+	gsi_low[gsi] = (gsi_low[gsi] & ~ENTRY_MASKED) | (is_masked ? ENTRY_MASKED : 0);
+	write_locked(ioapic, reg, gsi_low[gsi]);
 }
 
 void hw_ioapic_stop(void)
 {
 	for (unsigned int i = 0; i < ioapic_count; i++)
 		for (u32 n = 0; n < ioapics[i].entry_count; n++)
-			write_locked(&ioapics[i], IOAPIC_ENTRY(n), (u32)ENTRY_MASKED);
+			write_locked(&ioapics[i], IOAPIC_ENTRY(n), ENTRY_MASKED);
 }
 
 bool hw_ioapic_is_in_service(u32 gsi)
 {
-	u32 entry, value;
-	const struct ioapic *ioapic = gsi_find(gsi, &entry);
-	u64 flags = lock_acquire_irq(&ioapic_lock);
+	u32 reg;
+	const struct ioapic *ioapic = gsi_find(gsi, &reg);
 
-	value = read_locked(ioapic, IOAPIC_ENTRY(entry));
-	lock_release_irq(&ioapic_lock, flags);
-	return (value & ENTRY_REMOTE_IRR) != 0;
+	LOCK_SCOPE_IRQ(&ioapic_lock);
+	return (read_locked(ioapic, reg) & ENTRY_REMOTE_IRR) != 0;
 }
 
 int hw_ioapic_find(u64 address)
@@ -166,11 +161,8 @@ int hw_ioapic_find(u64 address)
 
 u32 hw_ioapic_read(unsigned int ioapic, u8 reg)
 {
-	u64 flags = lock_acquire_irq(&ioapic_lock);
-	u32 value = read_locked(&ioapics[ioapic], reg);
-
-	lock_release_irq(&ioapic_lock, flags);
-	return value;
+	LOCK_SCOPE_IRQ(&ioapic_lock);
+	return read_locked(&ioapics[ioapic], reg);
 }
 
 u32 hw_ioapic_gsi_base(unsigned int ioapic)

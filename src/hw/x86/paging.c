@@ -71,7 +71,7 @@ void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags)
 {
 	if (!hw_has_nx)
 		flags &= ~MAP_NX;
-	lock_acquire(&vmap_lock);
+	LOCK_SCOPE(&vmap_lock);
 	while (bytes != 0) {
 		unsigned int level = 1;
 		u64 step;
@@ -86,7 +86,6 @@ void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags)
 		paddr += step;
 		bytes -= MIN(bytes, step);
 	}
-	lock_release(&vmap_lock);
 }
 
 bool paging_lookup(u64 va, u64 *paddr)
@@ -112,12 +111,11 @@ void paging_show(u64 va, u64 bytes, u64 flags)
 
 	if (!hw_has_nx)
 		flags &= ~MAP_NX;
-	lock_acquire(&vmap_lock);
+	LOCK_SCOPE(&vmap_lock);
 	for (u64 end = va + bytes; va < end; va += PAGE_SIZE) {
 		BUG_ON(!paging_lookup(va, &paddr));
 		map_one(shown_root, va, paddr | flags, 1);
 	}
-	lock_release(&vmap_lock);
 }
 
 u64 paging_shown_entry(u64 va)

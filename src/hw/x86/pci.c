@@ -39,28 +39,21 @@ static unsigned int page_count;		   /* [a] */
 
 int hw_pci_window_add(u64 address, u16 segment, u8 bus_first, u8 bus_last)
 {
-	int rc = 0;
-	u64 flags, end;
+	u64 end;
 
 	if (bus_last < bus_first || address == 0 || (address & (BUS_BYTES - 1)) != 0 ||
 	    __builtin_add_overflow(address, ((u64)bus_last + 1) * BUS_BYTES, &end))
 		return -EINVAL;
-	flags = lock_acquire_irq(&pci_lock);
+	LOCK_SCOPE_IRQ(&pci_lock);
 	for (unsigned int i = 0; i < window_count; i++)
 		if (windows[i].segment == segment && windows[i].bus_first <= bus_last &&
-		    windows[i].bus_last >= bus_first) {
-			rc = windows[i].address == address ? 0 : -EINVAL;
-			goto out;
-		}
-	if (window_count == WINDOWS_MAX) {
-		rc = -ENOSPC;
-		goto out;
-	}
+		    windows[i].bus_last >= bus_first)
+			return windows[i].address == address ? 0 : -EINVAL;
+	if (window_count == WINDOWS_MAX)
+		return -ENOSPC;
 	windows[window_count] = (struct window){address, segment, bus_first, bus_last};
 	atomic_store(&window_count, window_count + 1);
-out:
-	lock_release_irq(&pci_lock, flags);
-	return rc;
+	return 0;
 }
 
 void hw_pci_init(void)
@@ -107,7 +100,6 @@ static const struct window *window_find(struct pci_id id)
 bool hw_pci_open(struct pci_id id)
 {
 	const struct window *window = window_find(id);
-	u64 flags;
 	u8 *base;
 
 	if (!window)
@@ -116,49 +108,28 @@ bool hw_pci_open(struct pci_id id)
 		return true;
 	base = hw_device_map(window->address + ((u64)id.bus << 20) + ((u64)id.devfn << 12),
 			     PAGE_SIZE);
-	flags = lock_acquire_irq(&pci_lock);
+	LOCK_SCOPE_IRQ(&pci_lock);
 	if (page_count < PAGES_MAX) {
 		pages[page_count] = (struct page){key_of(id), base};
 		atomic_store(&page_count, page_count + 1);
 	}
-	lock_release_irq(&pci_lock, flags);
 	return page_find(id) != NULL;
 }
 
-static void address_write_locked(struct pci_id id, u16 offset)
+/* The ports reach it: the one for its data. */
+static u16 port_select_locked(struct pci_id id, u16 offset)
 {
-	hw_out32(PORT_ADDRESS,
-		 (u32)(BIT(31) | (u32)id.bus << 16 | (u32)id.devfn << 8 | (offset & 0xfcu)));
-}
-
-static u32 ports_read(struct pci_id id, u16 offset, unsigned int bytes)
-{
-	u16 port = (u16)(PORT_DATA + (offset & 3));
-	u64 flags = lock_acquire_irq(&pci_lock);
-	u32 value;
-
-	address_write_locked(id, offset);
-	value = hw_in(port, bytes);
-	lock_release_irq(&pci_lock, flags);
-	return value;
-}
-
-static void ports_write(struct pci_id id, u16 offset, unsigned int bytes, u32 value)
-{
-	u16 port = (u16)(PORT_DATA + (offset & 3));
-	u64 flags = lock_acquire_irq(&pci_lock);
-
-	address_write_locked(id, offset);
-	hw_out(port, bytes, value);
-	lock_release_irq(&pci_lock, flags);
+	hw_out32(PORT_ADDRESS, 1u << 31 | key_of(id) << 8 | (offset & 0xfcu));
+	return (u16)(PORT_DATA + (offset & 3));
 }
 
 u32 hw_pci_read(struct pci_id id, u16 offset, unsigned int bytes)
 {
 	const u8 *p;
 
+	LOCK_SCOPE_IRQ(&pci_lock);
 	if (id.segment == 0 && offset < 256)
-		return ports_read(id, offset, bytes);
+		return hw_in(port_select_locked(id, offset), bytes);
 	p = page_find(id);
 	return p ? hw_mmio_read(p + offset, bytes) : NO_ENTRY >> (32 - 8 * bytes);
 }
@@ -167,11 +138,9 @@ void hw_pci_write(struct pci_id id, u16 offset, unsigned int bytes, u32 value)
 {
 	u8 *p;
 
-	if (id.segment == 0 && offset < 256) {
-		ports_write(id, offset, bytes, value);
-		return;
-	}
-	p = page_find(id);
-	if (p)
+	LOCK_SCOPE_IRQ(&pci_lock);
+	if (id.segment == 0 && offset < 256)
+		hw_out(port_select_locked(id, offset), bytes, value);
+	else if ((p = page_find(id)) != NULL)
 		hw_mmio_write(p + offset, bytes, value);
 }
