@@ -12,17 +12,9 @@
 #include "lib/string.h"
 #include "mm/mm.h"
 
-#define CMD_MASK     ((1u << MEMORY_EXTENT_SHIFT) - 1)
-#define COUNT_OFFSET offsetof(struct xen_memory_map, nr_entries)
+#define CMD_MASK ((1u << MEMORY_EXTENT_SHIFT) - 1)
 
 /* ---------------------------------------------------------------- frames given and taken back */
-
-static unsigned int address_bits(u32 mem_flags)
-{
-	unsigned int bits = XENMEMF_get_address_bits(mem_flags);
-
-	return bits ? bits : 64;
-}
 
 static void frames_drop(struct domain *d, mfn_t mfn, unsigned int order)
 {
@@ -31,22 +23,20 @@ static void frames_drop(struct domain *d, mfn_t mfn, unsigned int order)
 }
 
 /* One extent given: its first frame's number goes where the guest's list says. */
-static int extent_add(struct domain *d, const struct xen_memory_reservation *r, u64 idx,
+static int extent_add(struct domain *d, const struct xen_memory_reservation *r, gva_t slot,
 		      bool has_gpfn)
 {
-	gva_t slot = gva_add(gva_make((u64)r->extent_start.p), idx * sizeof(xen_pfn_t));
-	u64 gpfn = 0, number;
+	unsigned int bits = XENMEMF_get_address_bits(r->mem_flags);
+	u64 gpfn = M2P_INVALID, number;
 	mfn_t mfn;
-	int rc = 0;
+	int rc;
 
-	if (has_gpfn)
-		rc = guest_get(gpfn, slot);
-	if (rc)
-		return rc;
-	mfn = frame_alloc_below(r->extent_order, address_bits(r->mem_flags));
+	if (has_gpfn && guest_get(gpfn, slot) != 0)
+		return err(EFAULT);
+	mfn = frame_alloc_below(r->extent_order, bits != 0 ? bits : 64);
 	if (mfn_is_none(mfn))
 		return err(ENOMEM);
-	rc = mm_domain_assign_at(d, mfn, r->extent_order, has_gpfn ? gpfn : M2P_INVALID);
+	rc = mm_domain_assign_at(d, mfn, r->extent_order, gpfn);
 	if (rc) {
 		frame_free(mfn, r->extent_order);
 		return rc;
@@ -59,9 +49,8 @@ static int extent_add(struct domain *d, const struct xen_memory_reservation *r, 
 	return rc;
 }
 
-static int extent_remove(struct domain *d, const struct xen_memory_reservation *r, u64 idx)
+static int extent_remove(struct domain *d, const struct xen_memory_reservation *r, gva_t slot)
 {
-	gva_t slot = gva_add(gva_make((u64)r->extent_start.p), idx * sizeof(xen_pfn_t));
 	u64 number;
 	int rc = guest_get(number, slot);
 
@@ -76,14 +65,15 @@ static int extents_do(struct domain *d, unsigned int cmd, const struct xen_memor
 	u64 first = *idx;
 
 	for (; *idx < r->nr_extents; (*idx)++) {
+		gva_t slot = guest_at(r->extent_start, *idx);
 		int rc;
 
 		if (*idx != first && hw_preempt_wanted())
 			return -ERESTART;
 		if (cmd == XENMEM_decrease_reservation)
-			rc = extent_remove(d, r, *idx);
+			rc = extent_remove(d, r, slot);
 		else
-			rc = extent_add(d, r, *idx, cmd == XENMEM_populate_physmap);
+			rc = extent_add(d, r, slot, cmd == XENMEM_populate_physmap);
 		if (rc)
 			return rc;
 	}
@@ -91,56 +81,47 @@ static int extents_do(struct domain *d, unsigned int cmd, const struct xen_memor
 }
 
 /* How many extents were done is the answer, also when one of them could not be. */
-static int reservation(struct vcpu *v, unsigned int cmd, u64 start, struct hcall_args *args)
+static int reservation(struct vcpu *v, struct subop *op)
 {
-	struct xen_memory_reservation r;
+	const struct xen_memory_reservation *r = &op->arg.reservation;
+	u32 cmd = (u32)op->cmd;
+	u64 *done = &op->args->result;
 	struct domain *d;
-	int rc = guest_get(r, gva_make(args->a[1]));
+	int rc;
 
-	if (rc)
-		return rc;
-	args->result = start;
-	if (r.nr_extents > ~0ul >> MEMORY_EXTENT_SHIFT || start >= r.nr_extents ||
-	    r.extent_order > MEMORY_ORDER_MAX)
+	*done = op->args->a[0] >> MEMORY_EXTENT_SHIFT;
+	if (r->nr_extents > ~0ul >> MEMORY_EXTENT_SHIFT || *done >= r->nr_extents ||
+	    r->extent_order > MEMORY_ORDER_MAX)
 		return 0;
-	if (r.mem_flags & (XENMEMF_populate_on_demand | XENMEMF_vnode))
+	if (r->mem_flags & (XENMEMF_populate_on_demand | XENMEMF_vnode))
 		return err(EOPNOTSUPP);
-	rc = subop_domain_quiet(v, r.domid, &d);
+	rc = subop_domain_quiet(v, r->domid, &d);
 	if (rc)
 		return rc;
-	rc = extents_do(d, cmd, &r, &start);
+	rc = extents_do(d, cmd, r, done);
 	if (rc && rc != -ERESTART && d != v->domain)
 		log_debug("d%u: memory_op %u on d%u: %lu of %lu extents, then %d", v->domain->id,
-			  cmd, d->id, start, (u64)r.nr_extents, rc);
+			  cmd, d->id, *done, (u64)r->nr_extents, rc);
 	domain_put(d);
-	args->result = start;
 	if (rc != -ERESTART)
 		return 0;
-	args->a[0] = cmd | start << MEMORY_EXTENT_SHIFT;
+	op->args->a[0] = cmd | *done << MEMORY_EXTENT_SHIFT;
 	return rc;
 }
 
 /* ---------------------------------------------------------------- maps */
 
-static int map_give(u64 arg, const struct mm_e820_entry *entries, u32 count)
+static int map_give(struct xen_memory_map *map, const struct mm_e820_entry *entries, u32 count)
 {
-	struct xen_memory_map map;
-	u32 wanted;
-	int rc = guest_get(map, gva_make(arg));
-
-	if (rc)
-		return rc;
-	wanted = map.buffer.p ? MIN(map.nr_entries, count) : count;
-	if (map.buffer.p)
-		rc = hw_copy_to_guest(gva_make((u64)map.buffer.p), entries,
-				      wanted * sizeof(*entries));
-	if (!rc)
-		rc = guest_put(gva_make(arg + COUNT_OFFSET), wanted);
-	return rc;
+	map->nr_entries = map->buffer.p ? MIN(map->nr_entries, count) : count;
+	return map->buffer.p ? hw_copy_to_guest(gva_make((u64)map->buffer.p), entries,
+						map->nr_entries * sizeof(*entries))
+			     : 0;
 }
 
-static int own_map_give(struct domain *d, u64 arg)
+static int own_map(struct vcpu *v, struct subop *op)
 {
+	struct domain *d = v->domain;
 	struct mm_e820_entry *copy;
 	u32 count;
 	int rc;
@@ -154,57 +135,41 @@ static int own_map_give(struct domain *d, u64 arg)
 	if (count)
 		memcpy(copy, d->mm->e820, count * sizeof(*copy));
 	lock_release(&d->lock);
-	rc = count ? map_give(arg, copy, count) : err(ENOSYS);
+	rc = count ? map_give(&op->arg.memory_map, copy, count) : err(ENOSYS);
 	heap_free(copy);
 	return rc;
 }
 
-static int map_set(struct vcpu *v, u64 arg)
+static int host_map(struct vcpu *v, struct subop *op)
 {
-	struct xen_foreign_memory_map foreign;
-	struct mm_e820_entry *entries, *old;
-	struct domain *d;
-	int rc = guest_get(foreign, gva_make(arg));
+	return map_give(&op->arg.memory_map, mm_host_e820, mm_host_e820_count);
+}
 
-	if (rc)
-		return rc;
-	if (foreign.map.nr_entries > MM_E820_MAX)
+static int map_set(struct vcpu *v, struct subop *op)
+{
+	const struct xen_memory_map *map = &op->arg.foreign_memory_map.map;
+	struct mm_e820_entry *entries, *old;
+	struct domain *d = op->d;
+
+	if (map->nr_entries > MM_E820_MAX)
 		return err(EINVAL);
 	if (!v->domain->is_privileged)
 		return err(EPERM);
-	rc = subop_domain_quiet(v, foreign.domid, &d);
-	if (rc)
-		return rc;
-	rc = -ENOMEM;
 	entries = heap_alloc(MM_E820_MAX * sizeof(*entries));
 	if (!entries)
-		goto put;
-	rc = hw_copy_from_guest(entries, gva_make((u64)foreign.map.buffer.p),
-				foreign.map.nr_entries * sizeof(*entries));
-	if (rc) {
+		return err(ENOMEM);
+	if (hw_copy_from_guest(entries, gva_make((u64)map->buffer.p),
+			       map->nr_entries * sizeof(*entries)) != 0) {
 		heap_free(entries);
-		goto put;
+		return err(EFAULT);
 	}
 	lock_acquire(&d->lock);
 	old = d->mm->e820;
 	d->mm->e820 = entries;
-	d->mm->e820_count = foreign.map.nr_entries;
+	d->mm->e820_count = map->nr_entries;
 	lock_release(&d->lock);
 	heap_free(old);
-put:
-	domain_put(d);
-	return rc;
-}
-
-static int memory_map(struct vcpu *v, unsigned int cmd, struct hcall_args *args)
-{
-	if (cmd == XENMEM_memory_map)
-		return own_map_give(v->domain, args->a[1]);
-	if (cmd == XENMEM_set_memory_map)
-		return map_set(v, args->a[1]);
-	if (!v->domain->is_privileged)
-		return err(EPERM);
-	return map_give(args->a[1], mm_host_e820, mm_host_e820_count);
+	return 0;
 }
 
 /* Mica's own tables say where the 2 MiB piece of the M2P at va lies; 0: a hole. */
@@ -222,66 +187,61 @@ static u64 m2p_piece(u64 va)
 	return entry & PTE_PRESENT ? mfn_num(pte_mfn(entry)) : 0;
 }
 
-static int machphys_list(u64 arg)
+static int machphys_list(struct vcpu *v, struct subop *op)
 {
-	struct xen_machphys_mfn_list list;
-	u64 pieces = (hw_frame_max * 8 + 0x1fffff) >> 21;
+	struct xen_machphys_mfn_list *list = &op->arg.machphys_list;
 	u64 mfn = 0;
-	u32 count;
-	int rc = guest_get(list, gva_make(arg));
 
-	if (rc)
-		return rc;
-	count = (u32)MIN(list.max_extents, pieces);
-	for (u32 i = 0; !rc && i < count; i++) {
+	list->nr_extents = (u32)MIN(list->max_extents, (hw_frame_max * 8 + 0x1fffff) >> 21);
+	for (u32 i = 0; i < list->nr_extents; i++) {
 		u64 here = m2p_piece(LAYOUT_M2P + ((u64)i << 21));
 
 		mfn = here ? here : mfn; /* tools map a hole too: any piece will do */
-		rc = guest_put(gva_make((u64)list.extent_start.p + i * sizeof(mfn)), mfn);
+		if (guest_put(guest_at(list->extent_start, i), mfn) != 0)
+			return err(EFAULT);
 	}
-	if (!rc)
-		rc = guest_put(gva_make(arg + offsetof(struct xen_machphys_mfn_list, nr_extents)),
-			       count);
-	return rc;
+	return 0;
 }
 
-static int machphys(unsigned int cmd, struct hcall_args *args)
+static int machphys_mapping(struct vcpu *v, struct subop *op)
 {
-	struct xen_machphys_mapping mapping = {
+	op->arg.machphys_mapping = (struct xen_machphys_mapping){
 		.v_start = LAYOUT_M2P,
 		.v_end = LAYOUT_FRAMES,
 		.max_mfn = hw_frame_max - 1,
 	};
-
-	if (cmd == XENMEM_machphys_mapping)
-		return guest_put(gva_make(args->a[1]), mapping);
-	return machphys_list(args->a[1]);
+	return 0;
 }
 
 /* ---------------------------------------------------------------- questions */
 
-static int reservation_query(struct vcpu *v, unsigned int cmd, struct hcall_args *args)
+static int nothing(struct vcpu *v, struct subop *op)
 {
-	struct xen_memory_domain query;
-	const struct shared_info *shared;
-	struct domain *d;
-	u64 max_pfn = 0;
-	int rc = guest_get(query, gva_make(args->a[1]));
+	return 0;
+}
 
-	if (rc)
-		return rc;
-	rc = subop_domain_quiet(v, query.domid, &d);
-	if (rc)
-		return rc;
-	if (cmd == XENMEM_current_reservation)
-		args->result = atomic_load(&d->mm->pages_current);
-	else if (cmd == XENMEM_maximum_reservation)
-		args->result = atomic_load(&d->mm->pages_max);
-	else if ((shared = atomic_load(&d->shared)) != NULL)
-		max_pfn = atomic_load(&shared->arch.max_pfn);
-	if (cmd == XENMEM_maximum_gpfn) /* none said yet: 0 too */
-		args->result = max_pfn ? max_pfn - 1 : 0;
-	domain_put(d);
+static int ram_top(struct vcpu *v, struct subop *op)
+{
+	op->args->result = hw_frame_max - 1;
+	return 0;
+}
+
+static int pages(struct vcpu *v, struct subop *op)
+{
+	struct mm_domain *mm = op->d->mm;
+
+	op->args->result = atomic_load(op->cmd == XENMEM_current_reservation ? &mm->pages_current
+									     : &mm->pages_max);
+	return 0;
+}
+
+/* None said yet: 0 too. */
+static int gpfn_max(struct vcpu *v, struct subop *op)
+{
+	const struct shared_info *shared = atomic_load(&op->d->shared);
+	u64 count = shared != NULL ? atomic_load(&shared->arch.max_pfn) : 0;
+
+	op->args->result = count ? count - 1 : 0;
 	return 0;
 }
 
@@ -302,116 +262,86 @@ static int grant_frames_tell(struct domain *d, const struct xen_mem_acquire_reso
 }
 
 /* What tools map of a domain that is not in its own memory. */
-static int resource_acquire(struct vcpu *v, gva_t at)
+static int resource_acquire(struct vcpu *v, struct subop *op)
 {
-	struct xen_mem_acquire_resource arg;
+	struct xen_mem_acquire_resource *arg = &op->arg.resource;
 	u32 frames;
-	struct domain *d;
-	int rc = guest_get(arg, at);
 
-	if (rc)
-		return rc;
-	if (arg.pad)
+	if (arg->pad)
 		return err(EINVAL);
-	if (arg.domid == DOMID_SELF || arg.domid == v->domain->id)
+	if (op->d == v->domain)
 		return err(EPERM);
-	rc = subop_domain_quiet(v, arg.domid, &d);
-	if (rc)
-		return rc;
-	if (arg.type != XENMEM_resource_grant_table) {
-		rc = err(EOPNOTSUPP);
-	} else if (arg.id != XENMEM_resource_grant_table_id_shared) {
-		rc = err(EINVAL);
-	} else if (arg.frame_list.p) {
-		rc = grant_frames_tell(d, &arg);
-	} else if (arg.nr_frames) {
-		rc = err(EINVAL);
-	} else {
-		gnttab_size_get(d, &frames, &arg.nr_frames);
-		rc = guest_put(at, arg);
-	}
-	domain_put(d);
-	return rc;
+	if (arg->type != XENMEM_resource_grant_table)
+		return err(EOPNOTSUPP);
+	if (arg->id != XENMEM_resource_grant_table_id_shared)
+		return err(EINVAL);
+	if (arg->frame_list.p)
+		return grant_frames_tell(op->d, arg);
+	if (arg->nr_frames)
+		return err(EINVAL);
+	gnttab_size_get(op->d, &frames, &arg->nr_frames);
+	return 0;
 }
 
-static int claim(struct vcpu *v, gva_t at)
+static int claim(struct vcpu *v, struct subop *op)
 {
-	struct xen_memory_reservation arg;
+	const struct xen_memory_reservation *arg = &op->arg.reservation;
 	struct domain *d;
-	int rc = guest_get(arg, at);
+	int rc;
 
-	if (rc)
-		return rc;
 	if (!v->domain->is_privileged)
 		return err(EPERM);
-	if (arg.extent_start.p || arg.extent_order || arg.mem_flags)
+	if (arg->extent_start.p || arg->extent_order || arg->mem_flags)
 		return err(EINVAL);
-	if (arg.domid == DOMID_SELF || subop_domain_quiet(v, arg.domid, &d))
+	if (arg->domid == DOMID_SELF || subop_domain_quiet(v, arg->domid, &d))
 		return err(EINVAL);
-	rc = mm_domain_claim(d, arg.nr_extents);
+	rc = mm_domain_claim(d, arg->nr_extents);
 	if (rc)
 		log_debug("d%u: claim of %lu pages for d%u fails: %d", v->domain->id,
-			  arg.nr_extents, d->id, rc);
+			  arg->nr_extents, d->id, rc);
 	domain_put(d);
 	return rc;
 }
 
 /* Device memory that must stay where it is: none, without an IOMMU that would have to map it. */
-static int reserved_map(gva_t at)
+static int reserved_map(struct vcpu *v, struct subop *op)
 {
-	struct xen_reserved_device_memory_map arg;
-	int rc = guest_get(arg, at);
-
-	return rc == 0 && (arg.flags & ~(u32)XENMEM_RDM_ALL) != 0 ? err(EINVAL) : rc;
+	return op->arg.reserved_map.flags & ~(u32)XENMEM_RDM_ALL ? err(EINVAL) : 0;
 }
+
+static const struct subop_row rows[] = {
+#define ROW(name, function, ...) [XENMEM_##name] = {.fn = function, ##__VA_ARGS__}
+#define NO(name, why)		 [XENMEM_##name] = {.error = (why)}
+#define NAMED(member)		 IN(member), NAMED_BY(member, domid), .rights = SUBOP_QUIET
+	ROW(increase_reservation, reservation, IN(reservation)),
+	ROW(decrease_reservation, reservation, IN(reservation)),
+	ROW(populate_physmap, reservation, IN(reservation)),
+	ROW(exchange, mm_exchange),
+	ROW(maximum_ram_page, ram_top),
+	ROW(current_reservation, pages, NAMED(memory_domain)),
+	ROW(maximum_reservation, pages, NAMED(memory_domain)),
+	ROW(maximum_gpfn, gpfn_max, NAMED(memory_domain)),
+	ROW(memory_map, own_map, IN_OUT(memory_map)),
+	ROW(set_memory_map, map_set, NAMED(foreign_memory_map)),
+	ROW(machine_memory_map, host_map, IN_OUT(memory_map), .rights = SUBOP_HARDWARE),
+	ROW(machphys_mfn_list, machphys_list, IN_OUT(machphys_list)),
+	ROW(machphys_mapping, machphys_mapping, OUT(machphys_mapping)),
+	ROW(get_sharing_freed_pages, nothing),
+	ROW(get_sharing_shared_pages, nothing),
+	NO(add_to_physmap, EACCES), /* a PV guest translates its own addresses */
+	NO(add_to_physmap_batch, EACCES),
+	NO(remove_from_physmap, EACCES),
+	NO(set_pod_target, EINVAL),
+	NO(get_pod_target, EINVAL),
+	NO(get_vnumainfo, EOPNOTSUPP),
+	NO(machphys_compat_mfn_list, EOPNOTSUPP),
+	ROW(reserved_device_memory_map, reserved_map, IN(reserved_map)),
+	ROW(claim_pages, claim, IN(reservation)),
+	ROW(acquire_resource, resource_acquire, OUT(resource), NAMED(resource)),
+};
 
 int do_memory_op(struct vcpu *v, struct hcall_args *args)
 {
-	unsigned int cmd = (unsigned int)args->a[0] & CMD_MASK;
-	u64 start = args->a[0] >> MEMORY_EXTENT_SHIFT;
-	gva_t at = gva_make(args->a[1]);
-
-	switch (cmd) {
-	case XENMEM_increase_reservation:
-	case XENMEM_decrease_reservation:
-	case XENMEM_populate_physmap:
-		return reservation(v, cmd, start, args);
-	case XENMEM_exchange:
-		return mm_exchange(v, args);
-	case XENMEM_maximum_ram_page:
-		args->result = hw_frame_max - 1;
-		return 0;
-	case XENMEM_current_reservation:
-	case XENMEM_maximum_reservation:
-	case XENMEM_maximum_gpfn:
-		return reservation_query(v, cmd, args);
-	case XENMEM_memory_map:
-	case XENMEM_set_memory_map:
-	case XENMEM_machine_memory_map:
-		return memory_map(v, cmd, args);
-	case XENMEM_machphys_mfn_list:
-	case XENMEM_machphys_mapping:
-		return machphys(cmd, args);
-	case XENMEM_get_sharing_freed_pages:
-	case XENMEM_get_sharing_shared_pages:
-		return 0;
-	case XENMEM_add_to_physmap: /* a PV guest translates its own addresses */
-	case XENMEM_add_to_physmap_batch:
-	case XENMEM_remove_from_physmap:
-		return err(EACCES);
-	case XENMEM_set_pod_target:
-	case XENMEM_get_pod_target:
-		return err(EINVAL);
-	case XENMEM_get_vnumainfo:
-	case XENMEM_machphys_compat_mfn_list:
-		return err(EOPNOTSUPP);
-	case XENMEM_reserved_device_memory_map:
-		return reserved_map(at);
-	case XENMEM_claim_pages:
-		return claim(v, at);
-	case XENMEM_acquire_resource:
-		return resource_acquire(v, at);
-	default:
-		return err(ENOSYS);
-	}
+	return subop_call(v, rows, ARRAY_SIZE(rows), args->a[0] & CMD_MASK, gva_make(args->a[1]),
+			  args);
 }

@@ -33,11 +33,6 @@ static mfn_t chain_pop(u32 *chain)
 	return mfn;
 }
 
-static gva_t list_slot(const struct xen_memory_reservation *r, u64 idx)
-{
-	return gva_add(gva_make((u64)r->extent_start.p), idx * sizeof(xen_pfn_t));
-}
-
 static int judge(struct vcpu *v, struct exchange *x)
 {
 	const struct xen_memory_exchange *abi = &x->abi;
@@ -70,7 +65,7 @@ static int chunk_probe(const struct exchange *x)
 		    << (x->chunk_order - x->abi.out.extent_order);
 
 	for (u64 i = 0; i < x->chunk_out; i++) {
-		gva_t slot = list_slot(&x->abi.out, first + i);
+		gva_t slot = guest_at(x->abi.out.extent_start, first + i);
 		u64 gpfn;
 
 		if (guest_get(gpfn, slot) || guest_put(slot, gpfn))
@@ -83,7 +78,8 @@ static int chunk_steal(struct exchange *x)
 {
 	for (u64 i = 0; i < x->chunk_in; i++) {
 		u64 number;
-		int rc = guest_get(number, list_slot(&x->abi.in, x->abi.nr_exchanged + i));
+		int rc = guest_get(number,
+				   guest_at(x->abi.in.extent_start, x->abi.nr_exchanged + i));
 
 		for (u64 j = 0; !rc && j < BIT(x->abi.in.extent_order); j++) {
 			mfn_t mfn = mfn_make(number + j);
@@ -128,7 +124,7 @@ static int chunk_give(struct exchange *x)
 	int rc = 0;
 
 	for (u64 i = 0; i < x->chunk_out; i++) {
-		gva_t slot = list_slot(&x->abi.out, first + i);
+		gva_t slot = guest_at(x->abi.out.extent_start, first + i);
 		mfn_t mfn = chain_pop(&x->fresh);
 		u64 gpfn, number = mfn_num(mfn);
 
@@ -170,11 +166,11 @@ static int chunk_do(struct exchange *x)
 	return rc;
 }
 
-int mm_exchange(struct vcpu *v, struct hcall_args *args)
+int mm_exchange(struct vcpu *v, struct subop *op)
 {
 	struct exchange x;
 	u64 first;
-	int rc = guest_get(x.abi, gva_make(args->a[1]));
+	int rc = guest_get(x.abi, op->at);
 
 	if (rc)
 		return rc;
@@ -189,7 +185,7 @@ int mm_exchange(struct vcpu *v, struct hcall_args *args)
 			rc = chunk_do(&x);
 	}
 	domain_put(x.d);
-	if (guest_put(gva_make(args->a[1] + offsetof(struct xen_memory_exchange, nr_exchanged)),
+	if (guest_put(gva_add(op->at, offsetof(struct xen_memory_exchange, nr_exchanged)),
 		      x.abi.nr_exchanged))
 		return err(EFAULT);
 	return rc;

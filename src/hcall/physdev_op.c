@@ -68,48 +68,30 @@ static int map_message(struct domain *d, struct physdev_map_pirq *arg, s64 *pirq
 static int map_pirq(struct vcpu *v, struct subop *op)
 {
 	struct physdev_map_pirq *arg = &op->arg.map_pirq;
-	struct domain *d = NULL;
 	s64 pirq = arg->pirq;
-	int rc = subop_domain_quiet(v, arg->domid, &d);
+	int rc;
 
-	if (rc)
-		return rc;
 	switch (arg->type) {
 	case MAP_PIRQ_TYPE_GSI:
-		rc = irq_map_gsi(d, arg->index, &pirq);
+		rc = irq_map_gsi(op->d, arg->index, &pirq);
 		break;
 	case MAP_PIRQ_TYPE_MSI:
 	case MAP_PIRQ_TYPE_MSI_SEG:
 	case MAP_PIRQ_TYPE_MULTI_MSI:
-		rc = map_message(d, arg, &pirq);
+		rc = map_message(op->d, arg, &pirq);
 		break;
 	default:
-		rc = err(EINVAL);
+		return err(EINVAL);
 	}
-	if (!rc)
+	if (rc == 0)
 		arg->pirq = (int)pirq;
-	domain_put(d);
-	return rc;
-}
-
-static int unmap_pirq(struct vcpu *v, struct subop *op)
-{
-	struct domain *d = NULL;
-	int rc = subop_domain_quiet(v, op->arg.unmap_pirq.domid, &d);
-
-	if (rc)
-		return rc;
-	rc = irq_unmap(d, op->arg.unmap_pirq.pirq);
-	domain_put(d);
 	return rc;
 }
 
 /* A pirq that nobody knows of would be lost. */
 static void map_undo(struct vcpu *v, struct subop *op)
 {
-	op->arg.unmap_pirq = (struct physdev_unmap_pirq){.domid = op->arg.map_pirq.domid,
-							 .pirq = op->arg.map_pirq.pirq};
-	(void)unmap_pirq(v, op);
+	(void)irq_unmap(op->d, op->arg.map_pirq.pirq);
 }
 
 /* A vector is Mica's business; kernels that want one get the GSI's own number, and write it to the IO-APIC below. */
@@ -117,8 +99,6 @@ static int alloc_vector(struct vcpu *v, struct subop *op)
 {
 	struct physdev_irq *arg = &op->arg.irq;
 
-	if (!v->domain->is_hardware)
-		return err(EPERM);
 	if (!hw_gsi_exists(arg->irq))
 		return err(EINVAL);
 	arg->vector = arg->irq;
@@ -139,11 +119,8 @@ static int apic_read(struct vcpu *v, struct subop *op)
 {
 	struct physdev_apic *arg = &op->arg.apic;
 	u32 entry = 0;
-	int ioapic;
+	int ioapic = hw_ioapic_find(arg->apic_physbase);
 
-	if (!v->domain->is_hardware)
-		return err(EPERM);
-	ioapic = hw_ioapic_find(arg->apic_physbase);
 	if (ioapic < 0)
 		return err(EINVAL);
 	if (arg->reg > IOAPIC_REG_LAST_PLAIN && apic_entry(ioapic, arg->reg, &entry) != 0)
@@ -166,11 +143,8 @@ static int apic_write(struct vcpu *v, struct subop *op)
 	struct physdev_apic *arg = &op->arg.apic;
 	s64 gsi, pirq = -1;
 	u32 entry;
-	int ioapic, rc;
+	int ioapic = hw_ioapic_find(arg->apic_physbase), rc;
 
-	if (!v->domain->is_hardware)
-		return err(EPERM);
-	ioapic = hw_ioapic_find(arg->apic_physbase);
 	if (ioapic < 0)
 		return err(EINVAL);
 	if (arg->reg == IOAPIC_REG_ID)
@@ -211,13 +185,11 @@ static int device_add(struct vcpu *v, struct subop *op)
 /* Mica uses no EHCI debug port, so a reset of one disturbs nothing. */
 static int dbgp(struct vcpu *v, struct subop *op)
 {
-	struct physdev_dbgp_op *arg = &op->arg.dbgp;
+	const struct physdev_dbgp_op *arg = &op->arg.dbgp;
 
-	if (!v->domain->is_hardware)
-		return err(EPERM);
-	if (arg->op != PHYSDEVOP_DBGP_RESET_PREPARE && arg->op != PHYSDEVOP_DBGP_RESET_DONE)
-		return err(EINVAL);
-	return 0;
+	return arg->op != PHYSDEVOP_DBGP_RESET_PREPARE && arg->op != PHYSDEVOP_DBGP_RESET_DONE
+		       ? err(EINVAL)
+		       : 0;
 }
 
 /* ---------------------------------------------------------------- the table */
@@ -239,6 +211,8 @@ static int plain(struct vcpu *v, struct subop *op)
 	case PHYSDEVOP_set_iobitmap:
 		return pv_set_iobitmap(v, (u64)op->arg.set_iobitmap.bitmap.p,
 				       op->arg.set_iobitmap.nr_ports);
+	case PHYSDEVOP_unmap_pirq:
+		return irq_unmap(op->d, op->arg.unmap_pirq.pirq);
 	case PHYSDEVOP_pirq_eoi_gmfn_v1:
 	case PHYSDEVOP_pirq_eoi_gmfn_v2:
 		return irq_eoi_page_set(d, mfn_make(op->arg.eoi_page.gmfn),
@@ -268,53 +242,42 @@ static int plain(struct vcpu *v, struct subop *op)
 }
 
 static const struct subop_row rows[] = {
-#define ROW(name, function, member) \
-	[PHYSDEVOP_##name] = {.fn = (function), .in = SUBOP_SIZE(member)}
-#define BACK(name, function, member) \
-	[PHYSDEVOP_##name] = {.fn = (function), .in = SUBOP_SIZE(member), .out = SUBOP_SIZE(member)}
-	BACK(irq_status_query, plain, irq_status_query),
+#define ROW(name, function, member, ...) \
+	[PHYSDEVOP_##name] = {.fn = function, IN(member), ##__VA_ARGS__}
+	ROW(irq_status_query, plain, irq_status_query, OUT(irq_status_query)),
 	ROW(set_iopl, plain, set_iopl),
 	ROW(set_iobitmap, plain, set_iobitmap),
-	BACK(apic_read, apic_read, apic),
-	ROW(apic_write, apic_write, apic),
-	BACK(alloc_irq_vector, alloc_vector, irq),
+	ROW(apic_read, apic_read, apic, OUT(apic), .rights = SUBOP_HARDWARE),
+	ROW(apic_write, apic_write, apic, .rights = SUBOP_HARDWARE),
+	ROW(alloc_irq_vector, alloc_vector, irq, OUT(irq), .rights = SUBOP_HARDWARE),
 	ROW(eoi, eoi, eoi),
-	[PHYSDEVOP_map_pirq] = {map_pirq, map_undo, SUBOP_SIZE(map_pirq), SUBOP_SIZE(map_pirq), 0},
-	ROW(unmap_pirq, unmap_pirq, unmap_pirq),
+	ROW(map_pirq, map_pirq, map_pirq, OUT(map_pirq), NAMED_BY(map_pirq, domid),
+	    .rights = SUBOP_QUIET, .undo = map_undo),
+	ROW(unmap_pirq, plain, unmap_pirq, NAMED_BY(unmap_pirq, domid), .rights = SUBOP_QUIET),
 	ROW(manage_pci_add, plain, manage_pci),
 	ROW(manage_pci_remove, plain, manage_pci),
 	ROW(pirq_eoi_gmfn_v1, plain, eoi_page),
 	ROW(restore_msi, plain, restore_msi),
 	ROW(manage_pci_add_ext, manage_pci_add_ext, manage_pci_ext),
 	ROW(setup_gsi, plain, setup_gsi),
-	BACK(get_free_pirq, free_pirq, get_free_pirq),
+	ROW(get_free_pirq, free_pirq, get_free_pirq, OUT(get_free_pirq)),
 	ROW(pci_mmcfg_reserved, plain, mmcfg),
 	ROW(pci_device_add, device_add, device_add),
 	ROW(pci_device_remove, plain, device),
 	ROW(restore_msi_ext, plain, device),
 	ROW(pirq_eoi_gmfn_v2, plain, eoi_page),
-	ROW(dbgp_op, dbgp, dbgp),
+	ROW(dbgp_op, dbgp, dbgp, .rights = SUBOP_HARDWARE),
 	ROW(prepare_msix, plain, device),
 	ROW(release_msix, plain, device),
 };
 
 int do_physdev_op(struct vcpu *v, struct hcall_args *args)
 {
-	struct subop op = {.cmd = args->a[0], .at = gva_make(args->a[1])};
-
-	return subop_do(v, rows, ARRAY_SIZE(rows), &op);
+	return subop_call(v, rows, ARRAY_SIZE(rows), (u32)args->a[0], gva_make(args->a[1]), args);
 }
 
-/* The old form: command and argument in one structure. Only the commands of its time. */
 int do_physdev_op_compat(struct vcpu *v, struct hcall_args *args)
 {
-	struct subop op = {.at = gva_make(args->a[0] + offsetof(struct physdev_op, u))};
-	u32 cmd;
-
-	if (guest_get(cmd, gva_make(args->a[0])) != 0)
-		return err(EFAULT);
-	if (cmd < PHYSDEVOP_irq_status_query || cmd > PHYSDEVOP_alloc_irq_vector)
-		return err(ENOSYS);
-	op.cmd = cmd;
-	return subop_do(v, rows, ARRAY_SIZE(rows), &op);
+	return subop_compat(v, rows, PHYSDEVOP_irq_status_query, PHYSDEVOP_alloc_irq_vector,
+			    offsetof(struct physdev_op, u), args);
 }

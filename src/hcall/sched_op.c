@@ -101,7 +101,7 @@ static int remote_shutdown(struct vcpu *v, struct subop *op)
 static int watchdog(struct vcpu *v, struct subop *op)
 {
 	return domain_watchdog(v->domain, op->arg.watchdog.id, op->arg.watchdog.timeout,
-			       &op->result);
+			       &op->args->result);
 }
 
 static int pin_override(struct vcpu *v, struct subop *op)
@@ -112,28 +112,17 @@ static int pin_override(struct vcpu *v, struct subop *op)
 static const struct subop_row rows[] = {
 	[SCHEDOP_yield] = {.fn = yield},
 	[SCHEDOP_block] = {.fn = block},
-	[SCHEDOP_shutdown] = {.fn = shutdown, .in = SUBOP_SIZE(shutdown)},
-	[SCHEDOP_poll] = {.fn = poll, .in = SUBOP_SIZE(poll)},
-	[SCHEDOP_remote_shutdown] = {.fn = remote_shutdown, .in = SUBOP_SIZE(remote_shutdown)},
-	[SCHEDOP_shutdown_code] = {.fn = shutdown_code, .in = SUBOP_SIZE(shutdown)},
-	[SCHEDOP_watchdog] = {.fn = watchdog, .in = SUBOP_SIZE(watchdog)},
-	[SCHEDOP_pin_override] = {.fn = pin_override,
-				  .in = SUBOP_SIZE(pin_override),
-				  .rights = SUBOP_HARDWARE},
+	[SCHEDOP_shutdown] = {.fn = shutdown, IN(shutdown)},
+	[SCHEDOP_poll] = {.fn = poll, IN(poll)},
+	[SCHEDOP_remote_shutdown] = {.fn = remote_shutdown, IN(remote_shutdown)},
+	[SCHEDOP_shutdown_code] = {.fn = shutdown_code, IN(shutdown)},
+	[SCHEDOP_watchdog] = {.fn = watchdog, IN(watchdog)},
+	[SCHEDOP_pin_override] = {.fn = pin_override, IN(pin_override), .rights = SUBOP_HARDWARE},
 };
 
-/* (cmd, arg) */
 int do_sched_op(struct vcpu *v, struct hcall_args *args)
 {
-	struct subop op;
-	int rc;
-
-	op.cmd = (u32)args->a[0];
-	op.at = gva_make(args->a[1]);
-	op.result = 0;
-	rc = subop_do(v, rows, ARRAY_SIZE(rows), &op);
-	args->result = op.result;
-	return rc;
+	return subop_call(v, rows, ARRAY_SIZE(rows), (u32)args->a[0], gva_make(args->a[1]), args);
 }
 
 /* (cmd, arg): three commands, and the reason itself instead of a pointer. */

@@ -12,10 +12,11 @@
 /* One sub-operation on its way. */
 struct subop {
 	u64 cmd;
-	gva_t at;	     /* the guest's structure, of which arg is a copy */
+	gva_t at; /* the guest's structure, of which arg is a copy */
+	struct hcall_args *args;
 	struct vcpu *target; /* whom a vcpu_op is about */
-	u64 result;
-	union {
+	struct domain *d;    /* whom the structure names, referenced; nobody: the caller's own */
+	union subop_arg {
 		struct evtchn_alloc_unbound alloc_unbound;
 		struct evtchn_bind_interdomain bind_interdomain;
 		struct evtchn_bind_virq bind_virq;
@@ -60,13 +61,20 @@ struct subop {
 		struct vcpu_set_singleshot_timer singleshot;
 		struct vcpu_register_vcpu_info vcpu_info;
 		struct vcpu_get_physid physid;
+		struct xen_memory_reservation reservation;
+		struct xen_memory_domain memory_domain;
+		struct xen_memory_map memory_map;
+		struct xen_foreign_memory_map foreign_memory_map;
+		struct xen_machphys_mfn_list machphys_list;
+		struct xen_machphys_mapping machphys_mapping;
+		struct xen_mem_acquire_resource resource;
+		struct xen_reserved_device_memory_map reserved_map;
 	} arg;
 };
 
-#define SUBOP_SIZE(member) sizeof(((struct subop *)NULL)->arg.member)
-
 enum subop_rights {
 	SUBOP_ANY,
+	SUBOP_QUIET, /* who may not act for the domain named learns nothing of it: -EPERM, then -ESRCH */
 	SUBOP_HARDWARE, /* -EPERM for a domain without the machine's devices */
 	SUBOP_OWN,	/* -EINVAL for another vCPU than the caller */
 };
@@ -76,15 +84,29 @@ struct subop_row {
 	/* The structure cannot be copied back: what the call opened would be lost. */
 	void (*undo)(struct vcpu *v, struct subop *op);
 	u8 in, out; /* bytes copied before fn, and after it when it answered 0 */
+	u8 domid;   /* where in the structure a domain is named, plus 1 */
+	u8 error;   /* without a function; 0: ENOSYS */
 	enum subop_rights rights;
 };
 
-/* The row of op->cmd: -ENOSYS without one, what its rights say, -EFAULT, or what its function answers. */
+/* Parts of a row: what is copied, which field names the domain. */
+#define IN(member)	  .in = sizeof(((union subop_arg *)NULL)->member)
+#define OUT(member)	  .out = sizeof(((union subop_arg *)NULL)->member)
+#define IN_OUT(member)	  IN(member), OUT(member)
+#define NAMED_BY(m, name) .domid = offsetof(union subop_arg, m.name) + 1
+
+/* op's row (its cmd, at and args are set): the row's error, what its rights say, -EFAULT, or what its function answers. */
 int subop_do(struct vcpu *v, const struct subop_row *rows, size_t count, struct subop *op);
+/* The same for a call that is about nobody else, and a structure at `at`. */
+int subop_call(struct vcpu *v, const struct subop_row *rows, size_t count, u64 cmd, gva_t at,
+	       struct hcall_args *args);
+/* Of the old form, a structure of command and argument (arg_at in it); only the commands of its time, first .. last. */
+int subop_compat(struct vcpu *v, const struct subop_row *rows, u32 first, u32 last, size_t arg_at,
+		 struct hcall_args *args);
 
 /* The domain that an argument names, referenced: the caller's own or, for Domain 0, any. -ESRCH, -EPERM. */
 int subop_domain(struct vcpu *v, domid_t id, struct domain **d);
-/* The same where who may not learns nothing: -EPERM, -ESRCH. */
+/* The same in the order of SUBOP_QUIET. */
 int subop_domain_quiet(struct vcpu *v, domid_t id, struct domain **d);
 
 /* The beginning of calls that only a privileged domain makes: a structure of cmd, version, ... -EPERM, -EFAULT, -EACCES. */
@@ -97,6 +119,6 @@ int subop_tool_begin(struct vcpu *v, const struct hcall_args *args, void *op, si
 #define MEMORY_EXTENT_SHIFT \
 	6u /* a restarted memory_op keeps its progress in the command, above these bits */
 /* XENMEM_exchange (mm_exchange.c). */
-int mm_exchange(struct vcpu *v, struct hcall_args *args);
+int mm_exchange(struct vcpu *v, struct subop *op);
 
 #endif

@@ -79,7 +79,7 @@ static int down(struct vcpu *v, struct subop *op)
 
 static int is_up(struct vcpu *v, struct subop *op)
 {
-	op->result = !atomic_load(&op->target->is_down);
+	op->args->result = !atomic_load(&op->target->is_down);
 	return 0;
 }
 
@@ -182,37 +182,28 @@ static const struct subop_row rows[] = {
 	[VCPUOP_up] = {.fn = up},
 	[VCPUOP_down] = {.fn = down},
 	[VCPUOP_is_up] = {.fn = is_up},
-	[VCPUOP_get_runstate_info] = {.fn = runstate_get, .out = SUBOP_SIZE(runstate)},
-	[VCPUOP_register_runstate_memory_area] = {.fn = runstate_register,
-						  .in = SUBOP_SIZE(runstate_area)},
-	[VCPUOP_set_periodic_timer] = {.fn = periodic_set, .in = SUBOP_SIZE(periodic)},
+	[VCPUOP_get_runstate_info] = {.fn = runstate_get, OUT(runstate)},
+	[VCPUOP_register_runstate_memory_area] = {.fn = runstate_register, IN(runstate_area)},
+	[VCPUOP_set_periodic_timer] = {.fn = periodic_set, IN(periodic)},
 	[VCPUOP_stop_periodic_timer] = {.fn = periodic_stop},
-	[VCPUOP_set_singleshot_timer] = {.fn = singleshot_set,
-					 .in = SUBOP_SIZE(singleshot),
-					 .rights = SUBOP_OWN},
+	[VCPUOP_set_singleshot_timer] = {.fn = singleshot_set, IN(singleshot), .rights = SUBOP_OWN},
 	[VCPUOP_stop_singleshot_timer] = {.fn = singleshot_stop, .rights = SUBOP_OWN},
-	[VCPUOP_register_vcpu_info] = {.fn = info_register, .in = SUBOP_SIZE(vcpu_info)},
+	[VCPUOP_register_vcpu_info] = {.fn = info_register, IN(vcpu_info)},
 	[VCPUOP_send_nmi] = {.fn = send_nmi},
-	[VCPUOP_get_physid] = {.fn = physid_get, .out = SUBOP_SIZE(physid)},
-	[VCPUOP_register_vcpu_time_memory_area] = {.fn = time_area_register,
-						   .in = SUBOP_SIZE(time_area)},
+	[VCPUOP_get_physid] = {.fn = physid_get, OUT(physid)},
+	[VCPUOP_register_vcpu_time_memory_area] = {.fn = time_area_register, IN(time_area)},
 };
 
 /* (cmd, vcpu, arg) */
 int do_vcpu_op(struct vcpu *v, struct hcall_args *args)
 {
 	struct subop op;
-	int rc;
 
 	op.cmd = (u32)args->a[0];
 	op.at = gva_make(args->a[2]);
+	op.args = args;
 	op.target = domain_vcpu(v->domain, (u32)args->a[1]);
-	op.result = 0;
-	if (op.target == NULL)
-		return err(ENOENT);
-	rc = subop_do(v, rows, ARRAY_SIZE(rows), &op);
-	args->result = op.result;
-	return rc;
+	return op.target != NULL ? subop_do(v, rows, ARRAY_SIZE(rows), &op) : err(ENOENT);
 }
 
 /* (timeout): absolute system time; 0 stops. The same timer as the single-shot one. */
