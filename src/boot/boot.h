@@ -3,8 +3,7 @@
  * The boot steps, in the order in which main.c calls them. Each is in the file named beside it. Runs once, on the boot CPU,
  * but for the part of smp.c that each further CPU runs. No lock.
  */
-#ifndef BOOT_BOOT_H
-#define BOOT_BOOT_H
+#pragma once
 
 #include "image/bzimage.h"
 #include "image/cmdline.h"
@@ -58,5 +57,3 @@ struct xpti_wish {
 };
 #define XPTI_BY_CPU ((struct xpti_wish){-1, -1})
 extern struct xpti_wish opt_xpti;
-
-#endif

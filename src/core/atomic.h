@@ -4,8 +4,7 @@
  * Loads acquire, stores release, the rest is sequentially consistent. They work on any integer or pointer of up to
  * eight bytes. No lock.
  */
-#ifndef CORE_ATOMIC_H
-#define CORE_ATOMIC_H
+#pragma once
 
 #include "hw/atomic.h"
 #include "lib/types.h"
@@ -39,5 +38,3 @@ static inline void atomic_fence(void)
 	hw_atomic_step();
 	hw_atomic_fence();
 }
-
-#endif

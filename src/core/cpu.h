@@ -4,8 +4,7 @@
  * the exit loop (entry/run.c) for something. Per-CPU state of a module is a static array of its own, indexed by
  * cpu_id(). No lock.
  */
-#ifndef CORE_CPU_H
-#define CORE_CPU_H
+#pragma once
 
 #include "core/atomic.h"
 #include "hw/cpu.h"
@@ -61,5 +60,3 @@ static inline bool work_is_raised(void)
 {
 	return atomic_load(&work_bits[cpu_id()]) != 0;
 }
-
-#endif

@@ -4,8 +4,7 @@
  * Reached from everywhere above; calls the locks. A pointer to another domain is held with domain_get_by_id() and given
  * back with domain_put(); the last reference raises WORK_REAP.
  */
-#ifndef CORE_DOMAIN_H
-#define CORE_DOMAIN_H
+#pragma once
 
 #include "core/atomic.h"
 #include "core/cpu.h"
@@ -124,5 +123,3 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, u64 id)
 #define for_each_vcpu(d, v)                                       \
 	for (u32 v##_idx = 0; v##_idx < (d)->vcpu_max; v##_idx++) \
 		if (((v) = (d)->vcpus[v##_idx]) != NULL)
-
-#endif

@@ -3,8 +3,7 @@
  * Errors, by whose fault they are: the guest asked wrongly (err), or we are wrong (BUG_ON, ASSERT). err() leaves file
  * and line in the trace ring, so that "why -EINVAL" is one key press on the serial line. No lock.
  */
-#ifndef CORE_ERR_H
-#define CORE_ERR_H
+#pragma once
 
 #include "lib/errno.h"
 #include "lib/types.h"
@@ -22,5 +21,3 @@ NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 			bug(#condition, __FILE__, __LINE__); \
 	} while (0)
 #define ASSERT(condition) BUG_ON(!(condition))
-
-#endif

@@ -6,8 +6,7 @@
  *
  * Waiting polls the flush mailbox (hw_relax), so a holder that waits for our TLB flush does not wait for ever.
  */
-#ifndef CORE_LOCK_H
-#define CORE_LOCK_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -91,5 +90,3 @@ static inline void lock_scope_end_irq(const struct lock_scope *scope)
  * interrupts on, so their order is their own.
  */
 u64 lock_ranks_swap(u64 ranks);
-
-#endif

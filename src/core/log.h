@@ -4,8 +4,7 @@
  * to the serial line. Lines that a guest can cause use log_guest(), which is rate limited and names the guest.
  * Reached from everywhere; its lock is the innermost.
  */
-#ifndef CORE_LOG_H
-#define CORE_LOG_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -32,5 +31,3 @@ unsigned int log_warning_count(void);
 #define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)
 #define log_info(...)	 log_print(LOG_INFO, __VA_ARGS__)
 #define log_debug(...)	 log_print(LOG_DEBUG, __VA_ARGS__)
-
-#endif

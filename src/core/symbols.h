@@ -3,8 +3,7 @@
  * The table of the image's own symbols, sorted by address, which the second link puts last (tools/symbols.py). Read by
  * debug/ (reports) and hcall/platform_op.c (Domain 0's list). Constant; no lock.
  */
-#ifndef CORE_SYMBOLS_H
-#define CORE_SYMBOLS_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -12,5 +11,3 @@ extern const u64 symbols_addr[];
 extern const u32 symbols_name_off[];
 extern const u32 symbols_count;
 extern const char symbols_names[]; /* each ends with a zero */
-
-#endif

@@ -3,8 +3,7 @@
  * The trace ring: one ring of fixed records for each CPU, written without a lock by that CPU alone, decoded by
  * debug/. Cheap enough to stay on.
  */
-#ifndef CORE_TRACE_H
-#define CORE_TRACE_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -38,5 +37,3 @@ static inline void trace_call(u64 number, u64 arg)
 void trace_ring_set(unsigned int cpu, struct trace_record *records);
 /* The idx-th newest record of a CPU (0 = newest), or NULL. */
 const struct trace_record *trace_get(unsigned int cpu, unsigned int idx);
-
-#endif

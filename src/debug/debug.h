@@ -3,8 +3,7 @@
  * Seeing in: reports of fatal errors with symbols, serial keys, the trace ring decoded. Reached from entry/, core's panic
  * and the console; calls every module's print function. No lock: a report runs with all other CPUs stopped.
  */
-#ifndef DEBUG_DEBUG_H
-#define DEBUG_DEBUG_H
+#pragma once
 
 #include "hw/regs.h"
 #include "lib/types.h"
@@ -24,5 +23,3 @@ extern const char *(*debug_hypercall_name)(u64 number);
 const char *debug_symbol(u64 address, u64 *offset);
 void debug_regs_print(const struct regs *regs);
 void debug_trace_print(unsigned int count);
-
-#endif

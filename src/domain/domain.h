@@ -3,8 +3,7 @@
  * The life of a domain: made, shut down, crashed, taken apart; and Domain 0, which boot makes. Reached from boot/, entry/
  * and hcall/; calls every module that keeps state for a domain. Lock: a domain's own (LOCK_RANK_DOMAIN).
  */
-#ifndef DOMAIN_DOMAIN_H
-#define DOMAIN_DOMAIN_H
+#pragma once
 
 #include "core/domain.h"
 #include "image/elf.h"
@@ -69,5 +68,3 @@ void domain_console_init(void);
 size_t domain_console_read(char *buf, size_t len);
 /* Called for each key while keys are Mica's; set by boot to debug's. */
 extern void (*domain_console_key)(char key);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Timers that a domain sets against its own hanging. Reached from SCHEDOP_watchdog; lock: the domain's. */
-#ifndef DOMAIN_WATCHDOG_H
-#define DOMAIN_WATCHDOG_H
+#pragma once
 
 #include "core/domain.h"
 
@@ -15,5 +14,3 @@ int domain_watchdog(struct domain *d, u32 id, u32 timeout_s, u64 *result);
 int domain_watchdog_init(struct domain *d); /* -ENOMEM */
 /* Its vCPUs do not run any more. */
 void domain_watchdog_destroy(struct domain *d);
-
-#endif

@@ -12,8 +12,7 @@
  * missing raises an exception: `return emul_raise(state, EMUL_GP, 0);`. An operation without a callback is refused, so
  * the set of callbacks is the policy: page-table writes have memory only, say.
  */
-#ifndef EMUL_EMUL_H
-#define EMUL_EMUL_H
+#pragma once
 
 #include "lib/errno.h"
 #include "lib/types.h"
@@ -277,5 +276,3 @@ static inline bool emul_is_io(const struct emul_insn *insn)
 	return insn->src.kind == EMUL_PORT_IMM || insn->src.kind == EMUL_PORT_DX ||
 	       insn->dst.kind == EMUL_PORT_IMM || insn->dst.kind == EMUL_PORT_DX;
 }
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Shared by the files of emul/ only: the opcode tables' row, the arithmetic, the flags. No lock.
  */
-#ifndef EMUL_PRIV_H
-#define EMUL_PRIV_H
+#pragma once
 
 #include "emul/emul.h"
 
@@ -107,5 +106,3 @@ static inline bool alu_is_bit(enum emul_alu alu)
  * sbb; out: flags that the manual leaves undefined are as CPUs have them (AF of logic is clear, bt changes CF alone).
  */
 u64 emul_compute(enum emul_alu alu, unsigned int bytes, u64 a, u64 b, u64 *rflags);
-
-#endif

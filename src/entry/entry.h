@@ -3,8 +3,7 @@
  * The hinge between guests and Mica: traps come in, the one exit loop decides what runs next, switch.c loads it. Reached
  * from the stubs and from boot/; calls everything. `current` is known here and in hcall/ only.
  */
-#ifndef ENTRY_ENTRY_H
-#define ENTRY_ENTRY_H
+#pragma once
 
 #include "core/domain.h"
 #include "hw/cpu.h"
@@ -43,5 +42,3 @@ static inline void entry_limit_end(const char *what, const char *name, u64 argum
 }
 /* trap.c: a vector 0x20..0xff, interrupts off. */
 void entry_interrupt(unsigned int vector);
-
-#endif

@@ -3,8 +3,7 @@
  * What the entry stubs know of their CPU: one page just behind the shared entry text, at each CPU's alias of it, so that
  * stubs reach it relative to RIP. Written by entry/cpu.c at start and by switch.c. No lock: its CPU's alone.
  */
-#ifndef ENTRY_ENTRY_CPU_H
-#define ENTRY_ENTRY_CPU_H
+#pragma once
 
 #include "hw/regs.h"
 #include "lib/types.h"
@@ -37,5 +36,3 @@ u64 entry_trap_ist(struct regs *regs);
 u64 entry_hypercall(void);
 /* A guest's stack faulted under a stub's hand. */
 void entry_bounce_fault(void);
-
-#endif

@@ -10,8 +10,7 @@
  *
  * -EINVAL without further word: no such port.
  */
-#ifndef EVTCHN_EVTCHN_H
-#define EVTCHN_EVTCHN_H
+#pragma once
 
 #include "core/domain.h"
 #include "lib/types.h"
@@ -110,5 +109,3 @@ void evtchn_print(struct domain *d);
 unsigned int evtchn_audit(struct domain *d);
 /* The frames that d's queues hold by writable references, one after the other; MFN_NONE: no more. For the audit. */
 mfn_t evtchn_frame_held(const struct domain *d, u32 idx);
-
-#endif

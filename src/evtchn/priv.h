@@ -14,8 +14,7 @@
  *	  |  --bind---> VIRQ, IPI, PIRQ
  *	  |<--close---- RESERVED			while senders leave; port 0 is RESERVED for ever
  */
-#ifndef EVTCHN_PRIV_H
-#define EVTCHN_PRIV_H
+#pragma once
 
 #include "core/domain.h"
 #include "lib/bitmap.h"
@@ -172,5 +171,3 @@ void fifo_fini_locked(struct domain *d);
 /* VIRQ of the domain, not of one vCPU. */
 bool virq_is_global(u32 virq);
 void virq_handlers_release(struct domain *d);
-
-#endif

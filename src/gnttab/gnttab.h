@@ -4,8 +4,7 @@
  * Reached from hcall/ and domain/; calls mm. Locks: a bit for each entry; LOCK_RANK_GRANT and LOCK_RANK_MAPTRACK only
  * where a table or the list of handles grows.
  */
-#ifndef GNTTAB_GNTTAB_H
-#define GNTTAB_GNTTAB_H
+#pragma once
 
 #include "core/domain.h"
 #include "lib/types.h"
@@ -61,5 +60,3 @@ int gnttab_copy(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done);
 void gnttab_dirty_mark(struct domain *d);
 /* Two entries of d that nobody uses change places; a GNTST_ status. */
 s16 gnttab_swap(struct domain *d, u32 ref_a, u32 ref_b);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of gnttab/ share among themselves. */
-#ifndef GNTTAB_PRIV_H
-#define GNTTAB_PRIV_H
+#pragma once
 
 #include "gnttab/gnttab.h"
 #include "mm/mm.h"
@@ -110,5 +109,3 @@ static inline struct domain *peer_find(struct peer *peer, domid_t id)
 		return d;
 	return peer_find_slow(peer, id);
 }
-
-#endif

@@ -4,8 +4,7 @@
  * table, and stores the result. Handlers only decode: they copy in, act through a module's function, copy back.
  * Reached from entry/; calls everything below. No lock of its own.
  */
-#ifndef HCALL_HCALL_H
-#define HCALL_HCALL_H
+#pragma once
 
 #include "core/domain.h"
 #include "lib/types.h"
@@ -78,5 +77,3 @@ const char *hcall_name(u64 number);
 #define DECLARE(name) int do_##name(struct vcpu *v, struct hcall_args *args);
 HCALL_LIST(DECLARE)
 #undef DECLARE
-
-#endif

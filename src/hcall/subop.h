@@ -3,8 +3,7 @@
  * What the families of sub-operations share: a table says how large each one's structure is, whether it goes back, and who
  * acts on it; and whom a domain number in it means. No lock.
  */
-#ifndef HCALL_SUBOP_H
-#define HCALL_SUBOP_H
+#pragma once
 
 #include "core/domain.h"
 #include "hcall/hcall.h"
@@ -120,5 +119,3 @@ int subop_tool_begin(struct vcpu *v, const struct hcall_args *args, void *op, si
 	6u /* a restarted memory_op keeps its progress in the command, above these bits */
 /* XENMEM_exchange (mm_exchange.c). */
 int mm_exchange(struct vcpu *v, struct subop *op);
-
-#endif

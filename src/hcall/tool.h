@@ -3,8 +3,7 @@
  * Tool calls about one domain (domctl) or the machine (sysctl): what domctl.c's and sysctl.c's tables hold, by the files
  * where it is.
  */
-#ifndef HCALL_TOOL_H
-#define HCALL_TOOL_H
+#pragma once
 
 #include "core/domain.h"
 #include "hcall/hcall.h"
@@ -92,5 +91,3 @@ void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 /* A set of `bits` things; bits that the guest's map has not got, or has in excess, are 0. -EFAULT, -EINVAL. */
 int tool_mask_get(const struct xenctl_bitmap *map, u64 *mask, u32 bits);
 int tool_mask_put(const struct xenctl_bitmap *map, const u64 *mask, u32 bits);
-
-#endif

@@ -3,8 +3,7 @@
  * Linux's bzImage: where in it the compressed ELF kernel lies, and how it is compressed. Reached by the Domain 0 builder;
  * calls lib/ only; no lock.
  */
-#ifndef IMAGE_BZIMAGE_H
-#define IMAGE_BZIMAGE_H
+#pragma once
 
 #include "image/error.h"
 #include "lib/types.h"
@@ -34,5 +33,3 @@ bool image_is_bzimage(const void *data, size_t size);
 
 /* Find and judge the payload of the bzImage in data[size]; the result points into it. */
 enum image_error bzimage_parse(struct bzimage *image, const void *data, size_t size);
-
-#endif

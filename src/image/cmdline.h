@@ -9,8 +9,7 @@
  *	--		ends the hypervisor's options
  * A later option overrides an earlier one. What is not understood is reported and changes nothing.
  */
-#ifndef IMAGE_CMDLINE_H
-#define IMAGE_CMDLINE_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -100,5 +99,3 @@ struct serial_config {
  * for (the frame is 8n1, there is no interrupt and no PCI) is judged and forgotten.
  */
 bool serial_config_parse(void *value, const char *text);
-
-#endif

@@ -4,8 +4,7 @@
  * not overlapping, neighbours of one type merged; RAM begins and ends at a page, everything else stays exact.
  * Reached by boot/ (and by domain/ for Domain 0's view); calls nothing; no lock, since only the boot CPU changes it.
  */
-#ifndef IMAGE_E820_H
-#define IMAGE_E820_H
+#pragma once
 
 #include "image/error.h"
 #include "lib/types.h"
@@ -62,5 +61,3 @@ bool e820_range_is(const struct e820_map *map, u64 start, u64 end, u32 type);
 
 /* The highest place in RAM for `size` bytes, aligned (a power of two), ending at or below `limit`. False: none. */
 bool e820_find(const struct e820_map *map, u64 size, u64 align, u64 limit, u64 *start);
-
-#endif

@@ -4,8 +4,7 @@
  * hostile until checked here; what elf_parse() accepts can be loaded without further checks. Reached by the
  * Domain 0 builder; calls lib/ only; no lock.
  */
-#ifndef IMAGE_ELF_H
-#define IMAGE_ELF_H
+#pragma once
 
 #include "image/error.h"
 #include "lib/types.h"
@@ -69,5 +68,3 @@ static inline const void *elf_segment_data(const struct elf_image *elf,
 {
 	return elf->data + segment->offset;
 }
-
-#endif

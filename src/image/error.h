@@ -3,8 +3,7 @@
  * What can be wrong with something that a boot loader handed over: one name and one sentence for each, so that a bad
  * module gives one clear line on the console. Reached by every parser in image/ and by boot/; no lock.
  */
-#ifndef IMAGE_ERROR_H
-#define IMAGE_ERROR_H
+#pragma once
 
 #define IMAGE_ERRORS(X)                                                                     \
 	X(IMAGE_OK, "no error")                                                             \
@@ -55,5 +54,3 @@ enum image_error { IMAGE_ERRORS(IMAGE_ERROR_NAME) IMAGE_ERROR_COUNT };
 
 /* The sentence for an error: never NULL, also not for a number that is none. */
 const char *image_strerror(enum image_error error);
-
-#endif

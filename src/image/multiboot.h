@@ -4,8 +4,7 @@
  * iPXE, syslinux) or Multiboot 2 (GRUB's `multiboot2`). Everything is copied, so that the loader's memory may be reused at
  * once, except modules, which stay where they are. Reached by boot/; calls lib/ only; no lock.
  */
-#ifndef IMAGE_MULTIBOOT_H
-#define IMAGE_MULTIBOOT_H
+#pragma once
 
 #include "image/e820.h"
 #include "image/error.h"
@@ -57,5 +56,3 @@ struct boot_info {
  * itself lies outside of memory), IMAGE_BAD_TAG, IMAGE_NO_MEMORY_MAP.
  */
 enum image_error multiboot_parse(struct boot_info *boot, u32 magic, u64 info, boot_map_fn *map);
-
-#endif

@@ -3,8 +3,7 @@
  * What the parsers share among themselves: reading little-endian numbers out of byte arrays of any alignment.
  * Reached by image/ only; no lock.
  */
-#ifndef IMAGE_PRIV_H
-#define IMAGE_PRIV_H
+#pragma once
 
 #include "lib/string.h"
 
@@ -39,5 +38,3 @@ static inline bool range_is_inside(u64 offset, u64 bytes, u64 size)
 {
 	return offset <= size && bytes <= size - offset;
 }
-
-#endif

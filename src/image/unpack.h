@@ -4,8 +4,7 @@
  * decoders use SSE, a stack canary at %fs:0x28 and the red zone, so inside the hypervisor only boot/unpack.c may call
  * unpack_kernel(); unpack_arena_bytes() is plain C. No lock: the boot CPU only.
  */
-#ifndef IMAGE_UNPACK_H
-#define IMAGE_UNPACK_H
+#pragma once
 
 #include "image/bzimage.h"
 #include "image/error.h"
@@ -47,5 +46,3 @@ enum image_error unpack_xz(const u8 *in, size_t in_len, u8 *out, size_t out_len,
 enum image_error unpack_zstd(const u8 *in, size_t in_len, u8 *out, size_t out_len,
 			     struct unpack_arena *arena);
 enum image_error unpack_lz4(const u8 *in, size_t in_len, u8 *out, size_t out_len);
-
-#endif

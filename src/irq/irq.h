@@ -8,8 +8,7 @@
  *
  * Locks: a domain's pirq table LOCK_RANK_PIRQ; each irq LOCK_RANK_IRQ (interrupts off); devices LOCK_RANK_PHYSDEV.
  */
-#ifndef IRQ_IRQ_H
-#define IRQ_IRQ_H
+#pragma once
 
 #include "core/domain.h"
 #include "hw/pci.h"
@@ -116,5 +115,3 @@ void pci_config_write(struct domain *d, u32 cf8, u8 offset, u8 bytes, u32 value)
 struct rangeset;
 int irq_ports_deny(struct rangeset *ioports);
 int irq_iomem_deny(struct rangeset *iomem); /* frame numbers */
-
-#endif

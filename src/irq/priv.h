@@ -3,8 +3,7 @@
  * What the files of irq/ share: the descriptor of an interrupt, vectors, PCI devices. Reached from irq/ only.
  * Locks, outermost first: devices (PHYSDEV), a domain's pirqs (PIRQ), one irq (IRQ, interrupts off), vectors (IRQCHIP).
  */
-#ifndef IRQ_PRIV_H
-#define IRQ_PRIV_H
+#pragma once
 
 #include "core/domain.h"
 #include "core/lock.h"
@@ -156,5 +155,3 @@ void msi_restore_locked(struct pci_dev *dev);
 /* Takes every message of the device away from its owner. */
 void msi_unmap_all_locked(struct pci_dev *dev);
 int msi_unmap_locked(struct irq *irq);
-
-#endif

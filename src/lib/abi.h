@@ -3,8 +3,7 @@
  * The one door to the public Xen headers (libxen-dev 4.17): interface version and tool structures chosen once, for
  * everybody. Sizes and offsets that we depend on are pinned in core/abi_check.c. No lock.
  */
-#ifndef LIB_ABI_H
-#define LIB_ABI_H
+#pragma once
 
 #include <stdint.h>
 
@@ -35,5 +34,3 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 #pragma GCC diagnostic pop
-
-#endif

@@ -4,8 +4,7 @@
  * (shared words belong to core/atomic.h). Bits past `bits` in the last word are never counted or
  * found. Reached by every file.
  */
-#ifndef LIB_BITMAP_H
-#define LIB_BITMAP_H
+#pragma once
 
 #include "lib/bits.h"
 #include "lib/types.h"
@@ -41,5 +40,3 @@ static inline size_t bitmap_find_first_zero(const u64 *map, size_t bits)
 
 /* How many bits are set. */
 size_t bitmap_weight(const u64 *map, size_t bits);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Questions about the bits of one number. Reached by every file; calls nothing; no lock. */
-#ifndef LIB_BITS_H
-#define LIB_BITS_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -46,5 +45,3 @@ static inline unsigned int popcount64(u64 x)
 /* for (each set bit of a 64-bit number): `word` is consumed. */
 #define for_each_set_bit(bit, word) \
 	for (; (word) && (((bit) = bits_first(word)), true); (word) &= (word)-1)
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Products and quotients wider than 64 bits, without the compiler's library. Calls nothing; no lock. */
-#ifndef LIB_DIV_H
-#define LIB_DIV_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -33,5 +32,3 @@ static inline u64 mul_div_u64(u64 a, u64 b, u64 divisor)
 	}
 	return low;
 }
-
-#endif

@@ -4,8 +4,7 @@
  * the flags 0 and -, width and precision (numbers or *), the sizes hh h l ll z t j. Anything else
  * is printed as it stands. Reached by every file (mostly core/log); no lock.
  */
-#ifndef LIB_FORMAT_H
-#define LIB_FORMAT_H
+#pragma once
 
 #include <stdarg.h>
 
@@ -17,5 +16,3 @@
  */
 int format_vprint(char *buf, size_t size, const char *fmt, va_list args) PRINTF_LIKE(3, 0);
 int format_print(char *buf, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-#endif

@@ -5,8 +5,7 @@
  * Keys are compared by their distance, so they may wrap; all keys of a queue lie within 2^63 of each other.
  * Reached by time and sched; calls nothing; the caller's lock.
  */
-#ifndef LIB_PQUEUE_H
-#define LIB_PQUEUE_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -40,5 +39,3 @@ static inline struct pqueue_node *pqueue_first(const struct pqueue *queue)
 struct pqueue_node *pqueue_next(const struct pqueue *queue, const struct pqueue_node *node);
 
 #define pqueue_entry(node, type, member) container_of(node, type, member)
-
-#endif

@@ -4,8 +4,7 @@
  * included, in an array that the caller gives. Used for I/O memory, ports and pirqs that a domain
  * may use, and for e820 work. Reached by every file; calls nothing; the caller's lock.
  */
-#ifndef LIB_RANGESET_H
-#define LIB_RANGESET_H
+#pragma once
 
 #include "lib/errno.h"
 #include "lib/types.h"
@@ -35,5 +34,3 @@ static inline bool rangeset_is_empty(const struct rangeset *set)
 {
 	return set->count == 0;
 }
-
-#endif

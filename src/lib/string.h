@@ -3,8 +3,7 @@
  * Memory and string functions under their usual names. On the host they are the C library's; on the
  * machine string.c has them. Reached by every file; calls nothing; no lock.
  */
-#ifndef LIB_STRING_H
-#define LIB_STRING_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -45,5 +44,3 @@ static inline size_t str_copy(char *to, size_t size, const char *from)
 	}
 	return len;
 }
-
-#endif

@@ -7,8 +7,7 @@
  *	mfn_t / maddr_t	machine frame number / machine address in bytes: real memory
  *	gva_t		a guest's virtual address: never dereferenced, only handed to hw_copy_*()
  */
-#ifndef LIB_TYPES_H
-#define LIB_TYPES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,5 +110,3 @@ static inline size_t idx_nospec(size_t idx, size_t n)
 	__asm__ volatile("" : "+r"(mask));
 	return idx & mask;
 }
-
-#endif

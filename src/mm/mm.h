@@ -5,8 +5,7 @@
  * a frame's word is one atomic. A domain's list of frames has LOCK_RANK_PAGELIST, free frames LOCK_RANK_BUDDY, slabs
  * LOCK_RANK_HEAP. Nothing here may be called from an interrupt handler.
  */
-#ifndef MM_MM_H
-#define MM_MM_H
+#pragma once
 
 #include "core/atomic.h"
 #include "core/domain.h"
@@ -427,5 +426,3 @@ static inline void mm_mark_dirty(struct domain *d, mfn_t mfn)
 int audit_begin(void);
 void audit_add(mfn_t mfn, bool typed);
 unsigned int audit_finish(void);
-
-#endif

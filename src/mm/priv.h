@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of mm/ share among themselves. */
-#ifndef MM_PRIV_H
-#define MM_PRIV_H
+#pragma once
 
 #include "mm/mm.h"
 
@@ -182,5 +181,3 @@ static inline u64 leaf_adjusted(u64 entry, u64 global)
 		return entry | global;
 	return entry | PTE_USER | PTE_GUEST_KERNEL;
 }
-
-#endif

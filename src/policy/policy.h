@@ -9,8 +9,7 @@
  * (CPUID) or faults (MSR); so what the next CPU brings is hidden until somebody has thought about
  * it.
  */
-#ifndef POLICY_POLICY_H
-#define POLICY_POLICY_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -117,5 +116,3 @@ enum policy_msr_do policy_wrmsr(const struct policy *policy, u32 msr, u64 value)
 
 /* For log lines: the name of a known MSR, else NULL. */
 const char *policy_msr_name(u32 msr);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the files of policy/: stored leaves, feature words, XSAVE state. No lock. */
-#ifndef POLICY_PRIV_H
-#define POLICY_PRIV_H
+#pragma once
 
 #include "policy/policy.h"
 
@@ -21,5 +20,3 @@ void policy_mask(struct policy *policy, const struct policy *raw, enum policy_ki
 /* feature.c: keep the features that raw has and this kind may show; then those whose state is in policy->xcr0_max. */
 void policy_features_mask(struct policy *policy, const struct policy *raw, enum policy_kind kind);
 void policy_features_drop(struct policy *policy);
-
-#endif

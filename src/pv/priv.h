@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of pv/ share. No lock. */
-#ifndef PV_PRIV_H
-#define PV_PRIV_H
+#pragma once
 
 #include "emul/emul.h"
 #include "pv/pv.h"
@@ -39,5 +38,3 @@ void pv_fpu_init(void *area);
 u64 pv_io_in(struct vcpu *v, u16 port, unsigned int bytes);
 void pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes);
 bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes);
-
-#endif

@@ -4,8 +4,7 @@
  * page tables. Reached from entry/, hcall/ and domain/; calls mm, evtchn, emul, policy. State belongs to the vCPU that
  * runs; nothing here has a lock.
  */
-#ifndef PV_PV_H
-#define PV_PV_H
+#pragma once
 
 #include "core/domain.h"
 #include "hw/regs.h"
@@ -189,5 +188,3 @@ int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports);
 int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value);
 u64 pv_debugreg_get(struct vcpu *v, u32 reg);
 int pv_segment_base_set(struct vcpu *v, u32 which, u64 base);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What sched's files share: run queues, and what a vCPU, a domain and a pool are to them. See sched.h for the protocol. */
-#ifndef SCHED_PRIV_H
-#define SCHED_PRIV_H
+#pragma once
 
 #include "core/domain.h"
 #include "lib/pqueue.h"
@@ -99,5 +98,3 @@ void sched_runstate_set_locked(struct vcpu *v, int state, u64 now);
 int sched_runstate_waiting(const struct vcpu *v);
 
 void sched_poll_expired(void *ctx);
-
-#endif

@@ -19,8 +19,7 @@
  * Nobody is lost between two CPUs: a sender sets the pending bit, fences, then reads `wait` and is_running; a CPU sets
  * `wait` (block, poll) or is_running (choose), fences, then reads pending.
  */
-#ifndef SCHED_SCHED_H
-#define SCHED_SCHED_H
+#pragma once
 
 #include "core/domain.h"
 #include "lib/types.h"
@@ -146,5 +145,3 @@ int sched_ratelimit(u32 pool, u32 *us, bool is_set);
 
 /* Serial key: one line for each CPU and vCPU. */
 void sched_print(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What time's files share, and the pure arithmetic that the host tests look at. No lock. */
-#ifndef TIME_PRIV_H
-#define TIME_PRIV_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -30,5 +29,3 @@ u64 time_from_date(unsigned int year, unsigned int month, unsigned int day, unsi
 /* TSC ticks that are at least ns, which is at most TIME_ARM_MAX_NS. */
 #define TIME_ARM_MAX_NS BIT(38)
 u64 time_ns_to_ticks(u64 ns);
-
-#endif

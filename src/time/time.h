@@ -6,8 +6,7 @@
  * System time is nanoseconds since Mica's boot: the TSC scaled by one multiplier, the same on every CPU and in every
  * vcpu_time_info, so a guest that reads the TSC gets the same time that Mica has.
  */
-#ifndef TIME_TIME_H
-#define TIME_TIME_H
+#pragma once
 
 #include "core/domain.h"
 #include "lib/pqueue.h"
@@ -93,5 +92,3 @@ void time_wallclock_publish(struct domain *d);
 
 /* Serial key. */
 void time_print(void);
-
-#endif

@@ -4,8 +4,7 @@
  * once at boot by hw_acpi_init() (acpi.c finds the tables, acpi_tables.c judges them; the latter is pure and runs in the
  * host tests). Constant afterwards; no lock. AML is Domain 0's business.
  */
-#ifndef HW_ACPI_H
-#define HW_ACPI_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -127,5 +126,3 @@ int acpi_hpet_read(struct acpi_info *info, const u8 *table, size_t bytes);
 int acpi_mcfg_read(struct acpi_info *info, const u8 *table, size_t bytes);
 /* Looks for the package \\_S5 in a DSDT, without reading AML: -ENOENT. */
 int acpi_s5_find(struct acpi_info *info, const u8 *table, size_t bytes);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bits of control registers, numbers and values of model-specific ones. The same on the machine and in the host tests. */
-#ifndef HW_CR_H
-#define HW_CR_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -48,5 +47,3 @@
 
 /* ABI (xen/arch-x86/xen.h): what the fixed PAT holds. */
 #define PAT_FIXED 0x0000050100070406ull
-
-#endif

@@ -3,8 +3,7 @@
  * What EFI firmware left behind, for Domain 0: Mica itself calls no EFI service. Filled once at boot from the system table
  * that the loader passed; constant afterwards, no lock. UEFI 2.9, 4.3.
  */
-#ifndef HW_EFI_H
-#define HW_EFI_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -23,5 +22,3 @@ extern struct efi_info hw_efi;
 
 /* system_table: physical, 0: not started by 64-bit EFI. Damaged tables are said in the log and ignored. */
 void hw_efi_init(u64 system_table);
-
-#endif

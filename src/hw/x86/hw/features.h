@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What this machine's CPUs have, of what Mica uses. Found once at boot (features.c). No lock. */
-#ifndef HW_FEATURES_H
-#define HW_FEATURES_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -26,5 +25,3 @@ void hw_features_init(void);
 void hw_smap_patch(void);
 /* Makes the stubs change roots on the way to C and back. Boot CPU, before the first guest. */
 void hw_isolation_patch(void);
-
-#endif

@@ -3,8 +3,7 @@
  * IO-APICs: one redirection entry for each global system interrupt (GSI). Reached from irq/ and hcall/physdev_op.c;
  * registers are under one lock of rank IRQCHIP, taken here. Intel 82093AA, SDM 3A 11.11 (destination formats).
  */
-#ifndef HW_IOAPIC_H
-#define HW_IOAPIC_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -36,5 +35,3 @@ int hw_ioapic_find(u64 address);
 u32 hw_ioapic_read(unsigned int ioapic, u8 reg);
 u32 hw_ioapic_gsi_base(unsigned int ioapic);
 u32 hw_ioapic_entry_count(unsigned int ioapic);
-
-#endif

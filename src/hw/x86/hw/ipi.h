@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Seam: what boot tells the IPI code. No lock. */
-#ifndef HW_IPI_H
-#define HW_IPI_H
+#pragma once
 
 #include "lib/types.h"
 
 extern u32 hw_cpu_apic_id[]; /* [c] after boot */
 /* Does what a flush request says on this CPU; mm's, set by boot. */
 extern void (*hw_flush_answer)(unsigned int kind, u64 va);
-
-#endif

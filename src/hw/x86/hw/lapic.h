@@ -3,8 +3,7 @@
  * Seam: the local APIC, in xAPIC mode (registers in memory) or x2APIC mode (MSRs). Reached from boot/, entry/, irq/ and
  * the clock; each CPU touches its own only. No lock: an ICR write is one MSR, or is done with interrupts off.
  */
-#ifndef HW_LAPIC_H
-#define HW_LAPIC_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -48,5 +47,3 @@ void hw_lapic_send_init(u32 apic_id);
 void hw_lapic_send_sipi(u32 apic_id, unsigned int page);
 /* The error vector: reads, clears and says it once per kind. */
 void hw_lapic_error(void);
-
-#endif

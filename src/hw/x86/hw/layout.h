@@ -11,8 +11,7 @@
  *	slot 261   Mica: text, data, stacks, entry aliases	0xffff828000000000
  *	slot 262.. direct map, 5 TiB				0xffff830000000000
  */
-#ifndef HW_LAYOUT_H
-#define HW_LAYOUT_H
+#pragma once
 
 #define LAYOUT_FIRST_SLOT     256
 #define LAYOUT_LAST_SLOT      271
@@ -36,5 +35,3 @@
 #define PERDOMAIN_LDT	      0x10000 /* 16 pages */
 #define PERDOMAIN_ENTRY	      0x20000 /* the page that holds register frame and entry block */
 #define PERDOMAIN_INFO	      0x21000 /* that of vcpu_info, if stubs run on a twin */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Seam: Mica's own mappings of device registers and of firmware tables. Never unmapped. No lock of its own. */
-#ifndef HW_MAP_H
-#define HW_MAP_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -9,5 +8,3 @@
 void *hw_device_map(u64 paddr, size_t bytes);
 /* Firmware tables wherever they lie, read-only in spirit; NULL for RAM-like nonsense (paddr wraps, too large). */
 const void *hw_phys_map(u64 paddr, size_t bytes);
-
-#endif

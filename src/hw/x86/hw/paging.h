@@ -3,8 +3,7 @@
  * Mica's own page tables: slots 256..271, whose L3 tables every root shares. Filled by boot; later only device maps and
  * stack blocks are added. Lock: LOCK_RANK_VMAP inside.
  */
-#ifndef HW_PAGING_H
-#define HW_PAGING_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -44,5 +43,3 @@ u64 paging_shown_entry(u64 va);
 /* Is there anything mapped at va? Gives its physical address. */
 bool paging_lookup(u64 va, u64 *paddr);
 u64 paging_root_maddr(void);
-
-#endif

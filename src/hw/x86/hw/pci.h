@@ -3,8 +3,7 @@
  * PCI configuration space, by memory-mapped windows (MCFG, or what Domain 0 reports) or by ports 0xcf8/0xcfc under a lock
  * of rank IRQCHIP. Reached from irq/ only: it decides who may write what.
  */
-#ifndef HW_PCI_H
-#define HW_PCI_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -38,5 +37,3 @@ bool hw_pci_open(struct pci_id id);
 /* bytes is 1, 2 or 4, offset aligned to it, below 4096. Where nothing answers: all ones. */
 u32 hw_pci_read(struct pci_id id, u16 offset, unsigned int bytes);
 void hw_pci_write(struct pci_id id, u16 offset, unsigned int bytes, u32 value);
-
-#endif

@@ -3,8 +3,7 @@
  * The register frame: what the entry stubs save, in the order of the public struct cpu_user_regs, so that its first
  * part can be copied. The last five words are what the CPU itself pushes. No lock.
  */
-#ifndef HW_REGS_H
-#define HW_REGS_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -26,5 +25,3 @@ struct regs {
 #define RFLAGS_RF   0x10000u
 #define RFLAGS_VM   0x20000u
 #define RFLAGS_AC   0x40000u
-
-#endif

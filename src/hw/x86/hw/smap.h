@@ -3,8 +3,7 @@
  * SMAP: while it is on, Mica reaches a guest's pages only between these two. The sites are no-ops until hw_smap_patch()
  * makes STAC and CLAC of them, at boot, once. No lock.
  */
-#ifndef HW_SMAP_H
-#define HW_SMAP_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -23,5 +22,3 @@ static inline void hw_smap_close(void)
 {
 	HW_SMAP_SITE(0);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Seam: the serial port beyond what the log needs. No lock. */
-#ifndef HW_UART_H
-#define HW_UART_H
+#pragma once
 
 #include "lib/types.h"
 
@@ -11,5 +10,3 @@ void hw_uart_init(u16 port, u32 baud);
 u16 hw_uart_port(void);
 /* One received character, if there is one. */
 bool hw_uart_receive(char *c);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Interrupt vectors that Mica itself uses; 0x30..0xef are given to devices by irq/. Shared by C and assembly. */
-#ifndef HW_VECTORS_H
-#define HW_VECTORS_H
+#pragma once
 
 #define VECTOR_PIC_FIRST 0x20 /* 16 of the masked 8259s: their spurious interrupts */
 #define VECTOR_IPI_WORK	 0xf0 /* look at your work bits */
@@ -10,5 +9,3 @@
 #define VECTOR_TIMER	 0xfa /* local APIC timer */
 #define VECTOR_ERROR	 0xfb
 #define VECTOR_SPURIOUS	 0xff
-
-#endif
