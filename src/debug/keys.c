@@ -8,6 +8,7 @@
 #include "debug/debug.h"
 #include "domain/domain.h"
 #include "evtchn/evtchn.h"
+#include "gnttab/gnttab.h"
 #include "hw/acpi.h"
 #include "hw/clock.h"
 #include "irq/irq.h"
@@ -31,16 +32,20 @@ static void key_events(void)
 
 static void key_domains(void)
 {
+	struct domain *d;
 	struct vcpu *v;
 
-	if (dom0 == NULL)
-		return;
-	log_info("d0: %lu frames of %lu, %u vCPUs; free %lu", dom0->mm->pages_current,
-		 dom0->mm->pages_max, dom0->vcpu_max, frame_free_count());
-	for_each_vcpu(dom0, v)
-		log_info("  v%u on CPU %u: %s%s%s", v->id, v->cpu, v->is_down ? "down " : "",
-			 v->is_running ? "running " : "",
-			 v->info->evtchn_upcall_pending != 0 ? "pending" : "");
+	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+		log_info("d%u: %lu frames of %lu, %u vCPUs, %u grants mapped%s", d->id,
+			 d->mm->pages_current, d->mm->pages_max, d->vcpu_max,
+			 gnttab_mapped_count(d), d->is_dying ? ", dying" : "");
+		for_each_vcpu(d, v)
+			log_info("  v%u on CPU %u: %s%s%s", v->id, v->cpu,
+				 v->is_down ? "down " : "", v->is_running ? "running " : "",
+				 v->info->evtchn_upcall_pending != 0 ? "pending" : "");
+		domain_put(d);
+	}
+	log_info("free %lu frames, heap %lu bytes", frame_free_count(), heap_bytes());
 }
 
 static void key_registers(void)

@@ -24,6 +24,8 @@ int gnttab_domain_release(struct domain *d);
 void gnttab_domain_destroy(struct domain *d);
 /* Tells the audit which references d's mappings hold. */
 void gnttab_audit_add(const struct domain *d);
+/* How many mappings of others' frames d has. */
+u32 gnttab_mapped_count(const struct domain *d);
 
 /* Frames now, and as many as there may be. */
 void gnttab_size_get(struct domain *d, u32 *frames, u32 *frames_max);

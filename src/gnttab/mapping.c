@@ -110,3 +110,13 @@ void gnttab_audit_add(const struct domain *d)
 		if (m->word != 0)
 			audit_add(mfn_make(m->mfn), !(m->word & MAPPING_READONLY));
 }
+
+u32 gnttab_mapped_count(const struct domain *d)
+{
+	const struct mapping *m;
+	u32 count = 0;
+
+	for (u32 i = 0; (m = mapping_find(d->gnttab, i)) != NULL; i++)
+		count += atomic_load(&m->word) != 0;
+	return count;
+}

@@ -19,6 +19,7 @@
 #define OBJECT_NONE	0xffffu
 
 static struct lock heap_lock = LOCK_INIT(LOCK_RANK_HEAP);
+static u64 bytes_in_use;		  /* [a] */
 static u32 partial_plus_one[CLASS_COUNT]; /* [l] slabs with a free object; 0: none */
 
 static u16 *object_at(void *page, unsigned int shift, unsigned int idx)
@@ -86,6 +87,7 @@ static void *slab_alloc(unsigned int class_idx)
 	if (*object == OBJECT_NONE)
 		partial_remove(f, class_idx);
 	lock_release(&heap_lock);
+	(void)atomic_add(&bytes_in_use, BIT(shift));
 	memset(object, 0, (size_t)1 << shift);
 	return object;
 }
@@ -107,6 +109,7 @@ static void slab_free(struct frame *f, void *ptr)
 	else if (is_empty && !was_full)
 		partial_remove(f, class_idx);
 	lock_release(&heap_lock);
+	(void)atomic_sub(&bytes_in_use, BIT(shift));
 	if (is_empty) {
 		f->stamp = 0; /* no guest ever saw it */
 		frame_free(frame_mfn(f), 0);
@@ -129,6 +132,7 @@ void *heap_alloc(size_t bytes)
 	if (mfn_is_none(mfn))
 		return NULL;
 	frame_of(mfn)->done = (u16)(DONE_PAGES | order);
+	(void)atomic_add(&bytes_in_use, PAGE_SIZE << order);
 	return hw_frame_map(mfn);
 }
 
@@ -140,8 +144,15 @@ void heap_free(void *ptr)
 		return;
 	f = frame_of(hw_virt_to_mfn(ptr));
 	ASSERT(f->owner == FRAME_OWNER_MICA && f->done);
-	if (f->done & DONE_PAGES)
-		frame_free(frame_mfn(f), f->done & 0xff);
-	else
+	if (!(f->done & DONE_PAGES)) {
 		slab_free(f, ptr);
+		return;
+	}
+	(void)atomic_sub(&bytes_in_use, PAGE_SIZE << (f->done & 0xff));
+	frame_free(frame_mfn(f), f->done & 0xff);
+}
+
+u64 heap_bytes(void)
+{
+	return atomic_load(&bytes_in_use);
 }

@@ -109,6 +109,7 @@ extern u64 opt_low_mem_bytes; /* when fewer become free, WORK_MEMORY is raised *
 /* Zeroed, aligned to 16 bytes (to a page above 2048 bytes); NULL when there is no memory. */
 void *heap_alloc(size_t bytes);
 void heap_free(void *ptr); /* NULL is fine */
+u64 heap_bytes(void);	   /* in use, in sizes as they are given out */
 
 /* ---------------------------------------------------------------- a domain's memory (domain_mm.c) */
 

@@ -154,7 +154,7 @@ static void heap_objects(void **state)
 		size_t bytes;
 		u8 value;
 	} objects[500];
-	u64 before = frame_free_count();
+	u64 before = frame_free_count(), bytes_before = heap_bytes();
 
 	(void)state;
 	for (unsigned int i = 0; i < 300000; i++) {
@@ -174,6 +174,7 @@ static void heap_objects(void **state)
 		objects[slot].value = (u8)fake_random();
 		ptr = objects[slot].ptr = heap_alloc(objects[slot].bytes);
 		assert_non_null(ptr);
+		assert_true(heap_bytes() >= bytes_before + objects[slot].bytes);
 		assert_int_equal((u64)ptr & (objects[slot].bytes > 2048 ? 4095 : 15), 0);
 		for (size_t j = 0; j < objects[slot].bytes; j += 1 + objects[slot].bytes / 16)
 			assert_int_equal(ptr[j], 0);
@@ -182,6 +183,7 @@ static void heap_objects(void **state)
 	for (unsigned int i = 0; i < 500; i++)
 		heap_free(objects[i].ptr);
 	heap_free(NULL);
+	assert_int_equal(heap_bytes(), bytes_before);
 	assert_int_equal(frame_free_count(), before);
 	assert_null(heap_alloc(~(size_t)0));
 }
