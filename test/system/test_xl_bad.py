@@ -110,23 +110,33 @@ def test_fifty_cycles(xl_dom0, hypervisor):
     cycle = f'xl create -q {path} && xl destroy tiny || echo BAD'
     assert 'BAD' not in xl_dom0(cycle)
     xl_dom0.clean()
-    before = xl_dom0.left()
+    before, counts = xl_dom0.left(), xl_dom0.counts()
     assert 'BAD' not in xl_dom0(f'for i in $(seq 50); do {cycle}; done', limit=3000)
     xl_dom0.clean()
     assert xl_dom0.left() == before
+    assert xl_dom0.counts(counts) == counts
     if hypervisor == 'mica':
         audited(xl_dom0)
 
 
 def test_destroyed_while_booting(xl_dom0):
     path = xl_dom0.config('demo', **LINUX)
-    for pause in ('', 'sleep 0.2;', 'sleep 1;', 'sleep 3;'):
+    counts = None
+    for pause in ('sleep 3;', '', 'sleep 0.2;', 'sleep 1;'):
         xl_dom0(f'xl create -q {path} && {pause} xl destroy demo')
         left = xl_dom0.clean()
         assert not left, pause
+        counts = counts or xl_dom0.counts()
+        assert xl_dom0.counts(counts) == counts, pause
 
 
 def test_destroyed_while_being_saved(xl_dom0):
-    guest = xl_dom0.linux('demo').boots()
-    xl_dom0('xl save demo /srv/demo.save > /dev/null 2>&1 & sleep 1; xl destroy demo; wait; rm -f /srv/demo.save')
-    guest.gone()
+    counts = None
+    for times in (1, 2):
+        guest = xl_dom0.linux('demo').boots(times)
+        xl_dom0('xl save demo /srv/demo.save > /dev/null 2>&1 & sleep 1; xl destroy demo; wait; rm -f /srv/demo.save')
+        guest.gone()
+        left = xl_dom0.clean()
+        assert not left
+        counts = counts or xl_dom0.counts()
+    assert xl_dom0.counts(counts) == counts

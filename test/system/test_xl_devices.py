@@ -115,10 +115,13 @@ def test_network_attach_and_detach(xl_dom0):
 def test_destroyed_in_the_middle_of_io(xl_dom0):
     """The front end dies while its requests are with the back end."""
     disk(xl_dom0, 'a', 32)
-    for _ in range(2):
-        guest = xl_dom0.linux('demo', disks=['/srv/a.img'], nets=[2]).boots()
+    counts = None
+    for times in (1, 2):
+        guest = xl_dom0.linux('demo', disks=['/srv/a.img'], nets=[2]).boots(times)
         guest('(while :; do dd if=/dev/zero of=/dev/xvda bs=1M count=32; done) > /dev/null 2>&1 & true')
-        guest('ping -f 192.168.77.1 > /dev/null 2>&1 & sleep 1')
+        guest('(ping -A -q -s 8000 192.168.77.1 > /tmp/ping 2>&1 &) ; sleep 1')
         guest.xl('destroy')
         left = xl_dom0.clean()
         assert not left
+        counts = counts or xl_dom0.counts()
+    assert xl_dom0.counts(counts) == counts
