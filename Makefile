@@ -36,7 +36,7 @@ INC     := -I$(OBJ)/gen -Isrc -Isrc/hw/x86
 CFLAGS  := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
 	   -isystem build/include -include lib/hidden.h $(INC) -fPIE -fvisibility=hidden -mcmodel=small -mno-red-zone \
 	   -mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fno-common \
-	   -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fcf-protection=none \
+	   -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer -fcf-protection=none \
 	   $(WARN) -DMICA_DEBUG=$(if $(DEBUG),1,0) $(if $(TEETH),-DTEETH_$(TEETH)=1) $(EXTRA_CFLAGS)
 LDFLAGS := -nostdlib -static -no-pie -T src/mica.lds -z max-page-size=4096 -z noexecstack \
 	   --no-warn-rwx-segments --gc-sections --build-id=none

@@ -58,21 +58,31 @@
 #define MICA_VA_TOP	0x1ffff0
 
 .macro PUSH_REGS
-	push %rdi
-	push %rsi
-	push %rdx
 	push %rcx
-	push %rax
-	push %r8
-	push %r9
-	push %r10
 	push %r11
+	push %rax
+	push %r9
+	push %r8
+	push %r10
+	push %rdx
+	push %rsi
+	push %rdi
 	push %rbx
 	push %rbp
 	push %r12
 	push %r13
 	push %r14
 	push %r15
+.endm
+
+.macro POP_ARGS
+	pop %rdi
+	pop %rsi
+	pop %rdx
+	pop %r10
+	pop %r8
+	pop %r9
+	pop %rax
 .endm
 
 .macro POP_REGS
@@ -82,15 +92,9 @@
 	pop %r12
 	pop %rbp
 	pop %rbx
+	POP_ARGS
 	pop %r11
-	pop %r10
-	pop %r9
-	pop %r8
-	pop %rax
 	pop %rcx
-	pop %rdx
-	pop %rsi
-	pop %rdi
 .endm
 
 /* What a guest left in registers is of no use to C, and of use to nobody who guesses ahead. */
@@ -434,11 +438,11 @@ hypercall:
 	pushq $0
 	movl $ENTRY_SYSCALL, 4(%rsp)
 	PUSH_REGS
-	CLEAR_REGS
 	IF_ISOLATED 1f
 	mov V(c_kernel_cr3, REGS_SIZE), %rax
 	mov %rax, %cr3
 1:	mov PC(stack), %rsp
+	xor %ebp, %ebp
 	lfence
 	call *PC(hypercall)
 	mov PC(v), %rsp
@@ -448,14 +452,15 @@ hypercall:
 	mov V(kernel_cr3, 0), %rax
 	mov %rax, %cr3
 1:
-	/* The registers are those of the call, but for what it answers. SYSRET, to an address that is made canonical. */
-	sub $REGS_SIZE, %rsp
-	POP_REGS
-	mov 8(%rsp), %rcx
+	/* The registers are those of the call, but for arguments and answer; the rest C has kept. SYSRET, to a canonical address. */
+	mov REGS_rbp - REGS_SIZE(%rsp), %rbp
+	sub $REGS_SIZE - REGS_rdi, %rsp
+	POP_ARGS
+	mov REGS_rip - REGS_r11(%rsp), %rcx
 	shl $16, %rcx
 	sar $16, %rcx
-	mov 24(%rsp), %r11
-	mov 32(%rsp), %rsp
+	mov REGS_rflags - REGS_r11(%rsp), %r11
+	mov REGS_rsp - REGS_r11(%rsp), %rsp
 	sysretq
 
 syscall_slow:

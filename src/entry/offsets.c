@@ -6,14 +6,19 @@
 
 #define OFFSET(name, value) __asm__ volatile("\n->" #name " %c0" : : "i"((long)(value)))
 
-#define V(field) OFFSET(V_##field, offsetof(struct pv_entry, field))
+#define REGS(field) OFFSET(REGS_##field, offsetof(struct regs, field))
+#define V(field)    OFFSET(V_##field, offsetof(struct pv_entry, field))
 
 void offsets(void);
 void offsets(void)
 {
 	OFFSET(REGS_SIZE, sizeof(struct regs));
-	OFFSET(REGS_error_code, offsetof(struct regs, error_code));
-	OFFSET(REGS_cs, offsetof(struct regs, cs));
+	REGS(rbp);
+	REGS(rdi);
+	REGS(r11);
+	REGS(rip);
+	REGS(rflags);
+	REGS(rsp);
 	OFFSET(ENTRY_rsp, offsetof(struct entry_cpu, rsp));
 	OFFSET(ENTRY_v, offsetof(struct entry_cpu, v));
 	OFFSET(ENTRY_stack, offsetof(struct entry_cpu, stack));

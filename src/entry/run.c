@@ -74,10 +74,12 @@ static void reschedule(void)
 		switch_to(prev, next);
 }
 
-/* Interrupts are off. */
+#define SCRUB_QUIET_NS 1000000ull
+
+/* Interrupts are off. Who sleeps shortly is not kept from halting by memory that is to be scrubbed. */
 static void idle(void)
 {
-	if (frame_scrub_wanted()) {
+	if (frame_scrub_wanted() && time_is_quiet(SCRUB_QUIET_NS)) {
 		hw_irq_enable();
 		(void)frame_scrub();
 		hw_irq_disable();

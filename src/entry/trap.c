@@ -177,15 +177,18 @@ void entry_trap_guest(void)
 u64 entry_hypercall(void)
 {
 	struct vcpu *v = current_vcpu();
-	const char *name = MICA_DEBUG ? hcall_name(v->pv->regs->rax) : NULL;
-	bool is_same;
+	struct regs *regs = v->pv->regs;
+	u64 number = regs->rax;
 
 	entry_limit_begin();
 	hw_irq_enable();
-	is_same = hcall_dispatch(v);
-	entry_limit_end("hypercall", name, v->pv->regs->rdi);
+	if (unlikely(number == __HYPERVISOR_iret))
+		pv_iret(v); /* leaves with a whole set of registers of its own */
+	else
+		hcall_dispatch(v, regs);
+	entry_limit_end("hypercall", MICA_DEBUG ? hcall_name(number) : NULL, regs->rdi);
 	hw_irq_disable();
-	if (likely(is_same && !work_is_raised() && !pv_events_wanted(v)))
+	if (likely(number != __HYPERVISOR_iret && !work_is_raised() && !pv_events_wanted(v)))
 		return 1;
 	run_exit();
 	return 0;

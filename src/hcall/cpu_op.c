@@ -60,9 +60,7 @@ int do_set_gdt(struct vcpu *v, struct hcall_args *args)
 
 int do_stack_switch(struct vcpu *v, struct hcall_args *args)
 {
-	v->pv->kernel_ss = args->a[0];
-	v->pv->kernel_sp = args->a[1];
-	pv_entry_refresh(v);
+	pv_stack_switch(v, args->a[0], args->a[1]);
 	return 0;
 }
 

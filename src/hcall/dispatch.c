@@ -3,77 +3,43 @@
  * The hypercall table, from registers to a handler and back; and multicall, the hypercall that holds others. Reached from
  * entry/ and reports; calls the handlers. No lock.
  */
-#include "core/trace.h"
 #include "hcall/hcall.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
-#include "pv/pv.h"
 
 #define SYSCALL_BYTES 2
-#define HCALL_COUNT   64
 
-static const struct {
-	hcall_fn fn;
-	const char *name;
-} table[HCALL_COUNT] = {
-#define ROW(number) [__HYPERVISOR_##number] = {do_##number, #number},
+const hcall_fn hcall_table[HCALL_COUNT] = {
+#define ROW(number) [__HYPERVISOR_##number] = do_##number,
 	HCALL_LIST(ROW)
 #undef ROW
 };
 
 const char *hcall_name(u64 number)
 {
-	return number < HCALL_COUNT && table[number].name != NULL ? table[number].name : "unknown";
+	static const char *const names[HCALL_COUNT] = {
+#define ROW(number) [__HYPERVISOR_##number] = #number,
+		HCALL_LIST(ROW)
+#undef ROW
+	};
+
+	return number < HCALL_COUNT && names[number] != NULL ? names[number] : "unknown";
 }
 
-static inline int call(struct vcpu *v, u64 number, struct hcall_args *args)
+void hcall_refused(struct regs *regs, u64 number, int rc)
 {
-	hcall_fn fn;
-
-	if (unlikely(number >= HCALL_COUNT))
-		return err(ENOSYS);
-	fn = table[idx_nospec(number, HCALL_COUNT)].fn;
-	return likely(fn != NULL) ? fn(v, args) : err(ENOSYS);
-}
-
-/* The guest's instruction is run again, with these arguments. */
-static void rewind(struct regs *regs, const struct hcall_args *args)
-{
-	regs->rdi = args->a[0];
-	regs->rsi = args->a[1];
-	regs->rdx = args->a[2];
-	regs->r10 = args->a[3];
-	regs->r8 = args->a[4];
-	regs->r9 = args->a[5];
-	regs->rip -= SYSCALL_BYTES;
-}
-
-bool hcall_dispatch(struct vcpu *v)
-{
-	struct regs *regs = v->pv->regs;
-	u64 number = regs->rax;
-	struct hcall_args args = {
-		.a = {regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
-	int rc;
-
-	trace_call(number, args.a[0]);
-	if (unlikely(number == __HYPERVISOR_iret)) {
-		pv_iret(v); /* leaves with a whole set of registers of its own */
-		return false;
-	}
-	rc = call(v, number, &args);
-	if (likely(rc == 0))
-		regs->rax = args.result;
-	else if (rc == -ERESTART)
-		rewind(regs, &args);
-	else
+	if (rc ==
+	    -ERESTART) { /* the instruction is run again, with what the handler made of its arguments */
+		regs->rax = number;
+		regs->rip -= SYSCALL_BYTES;
+	} else {
 		regs->rax = (u64)(s64)rc;
-	return true;
+	}
 }
 
 int do_iret(struct vcpu *v, struct hcall_args *args)
 {
-	/* Only the dispatcher may do it: inside a multicall the rest of the batch would run in another world. */
+	/* Only entry/ may do it: inside a multicall the rest of the batch would run in another world. */
 	return err(ENOSYS);
 }
 
@@ -85,7 +51,7 @@ static inline int entry_run(struct vcpu *v, u64 op, struct hcall_args *args)
 	if (unlikely(op == __HYPERVISOR_multicall || op == __HYPERVISOR_iret))
 		rc = err(ENOSYS);
 	else
-		rc = call(v, op, args);
+		rc = hcall_run(v, op, args);
 	if (unlikely(rc != 0) && rc != -ERESTART) {
 		args->result = (u64)(s64)rc;
 		return 0;

@@ -7,6 +7,8 @@
 #pragma once
 
 #include "core/domain.h"
+#include "core/trace.h"
+#include "hw/regs.h"
 #include "lib/types.h"
 
 /* Arguments in ABI order (rdi rsi rdx r10 r8 r9). result: what the guest gets in rax when the handler returned 0; 0 before. */
@@ -31,9 +33,37 @@ struct hcall_args {
  */
 typedef int (*hcall_fn)(struct vcpu *v, struct hcall_args *args);
 
-/* From entry/: runs the hypercall that v's registers ask for. False: it was iret, and v's registers are all new. */
-bool hcall_dispatch(struct vcpu *v);
+#define HCALL_COUNT 64
+extern const hcall_fn hcall_table[HCALL_COUNT];
 const char *hcall_name(u64 number);
+
+static inline int hcall_run(struct vcpu *v, u64 number, struct hcall_args *args)
+{
+	hcall_fn fn = number < HCALL_COUNT ? hcall_table[idx_nospec(number, HCALL_COUNT)] : NULL;
+
+	return likely(fn != NULL) ? fn(v, args) : err(ENOSYS);
+}
+
+/* Afterwards, if that said anything but 0: the answer, or that the call is to come again. */
+void hcall_refused(struct regs *regs, u64 number, int rc);
+
+_Static_assert(offsetof(struct regs, rax) - offsetof(struct regs, rdi) ==
+		       offsetof(struct hcall_args, result),
+	       "");
+
+/* From entry/: runs the hypercall that v's registers ask for, which are its arguments. Not iret. */
+static inline void hcall_dispatch(struct vcpu *v, struct regs *regs)
+{
+	struct hcall_args *args = (struct hcall_args *)(void *)&regs->rdi;
+	u64 number = regs->rax;
+	int rc;
+
+	trace_call(number, args->a[0]);
+	args->result = 0;
+	rc = hcall_run(v, number, args);
+	if (unlikely(rc != 0))
+		hcall_refused(regs, number, rc);
+}
 
 /* __HYPERVISOR_<name> is do_<name>(); what is not here answers -ENOSYS. */
 #define HCALL_LIST(ROW)                    \

@@ -38,6 +38,14 @@ static int features(struct vcpu *v, u64 va)
 	return copy_out(va, &info, sizeof(info));
 }
 
+static int command_line(u64 va)
+{
+	xen_commandline_t text = {0};
+
+	str_copy(text, sizeof(text), opt_text);
+	return copy_out(va, text, sizeof(text));
+}
+
 int do_xen_version(struct vcpu *v, struct hcall_args *args)
 {
 	static const xen_extraversion_t extra = EXTRA_VERSION;
@@ -48,7 +56,6 @@ int do_xen_version(struct vcpu *v, struct hcall_args *args)
 							.compile_by = "mica",
 							.compile_domain = "mica",
 							.compile_date = "reproducible"};
-	xen_commandline_t cmdline = {0};
 	u64 va = args->a[1];
 
 	switch (args->a[0]) {
@@ -64,8 +71,7 @@ int do_xen_version(struct vcpu *v, struct hcall_args *args)
 	case XENVER_changeset:
 		return copy_out(va, changeset, sizeof(changeset));
 	case XENVER_commandline:
-		str_copy(cmdline, sizeof(cmdline), opt_text);
-		return copy_out(va, cmdline, sizeof(cmdline));
+		return command_line(va);
 	case XENVER_platform_parameters:
 		return copy_out(va, &platform, sizeof(platform));
 	case XENVER_get_features:

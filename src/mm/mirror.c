@@ -154,14 +154,14 @@ static u32 table_get(struct mirror *m, mfn_t of)
 	return *link;
 }
 
-mfn_t mm_mirror_root(struct vcpu *v, bool user)
+mfn_t mirror_root(struct vcpu *v, bool user)
 {
 	mfn_t root = user ? v->mm->root_user : v->mm->root_kernel;
 	struct mm_domain *mm = v->domain->mm;
 	struct mirror *m = atomic_load(&mm->mirror); /* stays while a vCPU runs */
 	u32 l4;
 
-	if (likely(!m))
+	if (!m || mfn_is_none(root))
 		return root;
 	l4 = m->l4[2 * v->id + user];
 	if (frame_of(mfn_make(l4))->prev != mfn_num(root)) {

@@ -319,7 +319,11 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old);
 /* MFN_NONE is fine. What a preempted demotion left is remembered in v->mm->unsettled. */
 void pt_root_put(struct vcpu *v, mfn_t old);
 /* Finishes what an earlier call left half-done; 0 or -ERESTART. To be called first in every page-table hypercall. */
-int pt_settle(struct vcpu *v);
+int pt_settle_rest(struct vcpu *v);
+static inline int pt_settle(struct vcpu *v)
+{
+	return likely(mfn_is_none(v->mm->unsettled)) ? 0 : pt_settle_rest(v);
+}
 
 /* What is mapped at va. Levels 4..1; where the walk ended is in level. */
 struct walk {
@@ -399,16 +403,26 @@ struct mm_dirty_read {
 	u32 dirty_count, fault_count; /* out: bits, and page faults since the last clean one */
 };
 int mm_mirror_read(struct domain *d, struct mm_dirty_read *read);
+extern u32 mirror_count; /* [a] domains that are logged */
 /* What goes into CR3 for v's kernel or user half while C runs, and while v does (twin.c); MFN_NONE: it has none. */
-mfn_t mm_mirror_root(struct vcpu *v, bool user);
-mfn_t mm_guest_root(struct vcpu *v, bool user);
+mfn_t mirror_root(struct vcpu *v, bool user);
+mfn_t twin_root(struct vcpu *v, bool user);
+static inline mfn_t mm_mirror_root(struct vcpu *v, bool user)
+{
+	if (unlikely(atomic_load(&mirror_count) != 0))
+		return mirror_root(v, user);
+	return user ? v->mm->root_user : v->mm->root_kernel;
+}
+static inline mfn_t mm_guest_root(struct vcpu *v, bool user)
+{
+	return mm_twin_entry ? twin_root(v, user) : mm_mirror_root(v, user);
+}
 /*
  * A page fault at va with that root loaded, v's. True: it was the mirror's, try again. Otherwise *error_code says what the CPU
  * would have said without one.
  */
 bool mm_mirror_fault(struct vcpu *v, mfn_t loaded, u64 va, u32 *error_code);
 
-extern u32 mirror_count; /* [a] domains that are logged; what follows is for mm's own use */
 void mirror_mark(struct domain *d, mfn_t mfn);
 /* Somebody else than d's vCPUs has written its frame: not before. */
 static inline void mm_mark_dirty(struct domain *d, mfn_t mfn)

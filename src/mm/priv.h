@@ -63,7 +63,12 @@ void twin_vcpu_fini(struct vcpu *v);
 /* Before an L4 of d's gets an entry there. */
 void twin_slot_seen(struct domain *d, unsigned int idx);
 /* v's root is about to be another. */
-void twin_forget(struct vcpu *v, bool user);
+void twin_reset(struct vcpu *v, bool user);
+static inline void twin_forget(struct vcpu *v, bool user)
+{
+	if (unlikely(mm_twin_entry != 0))
+		twin_reset(v, user);
+}
 void twin_entry_changed(struct domain *d, const u64 *entry);
 void twin_write(struct vcpu *v, bool user, mfn_t source, int idx, u64 value);
 

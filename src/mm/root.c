@@ -59,12 +59,10 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 		return err(EINVAL);
 	if (mfn_equal(mfn, *root))
 		return 0;
-	if (!mfn_is_none(mfn)) {
-		int rc = 0;
+	if (!mfn_is_none(mfn) &&
+	    unlikely(!table_get_quick(frame_of(mfn_nospec(mfn)), v->domain->id, FRAME_L4))) {
+		int rc = frame_type_get(mfn, v->domain, FRAME_L4);
 
-		if (unlikely(table_get_quick(frame_of(mfn_nospec(mfn)), v->domain->id, FRAME_L4) ==
-			     0))
-			rc = frame_type_get(mfn, v->domain, FRAME_L4);
 		if (rc)
 			return rc;
 	}
@@ -81,14 +79,10 @@ void pt_root_put(struct vcpu *v, mfn_t old)
 		v->mm->unsettled = old;
 }
 
-int pt_settle(struct vcpu *v)
+int pt_settle_rest(struct vcpu *v)
 {
-	mfn_t mfn = v->mm->unsettled;
-	int rc;
+	int rc = settle(frame_of(v->mm->unsettled), false);
 
-	if (likely(mfn_is_none(mfn)))
-		return 0;
-	rc = settle(frame_of(mfn), false);
 	if (!rc)
 		v->mm->unsettled = MFN_NONE;
 	return rc;

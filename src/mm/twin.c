@@ -58,7 +58,7 @@ void twin_slot_seen(struct domain *d, unsigned int idx)
 		(void)atomic_fetch_or(word, BIT(idx % 64));
 }
 
-void twin_forget(struct vcpu *v, bool user)
+void twin_reset(struct vcpu *v, bool user)
 {
 	if (!mfn_is_none(v->mm->twin[user]))
 		atomic_store(source_of(v->mm->twin[user]), 0u);
@@ -113,12 +113,10 @@ static void fill(const struct domain *d, mfn_t twin, mfn_t source)
 		}
 }
 
-mfn_t mm_guest_root(struct vcpu *v, bool user)
+mfn_t twin_root(struct vcpu *v, bool user)
 {
-	mfn_t root = user ? v->mm->root_user : v->mm->root_kernel, twin = v->mm->twin[user];
+	mfn_t root = mm_mirror_root(v, user), twin = v->mm->twin[user];
 
-	if (!mfn_is_none(root))
-		root = mm_mirror_root(v, user);
 	if (mfn_is_none(twin))
 		return root;
 	if (mfn_is_none(root) || atomic_load(source_of(twin)) != mfn_num(root)) {

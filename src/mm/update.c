@@ -170,11 +170,9 @@ static int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct 
 		(void)err(EINVAL);
 		return -EINVAL; /* as err() says, which the analyzer does not know */
 	}
-	if (unlikely(!mfn_is_none(v->mm->unsettled))) {
-		rc = pt_settle(v);
-		if (rc)
-			return rc;
-	}
+	rc = pt_settle(v);
+	if (unlikely(rc))
+		return rc;
 	mfn = mfn_nospec(mfn);
 	*f = frame_of(mfn);
 	*entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;

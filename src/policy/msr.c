@@ -120,10 +120,17 @@ static const struct msr_row msr_rows[] = {
 
 static const struct msr_row *row_find(u32 msr)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(msr_rows); i++)
-		if (msr - msr_rows[i].first <= msr_rows[i].last - msr_rows[i].first)
-			return &msr_rows[i];
-	return NULL;
+	unsigned int low = 0, high = ARRAY_SIZE(msr_rows); /* the first row begins at 0 */
+
+	while (high - low > 1) {
+		unsigned int middle = (low + high) / 2;
+
+		if (msr < msr_rows[middle].first)
+			high = middle;
+		else
+			low = middle;
+	}
+	return msr <= msr_rows[low].last ? &msr_rows[low] : NULL;
 }
 
 /* The row, if this guest on this CPU has the register. */

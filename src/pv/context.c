@@ -64,13 +64,20 @@ static void fpu_get(const struct vcpu *v, void *fx)
 	}
 }
 
+/* General ones. */
+#define REGISTERS(of)                                                                         \
+	of(rax) of(rbx) of(rcx) of(rdx) of(rsi) of(rdi) of(rbp) of(r8) of(r9) of(r10) of(r11) \
+		of(r12) of(r13) of(r14) of(r15)
+
 static void registers_set(struct vcpu *v, const struct vcpu_guest_context *ctx)
 {
 	const struct cpu_user_regs *from = &ctx->user_regs;
 	struct pv_vcpu *pv = v->pv;
 	struct regs *regs = pv->regs;
 
-	memcpy(regs, from, offsetof(struct regs, error_code));
+#define SET(reg) regs->reg = from->reg;
+	REGISTERS(SET)
+#undef SET
 	regs->rip = from->rip;
 	regs->rsp = from->rsp;
 	regs->cs = from->cs | 3u;
@@ -95,7 +102,9 @@ static void registers_get(const struct vcpu *v, struct vcpu_guest_context *ctx)
 	const struct regs *regs = pv->regs;
 	struct cpu_user_regs *to = &ctx->user_regs;
 
-	memcpy(to, regs, offsetof(struct regs, error_code));
+#define GET(reg) to->reg = regs->reg;
+	REGISTERS(GET)
+#undef GET
 	to->rip = regs->rip;
 	to->rsp = regs->rsp;
 	to->cs = (u16)(pv_is_kernel(v) ? regs->cs & ~3ull : regs->cs);

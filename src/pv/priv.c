@@ -135,27 +135,32 @@ static int dr_write(struct emul_state *state, unsigned int dr, u64 value)
 	return 0;
 }
 
-static int msr_read(struct emul_state *state, u32 msr, u64 *value)
+/* False: there is none. */
+static bool msr_get(const struct vcpu *v, u32 msr, u64 *value)
 {
-	const struct vcpu *v = vcpu_of(state);
 	u64 mask;
 
 	switch (policy_rdmsr(v->domain->policy, msr, value)) {
 	case POLICY_MSR_DONE:
-		return 0;
+		return true;
 	case POLICY_MSR_HARDWARE:
 		mask = *value;
 		if (!hw_rdmsr_safe(msr, value))
-			return emul_raise(state, EMUL_GP, 0);
+			return false;
 		*value &= mask;
-		return 0;
+		return true;
 	case POLICY_MSR_VCPU:
 		*value = msr == MSR_TSC_AUX ? v->pv->tsc_aux : hw_rdmsr(msr);
-		return 0;
+		return true;
 	case POLICY_MSR_FAULT:
 		break;
 	}
-	return emul_raise(state, EMUL_GP, 0);
+	return false;
+}
+
+static int msr_read(struct emul_state *state, u32 msr, u64 *value)
+{
+	return msr_get(vcpu_of(state), msr, value) ? 0 : emul_raise(state, EMUL_GP, 0);
 }
 
 static int msr_write(struct emul_state *state, u32 msr, u64 value)
@@ -278,24 +283,24 @@ static bool execute(struct vcpu *v, const struct emul_insn *insn)
 }
 
 /*
- * The instructions that fault most: IN and OUT of 1 or 4 bytes, CLI and STI. False: nothing was done, and the emulator has a
- * look. TF, prefixes and whatever is not allowed are the emulator's too.
+ * The instructions that fault most: IN and OUT of 1 or 4 bytes, CLI and STI, and RDMSR, by which Linux reads its user's GS
+ * base at each switch. False: nothing was done, and the emulator has a look. TF, prefixes and whatever is not allowed are the
+ * emulator's too.
  */
 static bool emulate_quick(struct vcpu *v)
 {
 	struct regs *regs = v->pv->regs;
-	u8 code[2], opcode;
 	unsigned int bytes;
-	u64 value;
+	u64 code, value;
+	u8 opcode;
 	u16 port;
 
-	if ((regs->rflags & RFLAGS_TF) != 0 ||
-	    hw_copy_from_guest(code, gva_make(regs->rip), sizeof(code)) != 0)
+	if ((regs->rflags & RFLAGS_TF) != 0 || !hw_get_words(&code, gva_make(regs->rip), 1))
 		return false;
-	opcode = code[0];
+	opcode = (u8)code;
 	bytes = opcode & 1 ? 4 : 1;
 	if ((opcode & 0xf4) == 0xe4) { /* bit 1: OUT, bit 3: by DX */
-		port = opcode & 8 ? (u16)regs->rdx : code[1];
+		port = opcode & 8 ? (u16)regs->rdx : (u8)(code >> 8);
 		if (!pv_io_allowed(v, port, bytes))
 			return false;
 		value = bytes == 1 ? (u8)regs->rax : (u32)regs->rax;
@@ -308,6 +313,12 @@ static bool emulate_quick(struct vcpu *v)
 		regs->rip += opcode & 8 ? 1 : 2;
 	} else if ((opcode & 0xfe) == 0xfa && pv_is_kernel(v)) {
 		regs->rip++;
+	} else if ((u16)code == 0x320f && pv_is_kernel(v)) {
+		if (!msr_get(v, (u32)regs->rcx, &value))
+			return false;
+		regs->rax = (u32)value;
+		regs->rdx = value >> 32;
+		regs->rip += 2;
 	} else {
 		return false;
 	}

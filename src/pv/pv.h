@@ -154,6 +154,8 @@ static inline bool pv_is_kernel(const struct vcpu *v)
 
 /* After a change of anything that the entry block says; what changes while v does not run is seen when it is loaded. */
 void pv_entry_refresh(struct vcpu *v);
+/* v, which runs, has a new kernel stack. */
+void pv_stack_switch(struct vcpu *v, u64 ss, u64 sp);
 
 /* Context switch (state.c), interrupts off: everything of v that is in the CPU, out or in. */
 void pv_state_save(struct vcpu *v);

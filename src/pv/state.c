@@ -135,35 +135,32 @@ void pv_vcpu_destroy(struct vcpu *v)
 
 /* ---------------------------------------------------------------- roots */
 
-static u64 root_maddr(struct vcpu *v, bool is_user)
+static u64 root_maddr(mfn_t root)
 {
-	mfn_t root = is_user ? v->mm->root_user : v->mm->root_kernel;
-
-	return mfn_is_none(root) ? 0 : mfn_num(mm_mirror_root(v, is_user)) << PAGE_SHIFT;
+	return mfn_is_none(root) ? 0 : mfn_num(root) << PAGE_SHIFT;
 }
 
+/* The stubs' copy is as new as v's roots. */
 void pv_cr3_load(struct vcpu *v)
 {
-	hw_cr3_write(root_maddr(v, !pv_is_kernel(v)));
-}
+	const struct pv_entry *entry = &v->pv->page->entry;
 
-static u64 guest_root_maddr(struct vcpu *v, bool is_user)
-{
-	mfn_t root = mm_guest_root(v, is_user);
-
-	return mfn_is_none(root) ? 0 : mfn_num(root) << PAGE_SHIFT;
+	hw_cr3_write(pv_is_kernel(v) ? entry->c_kernel_cr3 : entry->c_user_cr3);
 }
 
 static void roots_refresh(struct vcpu *v, bool is_user)
 {
 	struct pv_entry *entry = &v->pv->page->entry;
+	u64 ours = root_maddr(mm_mirror_root(v, is_user)), guests = ours;
 
+	if (unlikely(mm_twin_entry != 0))
+		guests = root_maddr(mm_guest_root(v, is_user));
 	if (is_user) {
-		entry->c_user_cr3 = root_maddr(v, true);
-		entry->user_cr3 = guest_root_maddr(v, true);
+		entry->c_user_cr3 = ours;
+		entry->user_cr3 = guests;
 	} else {
-		entry->c_kernel_cr3 = root_maddr(v, false);
-		entry->kernel_cr3 = guest_root_maddr(v, false);
+		entry->c_kernel_cr3 = ours;
+		entry->kernel_cr3 = guests;
 	}
 }
 
@@ -196,6 +193,25 @@ static bool is_stack(u64 sp)
 	       (sp >> 47 == 0 ? sp >= PAGE_SIZE : sp >= LAYOUT_END + PAGE_SIZE);
 }
 
+static void stack_set(struct pv_entry *entry, u64 sp)
+{
+	entry->syscall_sp = sp - 7 * sizeof(u64);
+	entry->fault_sp = sp - 8 * sizeof(u64);
+}
+
+void pv_stack_switch(struct vcpu *v, u64 ss, u64 sp)
+{
+	struct pv_entry *entry = &v->pv->page->entry;
+
+	v->pv->kernel_ss = ss;
+	v->pv->kernel_sp = sp;
+	sp = ROUND_DOWN(sp, 16ull);
+	if (likely((entry->mode & PV_SLOW) == 0 && is_stack(sp)))
+		stack_set(entry, sp); /* the rest is as it was */
+	else
+		pv_entry_refresh(v);
+}
+
 void pv_entry_refresh(struct vcpu *v)
 {
 	const struct pv_vcpu *pv = v->pv;
@@ -210,8 +226,7 @@ void pv_entry_refresh(struct vcpu *v)
 	entry->mode = (entry->mode & PV_KERNEL) | (is_fast && entry->info ? 0 : PV_SLOW);
 	roots_refresh(v, false);
 	roots_refresh(v, true);
-	entry->syscall_sp = sp - 7 * sizeof(u64);
-	entry->fault_sp = sp - 8 * sizeof(u64);
+	stack_set(entry, sp);
 	entry->syscall_rip = pv->syscall.rip;
 	entry->fault_rip = fault->address;
 }

@@ -46,6 +46,8 @@ bool timer_is_set(const struct timer *t);
 
 /* Handler of WORK_TIMER: runs what has expired, arms the hardware for the next. */
 void time_softirq(void);
+/* No timer of this CPU expires within so many ns; interrupts off. */
+bool time_is_quiet(u64 ns);
 /* The local APIC's timer fired: raises WORK_TIMER. Interrupts off. */
 void time_interrupt(void);
 

@@ -171,6 +171,11 @@ void time_softirq(void)
 	lock_release_irq(&q->lock, flags);
 }
 
+bool time_is_quiet(u64 ns)
+{
+	return atomic_load(&queues[cpu_id()].armed_ns) > time_now_ns() + ns;
+}
+
 void time_interrupt(void)
 {
 	work_raise(cpu_id(), WORK_TIMER);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The register frame: what the entry stubs save, in the order of the public struct cpu_user_regs, so that its first
- * part can be copied. The last five words are what the CPU itself pushes. No lock.
+ * The register frame: what the entry stubs save. rdi to rax are a hypercall's arguments and its answer, in the order of struct
+ * hcall_args. The last five words are what the CPU itself pushes. No lock.
  */
 #pragma once
 
 #include "lib/types.h"
 
 struct regs {
-	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	u64 r15, r14, r13, r12, rbp, rbx; /* those that C gives back as they were */
+	u64 rdi, rsi, rdx, r10, r8, r9, rax;
+	u64 r11, rcx;
 	u32 error_code;
 	u32 vector; /* 0..255, or VECTOR_SYSCALL* */
 	u64 rip, cs, rflags, rsp, ss;
