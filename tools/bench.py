@@ -1,17 +1,27 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What the hypervisor itself executes, counted by tools/plugin/count.c under -icount; the same in every run.
+"""What operations cost: instructions, natively, on Xen and on Mica, and of them the hypervisor's own.
 
-bench.py boot	between Domain 0's first and its first user instruction
-bench.py ops	for each operation of test/bench/ops.c, in Domain 0
+bench.py boot		between Domain 0's first and its first user instruction
+bench.py ops		each operation of test/bench/ops.c in Domain 0, with the hypervisor's part
+bench.py table		the same natively, on Xen and on Mica, in Domain 0 and in a PV guest, beside the limits
+bench.py compare	what Mica's working tree costs beside that of BASE=<git ref>
+bench.py quick		fails when an operation costs Mica more than test/bench/expected.json says; `keep` makes that file
 
-Stock kernel and small initramfs, one CPU, dom0_mem=1G, plain mode (no mitigations on either side).
-HV=mica, xen or both (default); PROFILE=1 (or the beginning of an operation's name) adds Mica's functions.
+Stock kernel, small initramfs, one CPU, QEMU -icount: tools/plugin/count.c tells apart, by address, what the hypervisor, a
+kernel and user code execute. Each figure is the least of a few rounds, so that no timer tick is in it: it is the same in
+every run. A halted CPU executes nothing.
+
+Settings: HV=native|xen|mica  MODE=plain (no mitigation anywhere) or asis (nothing said to anybody)  WHERE=dom0|guest
+          OP=beginning of names  PROFILE=1 or the beginning of a name (with ops and boot): Mica's functions
+          RAW=file: the figures as JSON
 """
 import base64
 import bisect
 import collections
 import gzip
+import json
+import math
 import os
 import pathlib
 import re
@@ -19,19 +29,37 @@ import subprocess
 import sys
 
 import fetch
+import xl_initramfs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / 'build/plugin'
-PLAIN = 'dom0_mem=1G,max:1G xpti=no spec-ctrl=no'
+BENCH = ROOT / 'test/bench'
+EXPECTED = BENCH / 'expected.json'
 ALIAS = 0xffff82a100000000  # where each CPU sees the entry text (src/entry/cpu.c)
+SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest')
+KERNEL_WORDS = {'plain': 'mitigations=off', 'asis': ''}
+XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
+# QEMU has no invariant TSC, which any real Haswell has: who would ask for it is told (and tsc_mode in GUEST_CFG).
+NATIVE_WORDS = 'clocksource=tsc tsc=reliable'
+STABLE = {'mica': 'tsc=stable'}
+COUNTS = ('hypervisor', 'kernel', 'user', 'entries', 'changes', 'cr3', 'flushes')
+WORSE = 1.02  # bench.py quick lets that pass
+GUEST_CFG = '''name = "bench"
+kernel = "/srv/vmlinux"
+ramdisk = "/srv/bench.img"
+memory = 256
+vcpus = 1
+tsc_mode = "native"
+extra = "console=hvc0 loglevel=4 mica.do=poweroff {words}"
+'''
 
 
 def compile_tools():
     BUILD.mkdir(parents=True, exist_ok=True)
     subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-o', BUILD / 'count.so',
                     ROOT / 'tools/plugin/count.c'], check=True)
-    subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-static', '-o', BUILD / 'ops', ROOT / 'test/bench/ops.c'],
-                   check=True)
+    subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-static', '-o', BUILD / 'ops',
+                    BENCH / 'ops.c'], check=True)
 
 
 def initrd():
@@ -42,25 +70,54 @@ def initrd():
         if '-cloud-' not in module.as_posix():
             archive.add('xen-privcmd.ko', 0o100644, module.read_bytes())
     path = BUILD / 'initrd'
-    path.write_bytes((ROOT / 'build/guest/initramfs.cpio.gz').read_bytes() + gzip.compress(archive.done(), 1))
+    path.write_bytes((ROOT / 'build/guest/initramfs.cpio.gz').read_bytes() + gzip.compress(archive.done(), 1, mtime=0))
     return path
 
 
-def run(hv, script=''):
+def script_word(script):
+    return 'mica.sh=' + base64.b64encode(script.encode()).decode()
+
+
+def guest_initrd(inner):
+    """Domain 0 with xl in an initramfs, and a guest there whose ramdisk is the small one."""
+    archive = fetch.Cpio()
+    archive.add('srv/bench.img', 0o100644, initrd().read_bytes())
+    archive.add('srv/bench.cfg', 0o100644, GUEST_CFG.format(words=inner).encode())
+    path = BUILD / 'xl-initrd'
+    path.write_bytes((xl_initramfs.GUEST / 'xl-initramfs.cpio').read_bytes() + archive.done())
+    return path
+
+
+def settings(hv, mode, where, script):
+    """The environment of tools/run.py."""
+    name = 'mica' if '/' in hv else hv
+    words = KERNEL_WORDS[mode]
+    inner = f'{words} {script_word(script)}' if script else words
+    env = dict(os.environ, HV='none' if hv == 'native' else hv, ICOUNT='1', MEM='1G' if hv == 'native' else '2G',
+               CPU='Haswell', SMP='1', TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile')
+    memory = 'dom0_mem=1G,max:1G'
+    if where == 'guest':
+        memory = 'dom0_mem=640M'
+        outer = 'xl create -q -F /srv/bench.cfg; cat /var/log/xen/console/guest-bench.log'
+        env.update(INITRD=str(guest_initrd(inner)), APPEND=f'{words} {script_word(outer)}')
+    else:
+        native = NATIVE_WORDS if hv == 'native' else ''
+        env.update(APPEND=f'{native} {inner} mica.do=poweroff')
+        if script:
+            env['INITRD'] = str(initrd())
+    env['HVARGS'] = f'{memory} {XEN_WORDS[mode]} {STABLE.get(name, "")}'
+    return env
+
+
+def run(hv, mode='plain', where='dom0', script=''):
     """Everything said, and [(what, {counter: value})] in order."""
-    append = 'mitigations=off mica.do=poweroff'
-    if script:
-        append += ' mica.sh=' + base64.b64encode(script.encode()).decode()
-    env = dict(os.environ, HV=hv, ICOUNT='1', MEM='2G', CPU='Haswell', SMP='1', TIMEOUT='900', HVARGS=PLAIN,
-               APPEND=append, QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile')
-    if script:
-        env['INITRD'] = str(initrd())
-    said = subprocess.run([sys.executable, str(ROOT / 'tools/run.py')], env=env, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, errors='replace')
+    said = subprocess.run([sys.executable, str(ROOT / 'tools/run.py')], env=settings(hv, mode, where, script),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace', cwd=ROOT)
     text = said.stdout + said.stderr
+    (BUILD / 'log').write_text(text)
     rows = [(what, {k: int(n) for k, n in re.findall(r'(\w+) (\d+)', rest)})
             for what, rest in re.findall(r'count: (\w+) (.*)', text)]
-    if [what for what, _ in rows[:2]] != ['boot', 'start']:
+    if hv != 'native' and [what for what, _ in rows[:2]] != ['boot', 'start']:
         sys.exit(f'{hv}: no first user instruction seen\n' + text[-2000:])
     return text, rows
 
@@ -89,37 +146,235 @@ def profile(said, divisor, rows=30):
         print(f'    {insns / divisor:14.1f} {100 * insns / sum(found.values()):5.1f} %  {name} ({calls[name] / divisor:.2f} calls)')
 
 
-def boot(hv):
-    (_, own), (_, start) = run(hv)[1][:2]
-    print(f'{hv:6} {own["hypervisor"] / 1e6:14.1f} {start["hypervisor"] / 1e6:16.1f} {start["kernel"] / 1e6:14.1f}'
-          f' {start["entries"]:10} {start["cr3"]:10} {start["flushes"]:10}')
-    if os.environ.get('PROFILE') and hv == 'mica':
-        profile(1, 1, 60)
+def total(counts):
+    return counts['hypervisor'] + counts['kernel'] + counts['user']
 
 
-def ops(hv):
-    text, rows = run(hv, 'insmod /xen-privcmd.ko; /ops\n')
-    marks = [idx for idx, (what, _) in enumerate(rows) if what == 'mark']
-    for end, (repeats, name) in zip(marks[1::2], re.findall(r'^op (\d+) ([^\r\n]*)', text, re.M)):
-        row, each = rows[end][1], int(repeats)
-        print(f'{hv:6} {name:30} {row["hypervisor"] / each:12.1f} {row["kernel"] / each:12.1f} {row["user"] / each:10.1f}'
-              f' {row["entries"] / each:8.2f} {row["cr3"] / each:8.2f} {row["flushes"] / each:8.2f}')
-        wanted = os.environ.get('PROFILE')
-        if wanted and hv == 'mica' and (wanted == '1' or name.startswith(wanted)):
-            profile(end, each)
+def measure(hv, mode='plain', where='dom0'):
+    """{operation: {counter: value of one}}, each of the round that executed least; 'said' is its row."""
+    text, rows = run(hv, mode, where, f'insmod /xen-privcmd.ko; /ops "{os.environ.get("OP", "")}"\n')
+    marks = iter([idx for idx, (what, _) in enumerate(rows) if what == 'mark'])
+    found = {}
+    for rounds, repeats, name in re.findall(r'^op (\d+) (\d+) ([^\r\n]*)', text, re.M):
+        ends = [(next(marks), next(marks))[1] for _ in range(int(rounds))]
+        least = min(ends, key=lambda idx: total(rows[idx][1]))
+        found[name] = {k: rows[least][1][k] / int(repeats) for k in COUNTS}
+        found[name].update(said=least, repeats=int(repeats))
+    if not found or 'failed' in ''.join(re.findall(r'^ops: .*', text, re.M)):
+        sys.exit(f'{hv} {mode} {where}: no figures\n' + text[-2000:])
+    return found
+
+
+def wanted(name, of):
+    given = os.environ.get(name)
+    return [given] if given else list(of)
+
+
+# ---------------------------------------------------------------- boot, ops
+
+def boot():
+    print(f'{"":6} {"own boot":>14} {"Domain 0 start":>16} {"its kernel":>14} {"entries":>10} {"CR3 loads":>10}'
+          f' {"flushes":>10}   (first three: millions of instructions)')
+    for hv in wanted('HV', ('xen', 'mica')):
+        (_, own), (_, start) = run(hv)[1][:2]
+        print(f'{hv:6} {own["hypervisor"] / 1e6:14.1f} {start["hypervisor"] / 1e6:16.1f} {start["kernel"] / 1e6:14.1f}'
+              f' {start["entries"]:10} {start["cr3"]:10} {start["flushes"]:10}')
+        if os.environ.get('PROFILE') and hv == 'mica':
+            profile(1, 1, 60)
+
+
+def ops():
+    print(f'{"":6} {"instructions for each":30} {"hypervisor":>12} {"kernel":>12} {"user":>10} {"entries":>8}'
+          f' {"CR3":>8} {"flushes":>8}')
+    mode, where = os.environ.get('MODE', 'plain'), os.environ.get('WHERE', 'dom0')
+    for hv in wanted('HV', ('xen', 'mica')):
+        for name, row in measure(hv, mode, where).items():
+            print(f'{hv:6} {name:30} {row["hypervisor"]:12.1f} {row["kernel"]:12.1f} {row["user"]:10.1f}'
+                  f' {row["entries"]:8.2f} {row["cr3"]:8.2f} {row["flushes"]:8.2f}')
+            which = os.environ.get('PROFILE')
+            if which and hv == 'mica' and (which == '1' or name.startswith(which)):
+                profile(row['said'], row['repeats'])
+
+
+
+# ---------------------------------------------------------------- the table
+
+def limits():
+    lines = [line.split('\t') for line in (BENCH / 'limits.txt').read_text().splitlines() if not line.startswith('#')]
+    return {name: int(most) for most, name in lines}
+
+
+def collect():
+    """{'plain': {'native': {...}, 'dom0': {'xen': {...}, 'mica': {...}}, 'guest': ...}, 'asis': ...}"""
+    found = {'versions': json.loads((ROOT / 'build/guest/versions.json').read_text())}
+    for mode in wanted('MODE', MODES):
+        found[mode] = {'native': measure('native', mode)}
+        for where in wanted('WHERE', PLACES):
+            found[mode][where] = {hv: measure(hv, mode, where) for hv in wanted('HV', SYSTEMS[1:])}
+    if 'plain' not in found:
+        found['plain'] = {'native': measure('native', 'plain')}
+    return found
+
+
+def mean_ratio(counts, native):
+    """Geometric mean of totals to native, over what both did."""
+    logs = [math.log(total(counts[name]) / total(native[name])) for name in counts if name in native]
+    return math.exp(sum(logs) / len(logs)) if logs else 1
+
+
+def number(x):
+    if x >= 1e6:
+        return f'{x / 1e6:.2f} M'
+    return f'{x / 1e3:.1f} k' if x >= 1e5 else f'{x:,.0f}' if x >= 100 or x == int(x) else f'{x:.1f}'
+
+
+def at_most(name, counts, mode):
+    """The limit of an operation, None if it has none of its own."""
+    most = limits().get(name)
+    if most is not None and mode == 'asis':
+        most += 25 * counts['changes']
+    return most
+
+
+def marks(name, counts, mode, xen):
+    """'>' above the limit, 'X' above Xen's instructions, 'x' above its entries, CR3 loads or flushes."""
+    most = at_most(name, counts, mode)
+    said = '>' if most is not None and counts['hypervisor'] > most + 0.5 else ''
+    if xen and counts['hypervisor'] > xen['hypervisor'] + 0.5:
+        said += 'X'
+    if xen and any(counts[k] > xen[k] + 0.05 for k in ('entries', 'cr3', 'flushes')):
+        said += 'x'
+    return said
+
+
+def pair(systems, name, key):
+    """A count of Xen's and of Mica's."""
+    return ' / '.join(f'{systems[hv][name][key]:.4g}' if name in systems.get(hv, {}) else '-' for hv in SYSTEMS[1:])
+
+
+def rows_of(found, mode, where):
+    """Cells of the table, row by row, the heading first."""
+    native, systems = found[mode]['native'], found[mode][where]
+    yield ['operation', 'native', 'Xen', '(hyper)', 'Mica', '(hyper)', 'at most', '', 'entries', 'CR3 loads', 'TLB flushes']
+    for name in next(iter(systems.values())):
+        cells = [name, number(total(native[name])) if name in native else '']
+        for hv in SYSTEMS[1:]:
+            row = systems.get(hv, {}).get(name)
+            cells += [number(total(row)), f'({number(row["hypervisor"])})'] if row else ['', '']
+        mica = systems.get('mica', {}).get(name)
+        most = at_most(name, mica, mode) if mica else None
+        cells += [number(most) if most is not None else '',
+                  marks(name, mica, mode, systems.get('xen', {}).get(name)) if mica else '']
+        yield cells + [pair(systems, name, key) for key in ('entries', 'cr3', 'flushes')]
+    means = {hv: mean_ratio(systems[hv], found['plain']['native']) for hv in systems}
+    most = limits()['geometric mean'] / 100
+    yield (['geometric mean of totals to native', '1'] +
+           sum(([f'{means[hv]:.2f}', ''] if hv in means else ['', ''] for hv in SYSTEMS[1:]), []) +
+           [f'{most:.2f}', '>' if means.get('mica', 0) > most else '', '', '', ''])
+
+
+TITLES = {('plain', 'dom0'): 'Plain, Domain 0', ('plain', 'guest'): 'Plain, PV guest',
+          ('asis', 'dom0'): 'As it comes, Domain 0', ('asis', 'guest'): 'As it comes, PV guest'}
+
+
+def tables(found):
+    for (mode, where), title in TITLES.items():
+        if where in found.get(mode, {}):
+            yield title, list(rows_of(found, mode, where))
+
+
+def table():
+    found = collect()
+    out = pathlib.Path(os.environ.get('RAW') or BUILD / 'bench.json')
+    out.write_text(json.dumps(found, indent=1) + '\n')
+    for title, cells in tables(found):
+        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+        print(f'\n{title} (instructions of one operation; entries and so on: Xen / Mica)')
+        for row in cells:
+            print('  ' + '  '.join(f'{c:<{w}}' if i in (0, 7) else f'{c:>{w}}' for i, (c, w) in enumerate(zip(row, widths))))
+    print("\n>: Mica's own instructions are above test/bench/limits.txt; X: above Xen's; x: more entries, CR3 loads or flushes"
+          f"\nThe geometric mean is to plain native. All figures: {out}")
+
+
+# ---------------------------------------------------------------- what a change does
+
+def difference(before, after, limit=1.0):
+    """Lines of what differs, and whether anything got worse than `limit` times."""
+    lines, worse = [], False
+    for name, now in after.items():
+        was = before.get(name)
+        if was is None:
+            continue
+        said = []
+        for key in ('hypervisor', 'entries', 'cr3', 'flushes'):
+            if abs(now[key] - was[key]) > 0.001 * max(was[key], 1):
+                bad = now[key] > limit * was[key] + 0.5
+                worse = worse or bad
+                said.append(f'{key} {was[key]:,.2f} -> {now[key]:,.2f} ({100 * (now[key] - was[key]) / max(was[key], 1):+.1f} %)'
+                            + (' WORSE' if bad else ''))
+        if said:
+            lines.append(f'  {name:30} ' + ', '.join(said))
+    return lines, worse
+
+
+def compare():
+    """Mica of BASE, built in a work tree of its own, and this one."""
+    base = os.environ.get('BASE') or 'HEAD'
+    tree = ROOT / 'build/bench-base'
+    subprocess.run(['git', 'worktree', 'remove', '--force', tree], cwd=ROOT, capture_output=True)
+    subprocess.run(['git', 'worktree', 'add', '-f', '--detach', tree, base], cwd=ROOT, check=True, capture_output=True)
+    try:
+        env = {k: v for k, v in os.environ.items() if k not in ('MAKEFLAGS', 'MAKELEVEL', 'MFLAGS')}
+        subprocess.run(['make', '-C', tree, '-j2', 'build/mica'], env=env, check=True, stdout=subprocess.DEVNULL)
+        for mode in wanted('MODE', ('plain',)):
+            for where in wanted('WHERE', ('dom0',)):
+                before, after = measure(f'{tree}/build/mica', mode, where), measure('mica', mode, where)
+                print(f'\n{TITLES[mode, where]}: {base} -> this tree')
+                print('\n'.join(difference(before, after)[0]) or '  no difference')
+                print(f'  total to that of {base}, geometric mean: {mean_ratio(after, before):.4f}')
+    finally:
+        subprocess.run(['git', 'worktree', 'remove', '--force', tree], cwd=ROOT, check=False)
+
+
+def kept():
+    found = {'versions': json.loads((ROOT / 'build/guest/versions.json').read_text())}
+    for mode in MODES:
+        found[mode] = {name: {k: round(row[k], 3) for k in ('hypervisor', 'entries', 'cr3', 'flushes')}
+                       for name, row in measure('mica', mode).items()}
+    return found
+
+
+def keep():
+    EXPECTED.write_text(json.dumps(kept(), indent=1) + '\n')
+
+
+def quick():
+    before, after = json.loads(EXPECTED.read_text()), kept()
+    if before['versions'] != after['versions']:
+        sys.exit(f'{EXPECTED.name} was made with other packages than these: `make bench-keep` on the commit before')
+    passed = failed = 0
+    for mode in MODES:
+        lines, _ = difference(before[mode], after[mode])
+        if lines:
+            print(f'{TITLES[mode, "dom0"]}: kept -> now\n' + '\n'.join(lines))
+        for name in before[mode]:
+            bad = name not in after[mode] or difference({name: before[mode][name]}, {name: after[mode][name]}, WORSE)[1]
+            failed += bad
+            passed += not bad
+            if bad:
+                print(f'bench: {mode}: {name}: more than 2 % worse')
+    print(f'{passed} passed, {failed} failed')
+    sys.exit(1 if failed else 0)
 
 
 def main():
-    what = sys.argv[1] if len(sys.argv) > 1 else 'boot'
+    commands = {'boot': boot, 'ops': ops, 'table': table, 'compare': compare, 'quick': quick, 'keep': keep}
+    what = sys.argv[1] if len(sys.argv) > 1 else 'table'
+    if what not in commands:
+        sys.exit(__doc__)
     compile_tools()
-    if what == 'boot':
-        print(f'{"":6} {"own boot":>14} {"Domain 0 start":>16} {"its kernel":>14} {"entries":>10} {"CR3 loads":>10}'
-              f' {"flushes":>10}   (first three: millions of instructions)')
-    else:
-        print(f'{"":6} {"instructions for each":30} {"hypervisor":>12} {"kernel":>12} {"user":>10} {"entries":>8}'
-              f' {"CR3":>8} {"flushes":>8}')
-    for hv in [os.environ['HV']] if os.environ.get('HV') else ['xen', 'mica']:
-        {'boot': boot, 'ops': ops}[what](hv)
+    commands[what]()
 
 
-main()
+if __name__ == '__main__':
+    main()

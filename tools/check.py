@@ -29,6 +29,7 @@ STEPS = [
     ('coverage', 'make -j2 coverage', False, 900),
     ('race', 'make -j2 race', False, 600),
     ('fuzz', 'make -j2 fuzz-build && make fuzz', False, 900),
+    ('bench', 'make bench-quick', True, 240),
     ('guests', 'make disk test-guests', True, 900),
     ('system', f'{PY} -m pytest -v -rf test/system -m "not matrix and not soak and (not xl or daily)"', True, 1500),
 ]

@@ -1,40 +1,76 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One operation after the other, each between two marks that tools/plugin/count.c sees. Says "op <repeats> <name>" of each.
- * Runs in Domain 0's initramfs, started by tools/bench.py.
+ * One operation after the other, each several rounds long, each round between two marks that tools/plugin/count.c sees.
+ * Says "op <rounds> <operations of a round> <name>" after each. An argument: only names that begin so.
+ * Runs in the small initramfs, natively, in Domain 0 and in a guest, started by tools/bench.py.
+ *
+ * Every operation has a process of its own, made anew by exec, and begins after a pause, so that what came before it
+ * (output, RCU, memory that the hypervisor scrubs) is over.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <setjmp.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
-#define MARK() __asm__ volatile(".byte 0x0f, 0x1f, 0x80, 'M', 'A', 'R', 'K'" ::: "memory")
-#define PAGES  256
+#define MARK()	 __asm__ volatile(".byte 0x0f, 0x1f, 0x80, 'M', 'A', 'R', 'K'" ::: "memory")
+#define PAGES	 256
+#define MIB	 (1u << 20)
+#define COPY	 (16u * MIB)
+#define PAUSE_NS 200000000
+#define RING_MAX 16
 
-static char *page, *many;
+static char *page, *many, *source, *target;
 static volatile int hits;
-static int to[2], from[2], privcmd = -1;
+static pid_t self, other;
+static int to[2], from[2], privcmd = -1, fd = -1;
+static int ring[RING_MAX + 1][2], ring_size;
+static struct futexes {
+	atomic_int turn[2];
+} * futexes;
 
-static void on_signal(int n)
+static void must(int ok)
 {
-	(void)n;
-	hits++;
+	if (!ok) {
+		perror("ops");
+		exit(1);
+	}
 }
 
-static void on_fault(int n)
+/* A child that dies with its parent: 0 in it. */
+static pid_t child(void)
 {
-	(void)n;
-	mprotect(page, 4096, PROT_READ | PROT_WRITE);
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
 }
+
+static void *memory(size_t bytes)
+{
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(p != MAP_FAILED && madvise(p, bytes, MADV_NOHUGEPAGE) == 0);
+	return p;
+}
+
+/* ---- system calls and signals */
 
 static void null_call(unsigned int i)
 {
@@ -42,22 +78,127 @@ static void null_call(unsigned int i)
 	syscall(SYS_getppid);
 }
 
+static void open_zero(void)
+{
+	fd = open("/dev/zero", O_RDWR);
+	must(fd >= 0);
+}
+
+static void read_byte(unsigned int i)
+{
+	char c;
+
+	(void)i;
+	must(read(fd, &c, 1) == 1);
+}
+
+static void write_byte(unsigned int i)
+{
+	char c = 0;
+
+	(void)i;
+	must(write(fd, &c, 1) == 1);
+}
+
+static void stat_file(unsigned int i)
+{
+	struct stat s;
+
+	(void)i;
+	must(stat("/ops", &s) == 0);
+}
+
+static void open_close(unsigned int i)
+{
+	(void)i;
+	close(open("/ops", O_RDONLY));
+}
+
+static void on_signal(int n)
+{
+	(void)n;
+	hits++;
+}
+
+static void signal_install(unsigned int i)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	(void)i;
+	sigaction(SIGUSR2, &action, NULL);
+}
+
+static void signal_ready(void)
+{
+	self = getpid();
+	signal(SIGUSR1, on_signal);
+}
+
 static void signal_self(unsigned int i)
 {
 	(void)i;
-	raise(SIGUSR1);
+	syscall(SYS_tgkill, self, self, SIGUSR1);
+}
+
+/* Steps over the three bytes of the instruction in protection_fault(). */
+static void on_fault(int n, siginfo_t *info, void *context)
+{
+	(void)n;
+	(void)info;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 3;
+}
+
+static void fault_ready(void)
+{
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+
+	sigaction(SIGSEGV, &action, NULL);
+	page = memory(4096);
+	*page = 1;
+	mprotect(page, 4096, PROT_READ);
 }
 
 static void protection_fault(unsigned int i)
 {
 	(void)i;
-	mprotect(page, 4096, PROT_READ);
-	*(volatile char *)page = 1;
+	__asm__ volatile("movb $1, (%0)" ::"a"(page) : "memory");
 }
+
+/* ---- memory */
 
 static void touch(unsigned int i)
 {
 	((volatile char *)many)[i * 4096] = 1;
+}
+
+static void fresh_pages(void)
+{
+	if (many != NULL)
+		munmap(many - 4096, PAGES * 4096);
+	many = memory(PAGES * 4096);
+	touch(0);
+	many += 4096;
+}
+
+static void shared_pages(void)
+{
+	fresh_pages();
+	for (unsigned int i = 0; i < PAGES - 1; i++)
+		touch(i);
+	if (other != 0) {
+		kill(other, SIGKILL);
+		waitpid(other, NULL, 0);
+	}
+	other = child();
+	if (other == 0)
+		for (;;)
+			pause();
+}
+
+static void protect_ready(void)
+{
+	page = memory(4096);
+	*page = 1;
 }
 
 static void protect(unsigned int i)
@@ -67,34 +208,65 @@ static void protect(unsigned int i)
 
 static void map_touch_unmap(unsigned int i)
 {
-	char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)i;
-	for (unsigned int at = 0; at < 1 << 20; at += 4096)
+	for (unsigned int at = 0; at < MIB; at += 4096)
 		((volatile char *)p)[at] = 1;
-	munmap(p, 1 << 20);
+	munmap(p, MIB);
 }
+
+static void copy_ready(void)
+{
+	source = memory(COPY);
+	target = memory(COPY);
+	memset(source, 1, COPY);
+	memset(target, 2, COPY);
+}
+
+static void copy(unsigned int i)
+{
+	(void)i;
+	memcpy(target, source, COPY);
+	__asm__ volatile("" ::: "memory");
+}
+
+/* ---- processes and threads */
 
 static void fork_exit(unsigned int i)
 {
-	pid_t child = fork();
+	pid_t pid = fork();
 
 	(void)i;
-	if (child == 0)
+	if (pid == 0)
 		_exit(0);
-	waitpid(child, NULL, 0);
+	waitpid(pid, NULL, 0);
 }
 
 static void fork_exec(unsigned int i)
 {
-	pid_t child = fork();
+	pid_t pid = fork();
 
 	(void)i;
-	if (child == 0) {
-		execl("/ops", "/ops", "nothing", NULL);
+	if (pid == 0) {
+		execl("/ops", "/ops", "--nothing", NULL);
 		_exit(1);
 	}
-	waitpid(child, NULL, 0);
+	waitpid(pid, NULL, 0);
+}
+
+static void *no_work(void *arg)
+{
+	return arg;
+}
+
+static void thread_create(unsigned int i)
+{
+	pthread_t thread;
+
+	(void)i;
+	must(pthread_create(&thread, NULL, no_work, NULL) == 0);
+	pthread_join(thread, NULL);
 }
 
 static void round_trip(unsigned int i)
@@ -102,17 +274,126 @@ static void round_trip(unsigned int i)
 	char c = 0;
 
 	(void)i;
-	if (write(to[1], &c, 1) != 1 || read(from[0], &c, 1) != 1)
-		exit(1);
+	must(write(to[1], &c, 1) == 1 && read(from[0], &c, 1) == 1);
 }
 
+static void echo(void)
+{
+	char c;
+
+	if (child() != 0)
+		return;
+	while (read(to[0], &c, 1) == 1 && write(from[1], &c, 1) == 1)
+		continue;
+	_exit(0);
+}
+
+static void pipe_echo(void)
+{
+	must(pipe(to) == 0 && pipe(from) == 0);
+	echo();
+}
+
+/* Each end of a pair is read and written. */
+static void socket_echo(void)
+{
+	int pair[2];
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	to[1] = from[0] = pair[0];
+	to[0] = from[1] = pair[1];
+	echo();
+}
+
+/* Processes that hand a byte on in a ring; the first one is ours. */
+static void ring_of(int size)
+{
+	char c;
+
+	ring_size = size;
+	for (int i = 0; i < size; i++)
+		must(pipe(ring[i]) == 0);
+	for (int i = 1; i < size; i++) {
+		if (child() != 0)
+			continue;
+		while (read(ring[i - 1][0], &c, 1) == 1 && write(ring[i][1], &c, 1) == 1)
+			continue;
+		_exit(0);
+	}
+}
+
+static void ring_of_2(void)
+{
+	ring_of(2);
+}
+
+static void ring_of_8(void)
+{
+	ring_of(8);
+}
+
+static void ring_of_16(void)
+{
+	ring_of(16);
+}
+
+static void ring_lap(unsigned int i)
+{
+	char c = 0;
+
+	(void)i;
+	must(write(ring[0][1], &c, 1) == 1 && read(ring[ring_size - 1][0], &c, 1) == 1);
+}
+
+static void futex_pass(int from_side)
+{
+	atomic_store(&futexes->turn[!from_side], 1);
+	syscall(SYS_futex, &futexes->turn[!from_side], FUTEX_WAKE, 1, NULL, NULL, 0);
+	while (atomic_load(&futexes->turn[from_side]) == 0)
+		syscall(SYS_futex, &futexes->turn[from_side], FUTEX_WAIT, 0, NULL, NULL, 0);
+	atomic_store(&futexes->turn[from_side], 0);
+}
+
+static void futex_ready(void)
+{
+	futexes = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(futexes != MAP_FAILED);
+	if (child() != 0)
+		return;
+	while (atomic_load(&futexes->turn[1]) == 0)
+		syscall(SYS_futex, &futexes->turn[1], FUTEX_WAIT, 0, NULL, NULL, 0);
+	atomic_store(&futexes->turn[1], 0);
+	for (;;)
+		futex_pass(1);
+}
+
+static void futex_round_trip(unsigned int i)
+{
+	(void)i;
+	futex_pass(0);
+}
+
+/* ---- the hypervisor and time */
+
 /* IOCTL_PRIVCMD_HYPERCALL: xen_version(XENVER_version). */
-static void hypercall(unsigned int i)
+static int xen_version(void)
 {
 	unsigned long call[6] = {17};
 
+	return ioctl(privcmd, _IOC(_IOC_NONE, 'P', 0, sizeof(call)), call);
+}
+
+static void hypercall(unsigned int i)
+{
 	(void)i;
-	ioctl(privcmd, _IOC(_IOC_NONE, 'P', 0, sizeof(call)), call);
+	xen_version();
+}
+
+static void device(void)
+{
+	privcmd = open("/dev/xen/privcmd", O_RDWR);
+	if (privcmd < 0 || xen_version() < 0)
+		exit(0); /* natively, and in a guest, where Linux does not let it through */
 }
 
 static void nap(unsigned int i)
@@ -123,86 +404,91 @@ static void nap(unsigned int i)
 	nanosleep(&t, NULL);
 }
 
-static void fresh_pages(void)
+static void read_clock(unsigned int i)
 {
-	many = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	madvise(many, PAGES * 4096, MADV_NOHUGEPAGE);
-	touch(0);
-	many += 4096;
-}
+	struct timespec t;
 
-static void shared_pages(void)
-{
-	for (unsigned int i = 0; i < PAGES - 1; i++)
-		touch(i);
-	if (fork() == 0) {
-		pause();
-		_exit(0);
-	}
-}
-
-static void echo(void)
-{
-	char c;
-
-	if (pipe(to) != 0 || pipe(from) != 0)
-		exit(1);
-	if (fork() != 0)
-		return;
-	while (read(to[0], &c, 1) == 1 && write(from[1], &c, 1) == 1)
-		continue;
-	_exit(0);
-}
-
-static void device(void)
-{
-	privcmd = open("/dev/xen/privcmd", O_RDWR);
+	(void)i;
+	clock_gettime(CLOCK_MONOTONIC, &t);
 }
 
 static const struct {
 	const char *name;
 	void (*run)(unsigned int i);
 	unsigned int repeats;
-	void (*prepare)(void);
+	unsigned int of;       /* operations in each, if more than one */
+	void (*setup)(void);   /* before the first round */
+	void (*prepare)(void); /* before each */
 } ops[] = {
-	{"null system call", null_call, 1000, NULL},
-	{"signal deliver", signal_self, 200, NULL},
-	{"protection fault with signal", protection_fault, 100, NULL},
-	{"page fault, anonymous", touch, PAGES - 1, fresh_pages},
-	{"copy-on-write fault", touch, PAGES - 1, shared_pages},
-	{"mprotect of a page", protect, 200, NULL},
-	{"mmap, touch, munmap 1 MiB", map_touch_unmap, 5, NULL},
-	{"fork, exit, wait", fork_exit, 20, NULL},
-	{"fork, exec, wait", fork_exec, 20, NULL},
-	{"pipe round trip", round_trip, 200, echo},
-	{"hypercall through privcmd", hypercall, 500, device},
-	{"sleep 100 us", nap, 50, NULL},
+	{"null system call", null_call, 500},
+	{"read one byte", read_byte, 200, .setup = open_zero},
+	{"write one byte", write_byte, 200, .setup = open_zero},
+	{"stat", stat_file, 100},
+	{"open and close", open_close, 100},
+	{"signal install", signal_install, 200},
+	{"signal deliver", signal_self, 100, .setup = signal_ready},
+	{"protection fault with signal", protection_fault, 100, .setup = fault_ready},
+	{"page fault, anonymous", touch, PAGES - 1, .prepare = fresh_pages},
+	{"copy-on-write fault", touch, PAGES - 1, .prepare = shared_pages},
+	{"mprotect of a page", protect, 100, .setup = protect_ready},
+	{"mmap, touch, munmap 1 MiB", map_touch_unmap, 1},
+	{"memcpy 16 MiB", copy, 1, .setup = copy_ready},
+	{"fork, exit, wait", fork_exit, 4},
+	{"fork, exec, wait", fork_exec, 2},
+	{"thread create and join", thread_create, 20},
+	{"pipe round trip", round_trip, 50, .setup = pipe_echo},
+	{"socket round trip", round_trip, 50, .setup = socket_echo},
+	{"futex round trip", futex_round_trip, 50, .setup = futex_ready},
+	{"context switch, 2 processes", ring_lap, 50, 2, ring_of_2},
+	{"context switch, 8 processes", ring_lap, 20, 8, ring_of_8},
+	{"context switch, 16 processes", ring_lap, 10, 16, ring_of_16},
+	{"hypercall through privcmd", hypercall, 200, .setup = device},
+	{"sleep 100 us", nap, 10},
+	{"clock_gettime", read_clock, 500},
 };
 
-int main(int argc, char **argv)
+#define OPS    (sizeof(ops) / sizeof(ops[0]))
+#define ROUNDS 7
+
+static void measure(unsigned int n)
 {
-	(void)argv;
-	if (argc > 1)
-		return 0;
-	signal(SIGUSR1, on_signal);
-	signal(SIGSEGV, on_fault);
-	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	*page = 1;
-	for (unsigned int n = 0; n < sizeof(ops) / sizeof(ops[0]); n++) {
+	struct timespec rest = {0, PAUSE_NS};
+
+	if (ops[n].setup != NULL)
+		ops[n].setup();
+	nanosleep(&rest, NULL);
+	for (unsigned int round = 0; round < ROUNDS; round++) {
 		if (ops[n].prepare != NULL)
 			ops[n].prepare();
-		if (ops[n].run == hypercall && privcmd < 0)
-			continue;
-		if (ops[n].run != touch)
-			ops[n].run(1);
 		MARK();
 		for (unsigned int i = 0; i < ops[n].repeats; i++)
 			ops[n].run(i);
 		MARK();
-		printf("op %u %s\n", ops[n].repeats, ops[n].name);
-		fflush(stdout);
 	}
-	signal(SIGTERM, SIG_IGN);
-	kill(0, SIGTERM);
+	printf("op %u %u %s\n", ROUNDS, ops[n].repeats * (ops[n].of ? ops[n].of : 1), ops[n].name);
+}
+
+int main(int argc, char **argv)
+{
+	const char *wanted = argc > 1 ? argv[1] : "";
+	char number[12];
+	int status;
+
+	if (argc == 3 && strcmp(wanted, "--one") == 0)
+		measure((unsigned int)atoi(argv[2]));
+	else if (strcmp(wanted, "--nothing") != 0)
+		for (unsigned int n = 0; n < OPS; n++) {
+			pid_t pid;
+
+			if (strncmp(ops[n].name, wanted, strlen(wanted)) != 0)
+				continue;
+			snprintf(number, sizeof(number), "%u", n);
+			pid = child();
+			if (pid == 0)
+				execl("/ops", "/ops", "--one", number, NULL);
+			waitpid(pid, &status, 0);
+			if (status != 0)
+				printf("ops: %s failed\n", ops[n].name);
+		}
 	return 0;
 }

@@ -3,8 +3,8 @@
  * A QEMU TCG plugin: how many instructions the hypervisor, the guest's kernel and its user code take, told apart by
  * address. It says a line when the first guest instruction and the first user instruction are reached, one at each mark,
  * and one at the end; each counts since the one before. A mark is the no-operation of seven bytes 0f 1f 80 "MARK".
- * A halted CPU counts nothing; one that waits in a loop counts. Also how often the hypervisor is entered, loads CR3 and
- * flushes its TLB. With profile=FILE, what its blocks executed goes there line by line: number of the line said, address,
+ * A halted CPU counts nothing; one that waits in a loop counts. Also how often the hypervisor is entered, the guest goes
+ * from user to kernel or back, and, whoever does it, CR3 is loaded and the TLB flushed. With profile=FILE, what its blocks executed goes there line by line: number of the line said, address,
  * times, instructions (several CPUs may lose some of these).
  * Debian packages no header for plugins, so the few prototypes are declared here (QEMU 7.2, docs/devel/tcg-plugins).
  *
@@ -49,12 +49,12 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 enum owner { HYPERVISOR, KERNEL, USER, OWNERS };
 enum phase { FIRMWARE, BOOT, GUEST, RUNNING };
 
-enum count { ENTRIES = OWNERS, CR3_LOADS, FLUSHES, COUNTS };
+enum count { ENTRIES = OWNERS, CHANGES, CR3_LOADS, FLUSHES, COUNTS };
 
 #define CPUS 64 /* each its own counts, since each may be a thread of QEMU */
 static struct {
 	uint64_t of[COUNTS];
-	enum owner last;
+	enum owner last, guest; /* who ran last, and which of kernel and user */
 } __attribute__((aligned(64))) counts[CPUS];
 
 struct block {
@@ -91,13 +91,15 @@ static void say(const char *what)
 	for (int cpu = 0; cpu < CPUS; cpu++)
 		for (int of = 0; of < COUNTS; of++)
 			sum[of] += counts[cpu].of[of];
-	fprintf(stderr, "count: %s hypervisor %" PRIu64 " kernel %" PRIu64 " user %" PRIu64
-		" entries %" PRIu64 " cr3 %" PRIu64 " flushes %" PRIu64 "\n",
-		what, sum[HYPERVISOR], sum[KERNEL], sum[USER], sum[ENTRIES], sum[CR3_LOADS], sum[FLUSHES]);
+	fprintf(stderr,
+		"count: %s hypervisor %" PRIu64 " kernel %" PRIu64 " user %" PRIu64
+		" entries %" PRIu64 " changes %" PRIu64 " cr3 %" PRIu64 " flushes %" PRIu64 "\n",
+		what, sum[HYPERVISOR], sum[KERNEL], sum[USER], sum[ENTRIES], sum[CHANGES],
+		sum[CR3_LOADS], sum[FLUSHES]);
 	for (struct block *block = blocks; block != NULL && profile != NULL; block = block->next)
 		if (block->hits != 0 && block->owner == HYPERVISOR)
-			fprintf(profile, "%u %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", said, block->va,
-				block->hits, block->hits * block->insns);
+			fprintf(profile, "%u %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", said,
+				block->va, block->hits, block->hits * block->insns);
 	said++;
 	count_anew();
 }
@@ -125,6 +127,10 @@ static void executed(unsigned int cpu, void *data)
 	of[CR3_LOADS] += block->cr3_loads;
 	of[FLUSHES] += block->flushes;
 	counts[cpu % CPUS].last = block->owner;
+	if (block->owner != HYPERVISOR) {
+		of[CHANGES] += counts[cpu % CPUS].guest != block->owner;
+		counts[cpu % CPUS].guest = block->owner;
+	}
 }
 
 static void marked(unsigned int cpu, void *data)
@@ -141,12 +147,13 @@ static void look(struct block *block, struct qemu_plugin_insn *insn)
 
 	if (size == 7 && !memcmp(code, "\x0f\x1f\x80MARK", 7))
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, marked, 0, NULL);
-	if (block->owner != HYPERVISOR || size < 3)
+	if (size < 3)
 		return;
 	if (!memcmp(code, "\x0f\x22", 2)) { /* mov to CR3, to CR4 */
 		block->cr3_loads += (code[2] >> 3 & 7) == 3;
 		block->flushes += (code[2] >> 3 & 7) == 4;
-	} else if (!memcmp(code, "\x0f\x01", 2) && code[2] < 0xc0 && (code[2] >> 3 & 7) == 7) { /* INVLPG */
+	} else if (!memcmp(code, "\x0f\x01", 2) && code[2] < 0xc0 &&
+		   (code[2] >> 3 & 7) == 7) { /* INVLPG */
 		block->flushes++;
 	}
 }
