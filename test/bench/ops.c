@@ -5,7 +5,8 @@
  * Runs in the small initramfs, natively, in Domain 0 and in a guest, started by tools/bench.py.
  *
  * Every operation has a process of its own, made anew by exec, and begins after a pause, so that what came before it
- * (output, RCU, memory that the hypervisor scrubs) is over.
+ * (output, RCU, memory that the hypervisor scrubs) is over. Addresses are not random: they decide how many page tables
+ * an operation needs.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,12 +29,14 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define MARK()	 __asm__ volatile(".byte 0x0f, 0x1f, 0x80, 'M', 'A', 'R', 'K'" ::: "memory")
-#define PAGES	 256
-#define MIB	 (1u << 20)
-#define COPY	 (16u * MIB)
-#define PAUSE_NS 200000000
-#define RING_MAX 16
+#define MARK()	  __asm__ volatile(".byte 0x0f, 0x1f, 0x80, 'M', 'A', 'R', 'K'" ::: "memory")
+#define PAGES	  256
+#define MIB	  (1u << 20)
+#define COPY	  (16u * MIB)
+#define PAUSE_NS  200000000 /* before an operation */
+#define BREATH_NS 30000000  /* before each round: what the last one left to RCU is freed */
+#define STEP_NS	  700000    /* so that the tick falls elsewhere in the next */
+#define RING_MAX  16
 
 static char *page, *many, *source, *target;
 static volatile int hits;
@@ -420,11 +424,11 @@ static const struct {
 	void (*setup)(void);   /* before the first round */
 	void (*prepare)(void); /* before each */
 } ops[] = {
-	{"null system call", null_call, 500},
+	{"null system call", null_call, 200},
 	{"read one byte", read_byte, 200, .setup = open_zero},
 	{"write one byte", write_byte, 200, .setup = open_zero},
-	{"stat", stat_file, 100},
-	{"open and close", open_close, 100},
+	{"stat", stat_file, 50},
+	{"open and close", open_close, 50},
 	{"signal install", signal_install, 200},
 	{"signal deliver", signal_self, 100, .setup = signal_ready},
 	{"protection fault with signal", protection_fault, 100, .setup = fault_ready},
@@ -433,22 +437,22 @@ static const struct {
 	{"mprotect of a page", protect, 100, .setup = protect_ready},
 	{"mmap, touch, munmap 1 MiB", map_touch_unmap, 1},
 	{"memcpy 16 MiB", copy, 1, .setup = copy_ready},
-	{"fork, exit, wait", fork_exit, 4},
-	{"fork, exec, wait", fork_exec, 2},
-	{"thread create and join", thread_create, 20},
-	{"pipe round trip", round_trip, 50, .setup = pipe_echo},
-	{"socket round trip", round_trip, 50, .setup = socket_echo},
-	{"futex round trip", futex_round_trip, 50, .setup = futex_ready},
-	{"context switch, 2 processes", ring_lap, 50, 2, ring_of_2},
-	{"context switch, 8 processes", ring_lap, 20, 8, ring_of_8},
-	{"context switch, 16 processes", ring_lap, 10, 16, ring_of_16},
-	{"hypercall through privcmd", hypercall, 200, .setup = device},
+	{"fork, exit, wait", fork_exit, 2},
+	{"fork, exec, wait", fork_exec, 1},
+	{"thread create and join", thread_create, 5},
+	{"pipe round trip", round_trip, 20, .setup = pipe_echo},
+	{"socket round trip", round_trip, 20, .setup = socket_echo},
+	{"futex round trip", futex_round_trip, 20, .setup = futex_ready},
+	{"context switch, 2 processes", ring_lap, 20, 2, ring_of_2},
+	{"context switch, 8 processes", ring_lap, 5, 8, ring_of_8},
+	{"context switch, 16 processes", ring_lap, 3, 16, ring_of_16},
+	{"hypercall through privcmd", hypercall, 100, .setup = device},
 	{"sleep 100 us", nap, 10},
-	{"clock_gettime", read_clock, 500},
+	{"clock_gettime", read_clock, 200},
 };
 
 #define OPS    (sizeof(ops) / sizeof(ops[0]))
-#define ROUNDS 7
+#define ROUNDS 15
 
 static void measure(unsigned int n)
 {
@@ -460,6 +464,10 @@ static void measure(unsigned int n)
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		if (ops[n].prepare != NULL)
 			ops[n].prepare();
+		rest.tv_nsec = BREATH_NS + round * STEP_NS;
+		nanosleep(&rest, NULL);
+		if (ops[n].run != touch)
+			ops[n].run(1);
 		MARK();
 		for (unsigned int i = 0; i < ops[n].repeats; i++)
 			ops[n].run(i);
@@ -484,7 +492,7 @@ int main(int argc, char **argv)
 				continue;
 			snprintf(number, sizeof(number), "%u", n);
 			pid = child();
-			if (pid == 0)
+			if (pid == 0 && personality(ADDR_NO_RANDOMIZE) >= 0)
 				execl("/ops", "/ops", "--one", number, NULL);
 			waitpid(pid, &status, 0);
 			if (status != 0)
