@@ -30,6 +30,9 @@ FORCE:
 # VARIANT keeps builds apart; DEBUG=1 adds checks that cost; EXTRA_CFLAGS is yours.
 VARIANT := $(notdir $(CC))$(if $(DEBUG),-debug)$(if $(TEETH),-teeth-$(TEETH))
 OBJ     := build/obj/$(VARIANT)
+# Indirect branches go through src/hw/x86/thunk.S.
+THUNKS  := $(if $(findstring clang,$(CC)),-mretpoline -mretpoline-external-thunk,-mindirect-branch=thunk-extern \
+	   -mindirect-branch-register) -fno-jump-tables
 WARN    := -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wcast-qual -Wundef -Wvla \
 	   -Wswitch-enum -Wmissing-prototypes -Wno-unused-parameter -Werror
 INC     := -I$(OBJ)/gen -Isrc -Isrc/hw/x86
@@ -37,6 +40,7 @@ CFLAGS  := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -pr
 	   -isystem build/include -include lib/hidden.h $(INC) -fPIE -fvisibility=hidden -mcmodel=small -mno-red-zone \
 	   -mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fno-common \
 	   -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -momit-leaf-frame-pointer -fcf-protection=none \
+	   $(THUNKS) \
 	   $(WARN) -DMICA_DEBUG=$(if $(DEBUG),1,0) $(if $(TEETH),-DTEETH_$(TEETH)=1) $(EXTRA_CFLAGS)
 LDFLAGS := -nostdlib -static -no-pie -T src/mica.lds -z max-page-size=4096 -z noexecstack \
 	   --no-warn-rwx-segments --gc-sections --build-id=none
@@ -217,7 +221,7 @@ TIDY_SRC := $(filter %.c,$(if $(F),$(F),$(C_SRC)))
 tidy: $(TIDY_SRC:%=build/tidy/%.ok) build/tidy/cppcheck.ok	## clang-tidy and cppcheck, zero findings (F="files")
 build/tidy/%.c.ok: %.c .clang-tidy $$(wildcard $$(dir %)*.h) | $(OBJ)/gen/asm_offsets.h $$(@D)/
 	@echo "  TIDY    $<"
-	$(Q)clang-tidy --quiet $< -- $(filter-out -fno-lto -Werror,$(TIDY_CFLAGS)) 2>$@.log || \
+	$(Q)clang-tidy --quiet $< -- $(filter-out -fno-lto -Werror -mindirect%,$(TIDY_CFLAGS)) 2>$@.log || \
 		{ cat $@.log; exit 1; }
 	$(Q)touch $@
 TIDY_CFLAGS = $(subst $(shell $(CC) -print-file-name=include),$(shell clang -print-file-name=include),$(CFLAGS))

@@ -52,8 +52,13 @@ extern struct cmdline_range opt_dom0_max_vcpus;
 extern unsigned int opt_maxcpus;
 extern struct serial_config opt_com1;
 /* Each 0, 1, or -1: by the CPU. */
-struct xpti_wish {
+struct domain_wish {
 	int dom0, domu;
 };
-#define XPTI_BY_CPU ((struct xpti_wish){-1, -1})
-extern struct xpti_wish opt_xpti;
+#define DOMAINS_BY_CPU ((struct domain_wish){-1, -1})
+extern struct domain_wish opt_xpti, opt_pv_l1tf;
+/* GUESS_x (hw/features.h) that spec-ctrl= asked for, and that it forbade. */
+struct spec_wish {
+	u32 on, off;
+};
+extern struct spec_wish opt_spec;

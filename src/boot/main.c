@@ -15,6 +15,7 @@
 #include "hw/clock.h"
 #include "hw/efi.h"
 #include "hw/features.h"
+#include "hw/patch.h"
 #include "hw/flush.h"
 #include "hw/ipi.h"
 #include "hw/lapic.h"
@@ -79,10 +80,48 @@ static void isolation_decide(void)
 	hw_features.is_isolating = opt_xpti_dom0 || opt_xpti_domu;
 }
 
+/* Entries that a CPU with L1TF reads ahead although they are not present: Domain 0's as Xen leaves them, its own affair. */
+static void l1tf_decide(void)
+{
+	bool is_needed = hw_features.is_intel && hw_features.has_meltdown;
+
+	opt_l1tf_dom0 = opt_pv_l1tf.dom0 > 0;
+	opt_l1tf_domu = opt_pv_l1tf.domu < 0 ? is_needed : opt_pv_l1tf.domu != 0;
+}
+
+/* Guesses and buffers: likewise. */
+static void guesses_decide(void)
+{
+	u32 has_not = GUESS_BY_CPU & ~hw_features.guesses;
+
+	hw_features.guesses = (hw_features.guesses | opt_spec.on) & ~opt_spec.off & ~has_not;
+}
+
+static void guesses_start(void)
+{
+	u32 guesses = hw_features.guesses;
+
+	if ((guesses & GUESS_THUNK) != 0) {
+		hw_patch(PATCH_THUNK);
+		hw_patch(PATCH_CALL_C);
+	}
+	if ((guesses & GUESS_HISTORY) != 0)
+		hw_patch(PATCH_HISTORY);
+	if ((guesses & GUESS_VERW) != 0)
+		hw_patch(PATCH_BUFFERS);
+	log_info("speculation (spec-ctrl):%s%s%s%s%s%s%s", guesses == 0 ? " nothing" : "",
+		 (guesses & GUESS_THUNK) != 0 ? " retpoline" : "",
+		 (guesses & (GUESS_IBRS | GUESS_AUTO_IBRS)) != 0 ? " IBRS" : "",
+		 (guesses & GUESS_IBPB) != 0 ? " IBPB" : "",
+		 (guesses & GUESS_HISTORY) != 0 ? " bhb-entry" : "",
+		 (guesses & GUESS_BHI_DIS) != 0 ? " BHI_DIS_S" : "",
+		 (guesses & GUESS_VERW) != 0 ? " VERW" : "");
+}
+
 static void isolation_start(void)
 {
 	if (hw_features.is_isolating) {
-		hw_isolation_patch();
+		hw_patch(PATCH_ISOLATED);
 		mm_twin_entry = paging_shown_entry(LAYOUT_IMAGE);
 	}
 	log_info("page-table isolation (xpti): Domain 0 %s, guests %s%s",
@@ -140,11 +179,15 @@ static void protection_start(void)
 {
 	u64 cr4;
 
-	if (hw_features.has_smap && entry_smap_works())
-		hw_smap_patch();
-	else if (hw_features.has_smap)
+	if (hw_features.has_smap && entry_smap_works()) {
+		hw_patch(PATCH_CLAC);
+		hw_patch(PATCH_STAC);
+		hw_features.cr4_extra |= CR4_SMAP;
+		hw_cr4_write(hw_cr4_read() | CR4_SMAP);
+	} else if (hw_features.has_smap) {
 		log_info("SMAP is left off: IRETQ in ring 3 faults under it on this (emulated) "
 			 "CPU");
+	}
 	cr4 = hw_cr4_read();
 	log_info("CPU: %s; in use:%s%s%s%s", hw_features.brand, hw_has_nx ? " NX" : "",
 		 (cr4 & CR4_SMEP) != 0 ? " SMEP" : "", (cr4 & CR4_SMAP) != 0 ? " SMAP" : "",
@@ -162,6 +205,8 @@ void boot_main(u32 magic, u64 info)
 	boot_memory_pools();
 	hw_features_init();
 	isolation_decide();
+	l1tf_decide();
+	guesses_decide();
 	cpu_count = 1;
 	cpumask_set(&cpu_online_mask, 0);
 	domain_idle_init();
@@ -170,6 +215,7 @@ void boot_main(u32 magic, u64 info)
 	debug_hypercall_name = hcall_name;
 	protection_start();
 	isolation_start();
+	guesses_start();
 	hw_efi_init(boot_info.efi_system_table);
 	if (hw_acpi_init(rsdp_address()) != 0)
 		panic("no usable ACPI tables: Mica needs them to find CPUs and interrupt "

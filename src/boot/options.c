@@ -9,6 +9,7 @@
 #include "domain/domain.h"
 #include "entry/entry.h"
 #include "hw/clock.h"
+#include "hw/features.h"
 #include "hw/lapic.h"
 #include "lib/string.h"
 #include "mm/mm.h"
@@ -18,7 +19,9 @@ struct dom0_mem opt_dom0_mem;
 struct cmdline_range opt_dom0_max_vcpus = {1, ~0u};
 unsigned int opt_maxcpus = CPU_MAX;
 struct serial_config opt_com1;
-struct xpti_wish opt_xpti = XPTI_BY_CPU;
+struct domain_wish opt_xpti = DOMAINS_BY_CPU;
+struct domain_wish opt_pv_l1tf = DOMAINS_BY_CPU;
+struct spec_wish opt_spec;
 
 static char ignored;
 
@@ -44,30 +47,86 @@ static bool parse_level(void *value, const char *text)
 }
 
 /* A list of default, <boolean>, dom0[=<boolean>], domu[=<boolean>]; what is not said is decided by the CPU. */
-static bool parse_xpti(void *value, const char *text)
+static bool parse_domains(void *value, const char *text)
 {
-	struct xpti_wish wish = *(struct xpti_wish *)value;
+	struct domain_wish wish = *(struct domain_wish *)value;
 	char item[16];
 
 	while (cmdline_list_next(&text, item, sizeof(item))) {
-		bool is_named = strncmp(item, "dom", 3) == 0,
-		     is_dom0 = strncmp(item, "dom0", 4) == 0, on = true;
-		const char *said = is_named ? strchr(item, '=') : item;
+		bool on;
 
-		if (strcmp(item, "default") == 0) {
-			wish = XPTI_BY_CPU;
+		if (strcmp(item, "default") == 0)
+			wish = DOMAINS_BY_CPU;
+		else if (cmdline_bool(item, &on))
+			wish.dom0 = wish.domu = on;
+		else if (cmdline_named_bool(item, "dom0", &on))
+			wish.dom0 = on;
+		else if (cmdline_named_bool(item, "domu", &on))
+			wish.domu = on;
+		else
+			return false;
+	}
+	*(struct domain_wish *)value = wish;
+	return true;
+}
+
+/*
+ * A list of <boolean>, bti-thunk=retpoline|jmp and the names below, the last of which are for what Mica has not: other guests, a
+ * register that it switches, other sequences. True: as the CPU needs.
+ */
+static bool parse_spec(void *value, const char *text)
+{
+	static const struct {
+		const char *name;
+		u32 guesses;
+	} names[] = {{"ibrs", GUESS_IBRS | GUESS_AUTO_IBRS},
+		     {"ibpb", GUESS_IBPB},
+		     {"bhb-entry", GUESS_HISTORY},
+		     {"bhi-dis-s", GUESS_BHI_DIS},
+		     {"verw", GUESS_VERW},
+		     {"pv", GUESS_HISTORY | GUESS_VERW},
+		     {"hvm", 0},
+		     {"msr-sc", 0},
+		     {"rsb", 0},
+		     {"ibpb-entry", 0},
+		     {"ssbd", 0},
+		     {"psfd", 0},
+		     {"eager-fpu", 0},
+		     {"l1d-flush", 0},
+		     {"branch-harden", 0},
+		     {"srb-lock", 0},
+		     {"unpriv-mmio", 0},
+		     {"gds-mit", 0},
+		     {"div-scrub", 0}};
+	struct spec_wish wish = *(struct spec_wish *)value;
+	char item[24];
+
+	while (cmdline_list_next(&text, item, sizeof(item))) {
+		unsigned int i = 0;
+		u32 guesses;
+		bool on;
+
+		if (cmdline_bool(item, &on) || cmdline_named_bool(item, "xen", &on)) {
+			wish = (struct spec_wish){0, on ? 0 : ~0u};
 			continue;
 		}
-		if (is_named && !is_dom0 && strncmp(item, "domu", 4) != 0)
-			return false;
-		if (said != NULL && !cmdline_bool(is_named ? said + 1 : said, &on))
-			return false;
-		if (is_dom0 || !is_named)
-			wish.dom0 = on;
-		if (!is_dom0)
-			wish.domu = on;
+		if (strncmp(item, "bti-thunk=", 10) == 0) {
+			on = strcmp(item + 10, "retpoline") == 0;
+			if (!on && strcmp(item + 10, "jmp") != 0)
+				return false;
+			guesses = GUESS_THUNK;
+		} else {
+			while (i < ARRAY_SIZE(names) &&
+			       !cmdline_named_bool(item, names[i].name, &on))
+				i++;
+			if (i == ARRAY_SIZE(names))
+				return false;
+			guesses = names[i].guesses;
+		}
+		*(on ? &wish.on : &wish.off) |= guesses;
+		*(on ? &wish.off : &wish.on) &= ~guesses;
 	}
-	*(struct xpti_wish *)value = wish;
+	*(struct spec_wish *)value = wish;
 	return true;
 }
 
@@ -98,11 +157,11 @@ static const struct option_spec specs[] = {
 	OPTION("tsc", ENUM, opt_tsc, .names = tsc_names),
 	OPTION("trace-calls", BOOL, opt_trace_calls),
 	OPTION("x2apic", BOOL, opt_x2apic),
-	OPTION("xpti", CUSTOM, opt_xpti, .parse = parse_xpti),
+	OPTION("spec-ctrl", CUSTOM, opt_spec, .parse = parse_spec),
+	OPTION("pv-l1tf", CUSTOM, opt_pv_l1tf, .parse = parse_domains),
+	OPTION("xpti", CUSTOM, opt_xpti, .parse = parse_domains),
 	/* Understood, without effect: see doc/options.md for why. */
 	IGNORED("console"),
-	IGNORED("spec-ctrl"),
-	IGNORED("pv-l1tf"),
 	IGNORED("vga"),
 	IGNORED("ucode"),
 	IGNORED("smt"),

@@ -54,6 +54,7 @@ struct vcpu {
 
 struct domain {
 	domid_t id;	    /* [c] */
+	u64 serial;	    /* [c] no other domain ever had it, as others may have had the id */
 	bool is_privileged; /* [c] Domain 0 */
 	bool is_hardware;   /* [c] has the machine's devices */
 	bool is_dying;	    /* [a] domain_kill has begun: takes no new references of frames */

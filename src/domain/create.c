@@ -195,12 +195,14 @@ static void domain_free(struct domain *d)
 
 struct domain *domain_create(domid_t id, const struct domain_config *config, int *rc)
 {
+	static u64 serial; /* [a] */
 	struct domain *d = heap_alloc(sizeof(*d));
 
 	*rc = -ENOMEM;
 	if (d == NULL)
 		return NULL;
 	d->id = id;
+	d->serial = atomic_add(&serial, 1ull);
 	d->refs = 1;
 	d->is_privileged = d->is_hardware = config->is_privileged;
 	d->ssid = config->ssid;

@@ -101,6 +101,7 @@ static void alias_map(struct cpu *cpu)
 	data->trap_ist = entry_trap_ist;
 	data->hypercall = entry_hypercall;
 	data->bounce_fault = entry_bounce_fault;
+	data->data_selector = MICA_DS;
 	cpu->entry = data;
 }
 
@@ -181,6 +182,7 @@ static void registers_set(void)
 	if (hw_features.xcr0 != 0)
 		hw_xcr0_write(hw_features.xcr0);
 	hw_wrmsr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | (hw_has_nx ? EFER_NX : 0));
+	hw_guesses_start();
 	hw_wrmsr(MSR_PAT, PAT_FIXED);
 	if (hw_features.has_tsc_aux)
 		hw_wrmsr(MSR_TSC_AUX, hw_this_cpu()->tsc_aux);

@@ -11,32 +11,60 @@
  *	IST		NMI, #MC, #DF, #DB: on their own stacks, whatever was going on.
  */
 #include "asm_offsets.h"
+#include "hw/patch.h"
 
-/* Patched to CLAC where SMAP is on (hw/x86/features.c). */
-.macro SMAP_CLOSE
-9999:	.byte 0x0f, 0x1f, 0x00
-	.pushsection .smap_sites, "a"
-	.quad 9999b, 0
+/* The instruction just before may be written over at boot (hw/patch.h). */
+.macro PATCH_SITE at, kind, target=0
+	.pushsection .patch_sites, "a"
+	.quad \at, \kind, \target
 	.popsection
 .endm
 
-/* And to STAC. */
+.macro SMAP_CLOSE
+9999:	.byte 0x0f, 0x1f, 0x00
+	PATCH_SITE 9999b, PATCH_CLAC
+.endm
+
 .macro SMAP_OPEN
 9999:	.byte 0x0f, 0x1f, 0x00
-	.pushsection .smap_sites, "a"
-	.quad 9999b, 1
-	.popsection
+	PATCH_SITE 9999b, PATCH_STAC
+.endm
+
+/* Under page-table isolation what follows up to \end is done: Mica's C is not mapped while a guest runs. */
+.macro IF_ISOLATED end
+9999:	jmp \end
+	PATCH_SITE 9999b, PATCH_ISOLATED
 .endm
 
 /*
- * Under page-table isolation what follows up to \end is done: Mica's C is not mapped while a guest runs. Otherwise it is jumped
- * over (hw/x86/features.c makes two bytes of no-op of the jump).
+ * On the way from a guest to C, on this CPU's stack: nothing is done ahead that the guest has trained or that its registers
+ * lead to. Changes rax and rcx where the CPU's branch history is overwritten.
  */
-.macro IF_ISOLATED end
-9999:	jmp \end
-	.pushsection .smap_sites, "a"
-	.quad 9999b, 2
-	.popsection
+.macro GUESS_NOTHING
+9999:	.byte 0x3e, 0x3e
+	lfence
+	PATCH_SITE 9999b, PATCH_HISTORY, entry_history_clear
+.endm
+
+/* On the way to a guest, with nothing of Mica's to be read any more: what is left in the CPU's buffers. Changes flags. */
+.macro BUFFERS_CLEAR
+9999:	.byte 0x0f, 0x1f, 0x80, 0, 0, 0, 0
+	PATCH_SITE 9999b, PATCH_BUFFERS, entry_data + ENTRY_data_selector
+.endm
+
+/* Changes rax where indirect branches are not to be guessed: RET is guessed right, by the CALL before it, and leads to LFENCE. */
+.macro CALL_C field
+9999:	call *entry_data + \field\()(%rip)
+	PATCH_SITE 9999b, PATCH_CALL_C, 9998f
+	.subsection 1
+9998:	call 9996f
+9997:	pause
+	lfence
+	jmp 9997b
+9996:	mov entry_data + \field\()(%rip), %rax
+	mov %rax, (%rsp)
+	ret
+	.previous
 .endm
 
 #define PC(field) entry_data + ENTRY_##field(%rip)
@@ -146,14 +174,15 @@ entry_to_c:
 	mov PC(v), %rsp
 	ROOT_BY_MODE(c_kernel_cr3, c_user_cr3)
 1:	mov PC(stack), %rsp
-	lfence
-	call *PC(trap_guest)
+	GUESS_NOTHING
+	CALL_C ENTRY_trap_guest
 	/* C has decided who goes on: its frame ends at V. Interrupts are off. */
 entry_resume:
 	mov PC(v), %rsp
 	IF_ISOLATED 1f
 	ROOT_BY_MODE(kernel_cr3, user_cr3)
-1:	sub $REGS_SIZE, %rsp
+1:	BUFFERS_CLEAR
+	sub $REGS_SIZE, %rsp
 	POP_REGS
 	add $8, %rsp
 entry_iretq:
@@ -181,7 +210,7 @@ entry_own:
 	jb entry_bounce_fault
 	PUSH_REGS
 	mov %rsp, %rdi
-	call *PC(trap_own)
+	CALL_C ENTRY_trap_own
 	POP_REGS
 	add $8, %rsp
 	iretq
@@ -202,7 +231,8 @@ entry_bounce_fault:
 	mov %rax, %cr3
 1:	mov PC(stack), %rsp
 	CLEAR_REGS
-	call *PC(bounce_fault)
+	GUESS_NOTHING
+	CALL_C ENTRY_bounce_fault
 	jmp entry_resume
 
 entry_ist:
@@ -213,8 +243,8 @@ entry_ist:
 	mov PC(root), %rax
 	mov %rax, %cr3
 1:	mov %rsp, %rdi
-	lfence
-	call *PC(trap_ist)
+	GUESS_NOTHING
+	CALL_C ENTRY_trap_ist
 	IF_ISOLATED 1f
 	mov %rbx, %cr3
 1:	test %rax, %rax
@@ -443,15 +473,15 @@ hypercall:
 	mov %rax, %cr3
 1:	mov PC(stack), %rsp
 	xor %ebp, %ebp
-	lfence
-	call *PC(hypercall)
+	GUESS_NOTHING
+	CALL_C ENTRY_hypercall
 	mov PC(v), %rsp
 	test %eax, %eax
 	jz entry_resume
 	IF_ISOLATED 1f
 	mov V(kernel_cr3, 0), %rax
 	mov %rax, %cr3
-1:
+1:	BUFFERS_CLEAR
 	/* The registers are those of the call, but for arguments and answer; the rest C has kept. SYSRET, to a canonical address. */
 	mov REGS_rbp - REGS_SIZE(%rsp), %rbp
 	sub $REGS_SIZE - REGS_rdi, %rsp
@@ -489,6 +519,29 @@ entry_syscall32:
 	movl $ENTRY_SYSCALL32, 4(%rsp)
 	PUSH_REGS
 	jmp entry_to_c
+
+/*
+ * Overwrites the branch history with taken branches of no meaning: five by five calls, returns and loops (Intel, "Branch
+ * History Injection", software sequence). Nothing is done ahead of its end.
+ */
+	.balign 64
+entry_history_clear:
+	mov $5, %ecx
+	call 1f
+	lfence
+	ret
+	.balign 64
+1:	call 2f
+	ret
+	.balign 64
+2:	mov $5, %eax
+3:	jmp 4f
+	nop
+4:	sub $1, %eax
+	jnz 3b
+	sub $1, %ecx
+	jnz 1b
+	ret
 
 	.section .entry.data, "a"
 	.balign 4096

@@ -18,6 +18,7 @@ struct entry_cpu {
 	u64 (*trap_ist)(struct regs *regs);
 	u64 (*hypercall)(void);
 	void (*bounce_fault)(void);
+	u16 data_selector; /* for VERW: one that may be written */
 };
 
 /* Vectors above the hardware's, in regs.vector. */

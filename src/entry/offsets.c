@@ -28,6 +28,7 @@ void offsets(void)
 	OFFSET(ENTRY_trap_ist, offsetof(struct entry_cpu, trap_ist));
 	OFFSET(ENTRY_hypercall, offsetof(struct entry_cpu, hypercall));
 	OFFSET(ENTRY_bounce_fault, offsetof(struct entry_cpu, bounce_fault));
+	OFFSET(ENTRY_data_selector, offsetof(struct entry_cpu, data_selector));
 	V(mode);
 	V(rax);
 	V(rcx);

@@ -7,6 +7,7 @@
 #include "entry/entry.h"
 #include "entry/entry_cpu.h"
 #include "hw/asm.h"
+#include "hw/features.h"
 #include "hw/paging.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
@@ -41,6 +42,17 @@ static void areas_publish(struct vcpu *v)
 		hw_cr3_write(mfn_num(mm_mirror_root(v, true)) << PAGE_SHIFT);
 }
 
+/* What another domain's vCPU taught this CPU to guess. An idle CPU keeps it: the same domain may come back. */
+static void predictor_forget(const struct domain *next)
+{
+	static u64 trained_by[CPU_MAX]; /* [cpu] serial */
+
+	if (trained_by[cpu_id()] == next->serial)
+		return;
+	trained_by[cpu_id()] = next->serial;
+	hw_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
 void switch_to(struct vcpu *prev, struct vcpu *next)
 {
 	struct cpu *cpu = hw_this_cpu();
@@ -63,6 +75,8 @@ void switch_to(struct vcpu *prev, struct vcpu *next)
 		cpumask_clear(&prev->domain->dirty_cpus, cpu->id);
 	}
 	if (!next->is_idle) {
+		if (hw_features.guesses & GUESS_IBPB)
+			predictor_forget(next->domain);
 		cpumask_set(&next->domain->dirty_cpus,
 			    cpu->id); /* before the root is loaded; pairs with flush_domain() */
 		v_set(pv_entry_va(next));

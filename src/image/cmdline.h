@@ -44,6 +44,8 @@ const char *cmdline_parse(const char *line, const struct option_spec *specs,
 /* ---- the syntaxes of values, for custom options; all of them: false and nothing changed if malformed ---- */
 
 bool cmdline_bool(const char *text, bool *value);
+/* An item of a list: <name>, no-<name> or <name>=<boolean>. */
+bool cmdline_named_bool(const char *item, const char *name, bool *value);
 bool cmdline_number(const char *text, u64 *value);
 bool cmdline_size(const char *text, u64 *bytes);
 

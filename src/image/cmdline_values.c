@@ -36,6 +36,21 @@ bool cmdline_bool(const char *text, bool *value)
 	return true;
 }
 
+bool cmdline_named_bool(const char *item, const char *name, bool *value)
+{
+	bool is_no = strncmp(item, "no-", 3) == 0;
+	size_t bytes = strlen(name);
+
+	item += is_no ? 3 : 0;
+	if (strncmp(item, name, bytes) != 0)
+		return false;
+	if (item[bytes] == '\0') {
+		*value = !is_no;
+		return true;
+	}
+	return !is_no && item[bytes] == '=' && cmdline_bool(item + bytes + 1, value);
+}
+
 /* The value of a digit, or something larger than any base. */
 static unsigned int digit_value(char c)
 {

@@ -201,7 +201,12 @@ extern u64 mm_l4_template[16];		    /* [c] L4 slots 256..271; filled at boot */
 extern struct rangeset mm_iomem_readonly;   /* [c] frames of devices that guests may only read */
 extern struct mm_e820_entry mm_host_e820[]; /* [c] XENMEM_machine_memory_map */
 extern unsigned int mm_host_e820_count;
-extern bool opt_l1tf; /* [c] the CPU needs it: a non-present entry may not name RAM */
+/* [c] the CPU needs it: a non-present entry may not name RAM */
+extern bool opt_l1tf_dom0, opt_l1tf_domu;
+static inline bool mm_has_l1tf(const struct domain *d)
+{
+	return unlikely(d->is_hardware ? opt_l1tf_dom0 : opt_l1tf_domu);
+}
 extern bool opt_xpti_dom0,
 	opt_xpti_domu; /* [c] page-table isolation; counts if mm_twin_entry is set */
 extern u64

@@ -17,7 +17,7 @@
 
 u64 mm_l4_template[16];
 struct rangeset mm_iomem_readonly;
-bool opt_l1tf;
+bool opt_l1tf_dom0, opt_l1tf_domu;
 bool opt_user_global = true;
 u64 mm_pte_reserved;
 static struct domain io_domain = {.id = DOMID_IO};
@@ -54,7 +54,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 	mfn_t mfn = pte_mfn(e);
 
 	if (!(e & PTE_PRESENT)) {
-		if (opt_l1tf && e && hw_frame_is_ram(mfn))
+		if (e && mm_has_l1tf(d) && hw_frame_is_ram(mfn))
 			return err(EINVAL);
 		return 0;
 	}

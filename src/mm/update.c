@@ -106,7 +106,7 @@ static inline bool change_leaf_quick(const struct domain *owner, u64 *entry, u64
 		if (is_taken && unlikely(!frame_get_quick(frame_of(mfn_nospec(pte_mfn(value))),
 							  rules.owner, value & PTE_RW)))
 			return false;
-	} else if (opt_l1tf && value) {
+	} else if (value && mm_has_l1tf(owner)) {
 		return false;
 	}
 	if (preserve_ad)

@@ -24,7 +24,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_preempt_every = 0;
-	opt_l1tf = false;
+	opt_l1tf_dom0 = opt_l1tf_domu = false;
 	opt_user_global = true;
 	mm_pte_reserved = 0;
 	world_init(4096);
@@ -413,12 +413,12 @@ static void l1tf_absent_entry_names_no_ram(void **state)
 	(void)state;
 	assert_int_equal(pt_pin(d, t.l1, 1), 0);
 	assert_int_equal(update(slot(t.l1, 1), pte_make(t.leaf, 0x100)), 0);
-	opt_l1tf = true;
+	opt_l1tf_dom0 = opt_l1tf_domu = true;
 	assert_int_equal(update(slot(t.l1, 1), pte_make(t.leaf, 0x200)), -EINVAL);
 	assert_int_equal(update(slot(t.l1, 1), ~pte_make(t.leaf, 0) & ~P), 0);
 	table_of(t.l2)[1] = pte_make(t.leaf, 0x200);
 	assert_int_equal(pt_pin(d, t.l2, 2), -EINVAL);
-	opt_l1tf = false;
+	opt_l1tf_dom0 = opt_l1tf_domu = false;
 }
 
 static void device_memory(void **state)

@@ -62,15 +62,44 @@ static void topology_read(u32 basic_max, const struct cpuid_regs *one)
 				  MIN(hw_features.socket_bits, ilog2_up(cores));
 }
 
-#define ARCH_CAP_RDCL_NO BIT(0)
+/* IA32_ARCH_CAPABILITIES (SDM 4) */
+#define ARCH_CAP_RDCL_NO    BIT(0)
+#define ARCH_CAP_IBRS_ALL   BIT(1)
+#define ARCH_CAP_MDS_NO	    BIT(5)
+#define ARCH_CAP_FB_CLEAR   BIT(17)
+#define ARCH_CAP_BHI_NO	    BIT(20)
+#define ARCH_CAP_RFDS_CLEAR BIT(28)
 
-/* AMD and Hygon never had it; others say when they are without (SDM 4, IA32_ARCH_CAPABILITIES). */
-static bool has_meltdown(u32 vendor, u32 seven_d)
+/*
+ * What the CPU guesses and keeps that a guest could make use of, and by what that is prevented (SDM 3A 18.20 and Intel's and
+ * AMD's papers on each). AMD and Hygon never had Meltdown, nor a branch history to inject; others say when they are without.
+ */
+static void guessing_read(u32 vendor, u32 basic_max, const struct cpuid_regs *seven)
 {
-	if (vendor == 0x68747541 || vendor == 0x6f677948)
-		return false;
-	return (seven_d & BIT(29)) == 0 ||
-	       (hw_rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAP_RDCL_NO) == 0;
+	bool is_amd = vendor == 0x68747541 || vendor == 0x6f677948;
+	u32 ext_max = hw_cpuid(0x80000000, 0).a, guesses;
+	u64 caps = (seven->d & BIT(29)) != 0 ? hw_rdmsr(MSR_ARCH_CAPABILITIES) : 0;
+	bool has_rtm = (seven->b & BIT(11)) != 0;
+
+	hw_features.has_meltdown = !is_amd && (caps & ARCH_CAP_RDCL_NO) == 0;
+	guesses = GUESS_THUNK | GUESS_HISTORY;
+	if (is_amd)
+		guesses &= ~GUESS_HISTORY;
+	if ((seven->d & BIT(26)) != 0 ||
+	    (ext_max >= 0x80000008 && (hw_cpuid(0x80000008, 0).b & BIT(12)) != 0))
+		guesses |= GUESS_IBPB;
+	if ((caps & ARCH_CAP_IBRS_ALL) != 0)
+		guesses = (guesses & ~GUESS_THUNK) | GUESS_IBRS;
+	if (ext_max >= 0x80000021 && (hw_cpuid(0x80000021, 0).a & BIT(8)) != 0)
+		guesses = (guesses & ~GUESS_THUNK) | GUESS_AUTO_IBRS;
+	if (basic_max >= 7 && seven->a >= 2 && (hw_cpuid(7, 2).d & BIT(4)) != 0)
+		guesses = (guesses & ~GUESS_HISTORY) | GUESS_BHI_DIS;
+	if ((caps & ARCH_CAP_BHI_NO) != 0)
+		guesses &= ~(GUESS_HISTORY | GUESS_BHI_DIS);
+	if (((seven->d & BIT(10)) != 0 && ((caps & ARCH_CAP_MDS_NO) == 0 || has_rtm)) ||
+	    (caps & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR)) != 0)
+		guesses |= GUESS_VERW;
+	hw_features.guesses = guesses;
 }
 
 void hw_features_init(void)
@@ -80,7 +109,7 @@ void hw_features_init(void)
 	if (base.a >= 7)
 		seven = hw_cpuid(7, 0);
 	hw_features.is_intel = base.b == 0x756e6547;
-	hw_features.has_meltdown = has_meltdown(base.b, seven.d);
+	guessing_read(base.b, base.a, &seven);
 	hw_features.has_smap = (seven.b & BIT(20)) != 0;
 	if (hw_cpuid(0x80000000, 0).a >= 0x80000007)
 		hw_features.has_invariant_tsc = (hw_cpuid(0x80000007, 0).d & BIT(8)) != 0;
@@ -97,32 +126,13 @@ void hw_features_init(void)
 	xsave_read(one.c);
 }
 
-/* ---------------------------------------------------------------- what stubs do only on some machines */
-
-struct smap_site {
-	u64 at, kind;
-};
-extern const struct smap_site smap_sites_start[], smap_sites_end[];
-
-enum { CLAC, STAC, JUMP };
-
-/* Through the direct map: Mica's text is not writable where it runs. */
-static void patch(u64 kind, const char *code, size_t bytes)
+void hw_guesses_start(void)
 {
-	for (const struct smap_site *site = smap_sites_start; site < smap_sites_end; site++)
-		if (site->kind == kind)
-			memcpy((void *)(site->at - LAYOUT_IMAGE + LAYOUT_DIRECT), code, bytes);
-}
+	u64 control = ((hw_features.guesses & GUESS_IBRS) != 0 ? SPEC_CTRL_IBRS : 0) |
+		      ((hw_features.guesses & GUESS_BHI_DIS) != 0 ? SPEC_CTRL_BHI_DIS_S : 0);
 
-void hw_smap_patch(void)
-{
-	patch(CLAC, "\x0f\x01\xca", 3);
-	patch(STAC, "\x0f\x01\xcb", 3);
-	hw_features.cr4_extra |= CR4_SMAP;
-	hw_cr4_write(hw_cr4_read() | CR4_SMAP);
-}
-
-void hw_isolation_patch(void)
-{
-	patch(JUMP, "\x66\x90", 2);
+	if (control != 0)
+		hw_wrmsr(MSR_SPEC_CTRL, control);
+	if ((hw_features.guesses & GUESS_AUTO_IBRS) != 0)
+		hw_wrmsr(MSR_EFER, hw_rdmsr(MSR_EFER) | EFER_AUTO_IBRS);
 }

@@ -28,6 +28,8 @@
 #define CR4_SMAP       BIT(21)
 
 #define MSR_APIC_BASE	      0x1bu
+#define MSR_SPEC_CTRL	      0x48u
+#define MSR_PRED_CMD	      0x49u
 #define MSR_ARCH_CAPABILITIES 0x10au
 #define MSR_PAT		      0x277u
 #define MSR_EFER	      0xc0000080u
@@ -44,6 +46,10 @@
 #define EFER_LME	      BIT(8)
 #define EFER_LMA	      BIT(10)
 #define EFER_NX		      BIT(11)
+#define EFER_AUTO_IBRS	      BIT(21)
+#define SPEC_CTRL_IBRS	      BIT(0)
+#define SPEC_CTRL_BHI_DIS_S   BIT(10)
+#define PRED_CMD_IBPB	      BIT(0)
 
 /* ABI (xen/arch-x86/xen.h): what the fixed PAT holds. */
 #define PAT_FIXED 0x0000050100070406ull

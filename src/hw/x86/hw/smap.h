@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SMAP: while it is on, Mica reaches a guest's pages only between these two. The sites are no-ops until hw_smap_patch()
- * makes STAC and CLAC of them, at boot, once. No lock.
+ * SMAP: while it is on, Mica reaches a guest's pages only between these two. The sites are no-ops until hw_patch() makes
+ * STAC and CLAC of them, at boot, once. No lock.
  */
 #pragma once
 
-#include "lib/types.h"
+#include "hw/patch.h"
 
-#define HW_SMAP_SITE(kind)                                                                      \
-	__asm__ volatile("9999: .byte 0x0f, 0x1f, 0x00\n"                                       \
-			 ".pushsection .smap_sites, \"a\"; .quad 9999b, " #kind "; .popsection" \
-			 :                                                                      \
-			 :                                                                      \
+#define HW_SMAP_SITE(kind)                                                                    \
+	__asm__ volatile("9999: .byte 0x0f, 0x1f, 0x00\n"                                     \
+			 ".pushsection .patch_sites, \"a\"; .quad 9999b, %c0, 0; .popsection" \
+			 :                                                                    \
+			 : "i"(kind)                                                          \
 			 : "memory")
 
 static inline void hw_smap_open(void)
 {
-	HW_SMAP_SITE(1);
+	HW_SMAP_SITE(PATCH_STAC);
 }
 static inline void hw_smap_close(void)
 {
-	HW_SMAP_SITE(0);
+	HW_SMAP_SITE(PATCH_CLAC);
 }
