@@ -58,7 +58,7 @@ def numbers(header, prefix, leave):
 
 
 def short(name):
-    return re.sub(r'^(__HYPERVISOR|XEN_SYSCTL|XEN_DOMCTL|EVTCHNOP|GNTTABOP|PHYSDEVOP|XENMEM)_', '', name)
+    return re.sub(r'^(__HYPERVISOR|XEN_SYSCTL|XEN_DOMCTL|EVTCHNOP|GNTTABOP|PHYSDEVOP|XENMEM|XENPF)_', '', name)
 
 
 class Source:
@@ -74,7 +74,8 @@ class Source:
         word = short(name)
         files = {'hypercall': ['hcall.h'], 'sysctl': ['sysctl.c', 'tool.h'], 'domctl': ['domctl.c', 'tool.h'],
                  'event_channel_op': ['evtchn_op.c'], 'grant_table_op': ['grant_op.c'], 'physdev_op': ['physdev_op.c'],
-                 'sched_op': ['sched_op.c'], 'vcpu_op': ['vcpu_op.c'], 'memory_op': ['memory_op.c']}
+                 'sched_op': ['sched_op.c'], 'vcpu_op': ['vcpu_op.c'], 'memory_op': ['memory_op.c'],
+                 'platform_op': ['platform_op.c']}
         if family not in files:
             return None
         text = '\n'.join(self.text[f] for f in files[family])
@@ -102,7 +103,7 @@ class Source:
     def answer(self, family, name, error):
         if name == '__HYPERVISOR_arch_0':
             return 'done'
-        if family in ('sysctl', 'domctl', 'hypercall', 'memory_op'):
+        if family in ('sysctl', 'domctl', 'hypercall', 'memory_op', 'platform_op'):
             return self.table(family, name) or error
         return self.table(family, name) or self.switch(name) or error
 

@@ -24,6 +24,21 @@
 
 /* ---------------------------------------------------------------- firmware */
 
+static int settime32(struct vcpu *v, struct subop *op)
+{
+	const struct xenpf_settime32 *arg = &op->arg.settime32;
+
+	return time_wallclock_set(arg->secs, arg->nsecs, arg->system_time);
+}
+
+static int settime64(struct vcpu *v, struct subop *op)
+{
+	const struct xenpf_settime64 *arg = &op->arg.settime64;
+
+	return arg->mbz != 0 ? err(EINVAL)
+			     : time_wallclock_set(arg->secs, arg->nsecs, arg->system_time);
+}
+
 static int efi_vendor(xenpf_firmware_info_t *info)
 {
 	u32 bytes = info->u.efi_info.vendor.bufsz;
@@ -36,7 +51,7 @@ static int efi_vendor(xenpf_firmware_info_t *info)
 		return 0;
 	memcpy(text, hw_efi.vendor, sizeof(text));
 	text[bytes / 2 - 1] = 0;
-	return hw_copy_to_guest(gva_make(gva), text, bytes) == 0 ? 0 : err(EFAULT);
+	return hw_copy_to_guest(gva_make(gva), text, bytes);
 }
 
 static int efi_info(xenpf_firmware_info_t *info)
@@ -58,8 +73,9 @@ static int efi_info(xenpf_firmware_info_t *info)
 	}
 }
 
-static int firmware_info(xenpf_firmware_info_t *info)
+static int firmware_info(struct vcpu *v, struct subop *op)
 {
+	xenpf_firmware_info_t *info = &op->arg.firmware_info;
 	const u8 *flags;
 
 	switch (info->type) {
@@ -82,77 +98,81 @@ static int firmware_info(xenpf_firmware_info_t *info)
 
 /* ---------------------------------------------------------------- CPUs */
 
-static void cpu_info(xenpf_pcpuinfo_t *info)
+static int cpu_info(struct vcpu *v, struct subop *op)
 {
+	xenpf_pcpuinfo_t *info = &op->arg.pcpu_info;
 	u32 cpu = info->xen_cpuid;
 
 	info->max_present = cpu_count - 1;
 	info->apic_id = info->acpi_id = 0;
-	if (cpu >= cpu_count) {
-		info->flags = XEN_PCPU_FLAGS_INVALID;
-		return;
-	}
+	info->flags = XEN_PCPU_FLAGS_INVALID;
+	if (cpu >= cpu_count)
+		return 0;
 	cpu = (u32)idx_nospec(cpu, CPU_MAX);
 	info->flags = cpumask_test(&cpu_online_mask, cpu) ? XEN_PCPU_FLAGS_ONLINE : 0;
 	info->apic_id = hw_cpu_apic_id[cpu];
 	for (unsigned int i = 0; i < hw_acpi.cpu_count; i++)
 		if (hw_acpi.cpus[i].apic_id == info->apic_id)
 			info->acpi_id = hw_acpi.cpus[i].acpi_id;
+	return 0;
 }
 
-static void vendor_put(char *to, const struct cpuid_regs *leaf0)
-{
-	memcpy(to, &leaf0->b, 4);
-	memcpy(to + 4, &leaf0->d, 4);
-	memcpy(to + 8, &leaf0->c, 4);
-}
-
-static int cpu_version(xenpf_pcpu_version_t *info)
+/* Who made this CPU, and which it is: as any other of the machine. */
+static void cpu_identify(char *vendor, u32 *family, u32 *model, u32 *stepping)
 {
 	struct cpuid_regs leaf0 = hw_cpuid(0, 0), leaf1 = hw_cpuid(1, 0);
 
-	info->max_present = cpu_count - 1;
-	if (info->xen_cpuid >= cpu_count) {
-		memset(info->vendor_id, 0, sizeof(info->vendor_id));
-		info->family = info->model = info->stepping = 0;
-		return 0;
-	}
-	vendor_put(info->vendor_id, &leaf0);
-	info->stepping = leaf1.a & 0xf;
-	info->model = leaf1.a >> 4 & 0xf;
-	info->family = leaf1.a >> 8 & 0xf;
-	if (info->family == 6 || info->family == 15)
-		info->model |= leaf1.a >> 12 & 0xf0;
-	if (info->family == 15)
-		info->family += leaf1.a >> 20 & 0xff;
+	memcpy(vendor, &leaf0.b, 4);
+	memcpy(vendor + 4, &leaf0.d, 4);
+	memcpy(vendor + 8, &leaf0.c, 4);
+	*stepping = leaf1.a & 0xf;
+	*model = leaf1.a >> 4 & 0xf;
+	*family = leaf1.a >> 8 & 0xf;
+	if (*family == 6 || *family == 15)
+		*model |= leaf1.a >> 12 & 0xf0;
+	if (*family == 15)
+		*family += leaf1.a >> 20 & 0xff;
+}
+
+static int cpu_version(struct vcpu *v, struct subop *op)
+{
+	xenpf_pcpu_version_t *info = &op->arg.pcpu_version;
+	u32 cpu = info->xen_cpuid;
+
+	*info = (xenpf_pcpu_version_t){.xen_cpuid = cpu, .max_present = cpu_count - 1};
+	if (cpu < cpu_count)
+		cpu_identify(info->vendor_id, &info->family, &info->model, &info->stepping);
 	return 0;
 }
 
 /* CPUs of the machine stay as boot left them; Domain 0 plugs its vCPUs instead. */
-static int cpu_online(const xenpf_cpu_ol_t *arg, bool online)
+static int cpu_online(struct vcpu *v, struct subop *op)
 {
+	const xenpf_cpu_ol_t *arg = &op->arg.cpu_ol;
+
 	if (arg->cpuid >= cpu_count)
 		return err(EINVAL);
-	if (online && cpumask_test(&cpu_online_mask, (unsigned int)idx_nospec(arg->cpuid, CPU_MAX)))
+	if (op->cmd == XENPF_cpu_online &&
+	    cpumask_test(&cpu_online_mask, (unsigned int)idx_nospec(arg->cpuid, CPU_MAX)))
 		return 0;
 	return err(EOPNOTSUPP);
 }
 
-static int core_parking(xenpf_core_parking_t *arg)
+static int core_parking(struct vcpu *v, struct subop *op)
 {
-	switch (arg->type) {
-	case XEN_CORE_PARKING_SET:
-		return arg->idle_nums ? err(EOPNOTSUPP) : 0;
-	case XEN_CORE_PARKING_GET:
-		arg->idle_nums = 0;
-		return 0;
-	default:
+	xenpf_core_parking_t *arg = &op->arg.core_parking;
+
+	if (arg->type != XEN_CORE_PARKING_SET && arg->type != XEN_CORE_PARKING_GET)
 		return err(EINVAL);
-	}
+	if (arg->type == XEN_CORE_PARKING_SET && arg->idle_nums != 0)
+		return err(EOPNOTSUPP);
+	arg->idle_nums = 0;
+	return 0;
 }
 
-static int idletime(xenpf_getidletime_t *arg)
+static int idletime(struct vcpu *v, struct subop *op)
 {
+	xenpf_getidletime_t *arg = &op->arg.getidletime;
 	u64 map_gva = (u64)arg->cpumap_bitmap.p, time_gva = (u64)arg->idletime.p;
 
 	if (arg->cpumap_nr_cpus > IDLETIME_CPUS_MAX)
@@ -179,23 +199,16 @@ static int idletime(xenpf_getidletime_t *arg)
 }
 
 /* Cx and Px tables of the firmware: taken and not used (HLT is the only idle state, frequencies are the hardware's). */
-static int processor_pminfo(const xenpf_set_processor_pminfo_t *arg)
+static int processor_pminfo(struct vcpu *v, struct subop *op)
 {
-	switch (arg->type) {
-	case XEN_PM_CX:
-	case XEN_PM_PX:
-	case XEN_PM_TX:
-	case XEN_PM_PDC:
-		return 0;
-	default:
-		return err(EINVAL);
-	}
+	return op->arg.set_pminfo.type <= XEN_PM_PDC ? 0 : err(EINVAL);
 }
 
 /* ---------------------------------------------------------------- power */
 
-static int acpi_sleep(struct vcpu *v, const xenpf_enter_acpi_sleep_t *arg)
+static int acpi_sleep(struct vcpu *v, struct subop *op)
 {
+	const xenpf_enter_acpi_sleep_t *arg = &op->arg.enter_acpi_sleep;
 	bool is_extended = (arg->flags & XENPF_ACPI_SLEEP_EXTENDED) != 0;
 
 	if ((arg->flags & ~(u32)XENPF_ACPI_SLEEP_EXTENDED) != 0 || arg->sleep_state == 0 ||
@@ -217,9 +230,9 @@ static int acpi_sleep(struct vcpu *v, const xenpf_enter_acpi_sleep_t *arg)
 
 /* ---------------------------------------------------------------- symbols */
 
-static int symbol(xenpf_symdata_t *arg)
+static int symbol(struct vcpu *v, struct subop *op)
 {
-	u64 gva = (u64)arg->name.p;
+	xenpf_symdata_t *arg = &op->arg.symdata;
 	const char *name;
 	size_t bytes;
 
@@ -227,7 +240,8 @@ static int symbol(xenpf_symdata_t *arg)
 		return 0; /* unchanged: the end */
 	name = symbols_names + symbols_name_off[arg->symnum];
 	bytes = strlen(name) + 1;
-	if (hw_copy_to_guest(gva_make(gva), name, MIN(bytes, (size_t)arg->namelen)) != 0)
+	if (hw_copy_to_guest(gva_make((u64)arg->name.p), name, MIN(bytes, (size_t)arg->namelen)) !=
+	    0)
 		return err(EFAULT);
 	arg->namelen = (u32)bytes;
 	arg->address = symbols_addr[arg->symnum];
@@ -238,63 +252,40 @@ static int symbol(xenpf_symdata_t *arg)
 
 /* ---------------------------------------------------------------- the commands */
 
-static int command(struct vcpu *v, struct xen_platform_op *op)
-{
-	switch (op->cmd) {
-	case XENPF_settime32:
-		return time_wallclock_set(op->u.settime32.secs, op->u.settime32.nsecs,
-					  op->u.settime32.system_time);
-	case XENPF_settime64:
-		return op->u.settime64.mbz != 0
-			       ? err(EINVAL)
-			       : time_wallclock_set(op->u.settime64.secs, op->u.settime64.nsecs,
-						    op->u.settime64.system_time);
-	case XENPF_firmware_info:
-		return firmware_info(&op->u.firmware_info);
-	case XENPF_enter_acpi_sleep:
-		return acpi_sleep(v, &op->u.enter_acpi_sleep);
-	case XENPF_getidletime:
-		return idletime(&op->u.getidletime);
-	case XENPF_set_processor_pminfo:
-		return processor_pminfo(&op->u.set_pminfo);
-	case XENPF_get_cpuinfo:
-		cpu_info(&op->u.pcpu_info);
-		return 0;
-	case XENPF_get_cpu_version:
-		return cpu_version(&op->u.pcpu_version);
-	case XENPF_cpu_online:
-	case XENPF_cpu_offline:
-		return cpu_online(&op->u.cpu_ol, op->cmd == XENPF_cpu_online);
-	case XENPF_core_parking:
-		return core_parking(&op->u.core_parking);
-	case XENPF_get_symbol:
-		return symbol(&op->u.symdata);
-	case XENPF_efi_runtime_call:
-	case XENPF_microcode_update:
-	case XENPF_change_freq:
-	case XENPF_cpu_hotadd:
-	case XENPF_mem_hotadd:
-	case XENPF_resource_op:
-	case XENPF_add_memtype:
-	case XENPF_del_memtype:
-	case XENPF_read_memtype:
-	case XENPF_platform_quirk:
-		return err(EOPNOTSUPP);
-	default:
-		return err(ENOSYS);
-	}
-}
+static const struct subop_row rows[] = {
+#define ROW(name, function, ...) [XENPF_##name] = {.fn = function, __VA_ARGS__}
+#define NO(name, why)		 [XENPF_##name] = {.error = (why)}
+	ROW(settime32, settime32, IN(settime32)),
+	ROW(settime64, settime64, IN(settime64)),
+	ROW(firmware_info, firmware_info, IN_OUT(firmware_info)),
+	ROW(enter_acpi_sleep, acpi_sleep, IN(enter_acpi_sleep)),
+	ROW(getidletime, idletime, IN_OUT(getidletime)),
+	ROW(set_processor_pminfo, processor_pminfo, IN(set_pminfo)),
+	ROW(get_cpuinfo, cpu_info, IN_OUT(pcpu_info)),
+	ROW(get_cpu_version, cpu_version, IN_OUT(pcpu_version)),
+	ROW(cpu_online, cpu_online, IN(cpu_ol)),
+	ROW(cpu_offline, cpu_online, IN(cpu_ol)),
+	ROW(core_parking, core_parking, IN_OUT(core_parking)),
+	ROW(get_symbol, symbol, IN_OUT(symdata)),
+	NO(efi_runtime_call, EOPNOTSUPP),
+	NO(microcode_update, EOPNOTSUPP),
+	NO(change_freq, EOPNOTSUPP),
+	NO(cpu_hotadd, EOPNOTSUPP),
+	NO(mem_hotadd, EOPNOTSUPP),
+	NO(resource_op, EOPNOTSUPP),
+	NO(add_memtype, EOPNOTSUPP),
+	NO(del_memtype, EOPNOTSUPP),
+	NO(read_memtype, EOPNOTSUPP),
+	NO(platform_quirk, EOPNOTSUPP),
+};
 
 int do_platform_op(struct vcpu *v, struct hcall_args *args)
 {
-	struct xen_platform_op op;
-	int rc = subop_tool_begin(v, args, &op, sizeof(op), XENPF_INTERFACE_VERSION);
+	u32 head[2]; /* cmd, interface_version */
+	gva_t at = gva_make(args->a[0] + offsetof(struct xen_platform_op, u));
+	int rc = subop_tool_begin(v, args, head, sizeof(head), XENPF_INTERFACE_VERSION);
 
-	if (rc == 0)
-		rc = command(v, &op);
-	if (rc == 0 && guest_put(gva_make(args->a[0]), op) != 0)
-		rc = err(EFAULT);
-	return rc;
+	return rc != 0 ? rc : subop_call(v, rows, ARRAY_SIZE(rows), head[0], at, args);
 }
 
 /* ---------------------------------------------------------------- machine checks */
@@ -312,20 +303,16 @@ static int fetch(struct xen_mc_fetch *arg)
 /* All CPUs are of one kind: this one speaks for the others but for its number. */
 static void cpu_describe(struct mcinfo_logical_cpu *info, unsigned int cpu)
 {
-	struct cpuid_regs leaf0 = hw_cpuid(0, 0), leaf1 = hw_cpuid(1, 0), brand;
+	struct cpuid_regs leaf1 = hw_cpuid(1, 0), brand;
 
 	memset(info, 0, sizeof(*info));
 	info->mc_cpunr = cpu;
 	info->mc_apicid = info->mc_clusterid = hw_cpu_apic_id[cpu];
 	info->mc_ncores = info->mc_ncores_active = info->mc_nthreads = 1;
-	info->mc_cpuid_level = (s32)leaf0.a;
-	info->mc_step = leaf1.a & 0xf;
-	info->mc_model = (leaf1.a >> 4 & 0xf) | (leaf1.a >> 12 & 0xf0);
-	info->mc_family = leaf1.a >> 8 & 0xf;
-	info->mc_family += info->mc_family == 15 ? leaf1.a >> 20 & 0xff : 0;
+	info->mc_cpuid_level = (s32)hw_cpuid(0, 0).a;
+	cpu_identify(info->mc_vendorid, &info->mc_family, &info->mc_model, &info->mc_step);
 	info->mc_cpu_caps[MC_CAPS_STD_EDX] = leaf1.d;
 	info->mc_cpu_caps[MC_CAPS_STD_ECX] = leaf1.c;
-	vendor_put(info->mc_vendorid, &leaf0);
 	if (hw_cpuid(0x80000000, 0).a < 0x80000004)
 		return;
 	for (u32 i = 0; i < 3; i++) {

@@ -68,6 +68,17 @@ struct subop {
 		struct xen_machphys_mapping machphys_mapping;
 		struct xen_mem_acquire_resource resource;
 		struct xen_reserved_device_memory_map reserved_map;
+		struct xenpf_settime32 settime32;
+		struct xenpf_settime64 settime64;
+		struct xenpf_firmware_info firmware_info;
+		struct xenpf_enter_acpi_sleep enter_acpi_sleep;
+		struct xenpf_getidletime getidletime;
+		struct xenpf_set_processor_pminfo set_pminfo;
+		struct xenpf_pcpuinfo pcpu_info;
+		struct xenpf_pcpu_version pcpu_version;
+		struct xenpf_cpu_ol cpu_ol;
+		struct xenpf_core_parking core_parking;
+		struct xenpf_symdata symdata;
 	} arg;
 };
 
