@@ -110,6 +110,21 @@ int domain_list_add(struct domain *d); /* -EEXIST, -EINVAL */
 void domain_list_remove(struct domain *d);
 /* Next domain with an id >= id, referenced; NULL at the end. */
 struct domain *domain_get_next(domid_t id);
+/* DOMAIN_REF d = domain_get_by_id(id): put at the end of its block, however that is left; NULL is fine. */
+#define DOMAIN_REF AT_EXIT(domain_ref_end) struct domain *
+static inline void domain_ref_end(struct domain *const *d)
+{
+	if (*d != NULL)
+		domain_put(*d);
+}
+static inline struct domain *domain_after(struct domain *d)
+{
+	DOMAIN_REF before = d;
+
+	return domain_get_next((domid_t)(before->id + 1));
+}
+/* Each domain in turn, which is referenced meanwhile. */
+#define for_each_domain(d) for (DOMAIN_REF d = domain_get_next(0); (d) != NULL; d = domain_after(d))
 /* One that nobody refers to any more, once (is_reaped): the caller's to free, and still on the list. NULL: none. */
 struct domain *domain_take_dead(void);
 

@@ -41,57 +41,32 @@ static void domain_add(const struct domain *d)
 		audit_add(mfn, true);
 }
 
-static unsigned int references_add(struct domain *d)
-{
-	domain_add(d);
-	return 0;
-}
-
-/* But for the vCPU that runs here. */
-static unsigned int still(struct domain *d)
+/* All vCPUs but the one that runs here. */
+static void others_pause(bool is_pause)
 {
 	struct vcpu *v;
 
-	for_each_vcpu(d, v)
-		if (v != hw_this_cpu()->current)
-			vcpu_pause(v);
-	return 0;
-}
-
-static unsigned int go_on(struct domain *d)
-{
-	struct vcpu *v;
-
-	for_each_vcpu(d, v)
-		if (v != hw_this_cpu()->current)
-			vcpu_unpause(v);
-	return 0;
-}
-
-static unsigned int each_domain(unsigned int (*fn)(struct domain *d))
-{
-	unsigned int sum = 0;
-	struct domain *d;
-
-	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
-		sum += fn(d);
-		domain_put(d);
-	}
-	return sum;
+	for_each_domain(d)
+		for_each_vcpu(d, v)
+			if (v != hw_this_cpu()->current)
+				(is_pause ? vcpu_pause : vcpu_unpause)(v);
 }
 
 unsigned int domain_audit(void)
 {
-	unsigned int findings;
+	unsigned int findings = 1;
 
-	(void)each_domain(still);
+	others_pause(true);
 	if (audit_begin() == 0) {
-		(void)each_domain(references_add);
-		findings = audit_finish() + each_domain(evtchn_audit);
+		for_each_domain(d)
+			domain_add(d);
+		findings = audit_finish();
+		for_each_domain(d)
+			findings += evtchn_audit(d);
 	} else {
-		log_warning("audit: no memory for it");
-		findings = 1; /* nothing was looked at: not a clean bill */
+		log_warning(
+			"audit: no memory for it"); /* nothing was looked at: not a clean bill */
 	}
-	(void)each_domain(go_on);
+	others_pause(false);
 	return findings;
 }

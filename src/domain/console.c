@@ -25,11 +25,9 @@ void (*domain_console_key)(char key);
 
 static void store(char c)
 {
-	u64 flags = lock_acquire_irq(&buffer_lock);
-
+	LOCK_SCOPE_IRQ(&buffer_lock);
 	if (head - tail < BUFFER_SIZE)
 		buffer[head++ % BUFFER_SIZE] = c;
-	lock_release_irq(&buffer_lock, flags);
 }
 
 static void received(char c)
@@ -51,10 +49,9 @@ static void received(char c)
 
 static void poll(void *ctx)
 {
-	char c;
 	bool any = false;
+	char c;
 
-	(void)ctx;
 	for (unsigned int i = 0; i < 64 && hw_uart_receive(&c); i++) {
 		received(c);
 		any = true;
@@ -73,11 +70,10 @@ void domain_console_init(void)
 
 size_t domain_console_read(char *buf, size_t len)
 {
-	u64 flags = lock_acquire_irq(&buffer_lock);
 	size_t count = 0;
 
+	LOCK_SCOPE_IRQ(&buffer_lock);
 	while (count < len && tail != head)
 		buf[count++] = buffer[tail++ % BUFFER_SIZE];
-	lock_release_irq(&buffer_lock, flags);
 	return count;
 }

@@ -69,7 +69,6 @@ static void timer_fire(struct vcpu *v)
 static int vcpu_create(struct domain *d, u32 id)
 {
 	struct vcpu *v = heap_alloc(sizeof(*v));
-	int rc;
 
 	if (v == NULL)
 		return err(ENOMEM);
@@ -78,16 +77,8 @@ static int vcpu_create(struct domain *d, u32 id)
 	v->is_down = true;
 	v->info_mfn = MFN_NONE;
 	d->vcpus[id] = v;
-	rc = mm_vcpu_init(v);
-	if (rc == 0)
-		rc = evtchn_vcpu_init(v);
-	if (rc == 0)
-		rc = pv_vcpu_init(v);
-	if (rc == 0)
-		rc = sched_vcpu_init(v);
-	if (rc == 0)
-		rc = time_vcpu_init(v, timer_fire);
-	return rc;
+	return mm_vcpu_init(v) ?: evtchn_vcpu_init(v) ?: pv_vcpu_init(v) ?: sched_vcpu_init(v) ?:
+	       time_vcpu_init(v, timer_fire);
 }
 
 static int rights_init(struct domain *d)
@@ -144,27 +135,11 @@ static int policy_init(struct domain *d)
 
 static int modules_init(struct domain *d, const struct domain_config *config)
 {
-	int rc = mm_domain_init(d, config->pages_max);
-
-	if (rc == 0)
-		rc = shared_init(d);
-	if (rc == 0)
-		rc = rights_init(d);
-	if (rc == 0)
-		rc = policy_init(d);
-	if (rc == 0)
-		rc = pv_domain_init(d);
-	if (rc == 0)
-		rc = irq_domain_init(d);
-	if (rc == 0)
-		rc = evtchn_domain_init(d, config->evtchn_port_max);
-	if (rc == 0)
-		rc = gnttab_domain_init(d, config->grant_frames_max, config->maptrack_frames_max);
-	if (rc == 0)
-		rc = sched_domain_init(d, config->pool);
-	if (rc == 0)
-		rc = domain_watchdog_init(d);
-	return rc;
+	return mm_domain_init(d, config->pages_max) ?: shared_init(d) ?: rights_init(d) ?:
+	       policy_init(d) ?: pv_domain_init(d) ?: irq_domain_init(d) ?:
+	       evtchn_domain_init(d, config->evtchn_port_max) ?:
+	       gnttab_domain_init(d, config->grant_frames_max, config->maptrack_frames_max) ?:
+	       sched_domain_init(d, config->pool) ?: domain_watchdog_init(d);
 }
 
 /* Undoes as much as was done. No vCPU runs, nobody has a reference. */
@@ -247,8 +222,7 @@ static int kill_steps(struct domain *d)
 	domain_watchdog_destroy(d);
 	irq_domain_destroy(d);
 	vcpus_release(d);
-	rc = gnttab_domain_release(d);
-	return rc != 0 ? rc : mm_domain_release(d);
+	return gnttab_domain_release(d) ?: mm_domain_release(d);
 }
 
 int domain_kill(struct domain *d)

@@ -367,16 +367,11 @@ static void start_info_fill(struct build *b)
 static void rights_give(struct domain *d)
 {
 	u64 frames = (hw_paddr_mask >> PAGE_SHIFT) + 1;
-	int rc = rangeset_add(d->iomem_allowed, 0, frames - 1);
+	int rc = rangeset_add(d->iomem_allowed, 0, frames - 1) ?:
+		 rangeset_add(d->ioport_allowed, 0, 0xffff) ?:
+		 rangeset_add(d->irq_allowed, 0, 0xffff) ?: irq_iomem_deny(d->iomem_allowed) ?:
+		 irq_ports_deny(d->ioport_allowed);
 
-	if (rc == 0)
-		rc = rangeset_add(d->ioport_allowed, 0, 0xffff);
-	if (rc == 0)
-		rc = rangeset_add(d->irq_allowed, 0, 0xffff);
-	if (rc == 0)
-		rc = irq_iomem_deny(d->iomem_allowed);
-	if (rc == 0)
-		rc = irq_ports_deny(d->ioport_allowed);
 	if (rc == 0 && hw_uart_port() != 0)
 		rc = rangeset_remove(d->ioport_allowed, hw_uart_port(), hw_uart_port() + 7u);
 	if (rc != 0)

@@ -42,13 +42,14 @@ void domain_shutdown(struct domain *d, u8 reason)
 {
 	bool is_first;
 
-	lock_acquire(&d->lock);
-	is_first = !d->is_shut_down;
-	if (is_first && !d->is_code_set)
-		d->shutdown_code = reason;
-	reason = d->shutdown_code;
-	d->is_shut_down = true;
-	lock_release(&d->lock);
+	{
+		LOCK_SCOPE(&d->lock);
+		is_first = !d->is_shut_down;
+		if (is_first && !d->is_code_set)
+			d->shutdown_code = reason;
+		reason = d->shutdown_code;
+		d->is_shut_down = true;
+	}
 	if (d == dom0)
 		machine_end(reason);
 	if (!is_first)
@@ -74,13 +75,9 @@ void domain_resume(struct domain *d)
 
 void domain_crash_finish(void)
 {
-	struct domain *d;
-
-	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+	for_each_domain(d)
 		if (atomic_load(&d->is_crashed) && !d->is_shut_down)
 			domain_shutdown(d, SHUTDOWN_crash);
-		domain_put(d);
-	}
 }
 
 void domain_nmi_raise(void)

@@ -58,17 +58,13 @@ static int set_locked(struct watchdog *w, u32 id, u64 expires_ns, u64 *result)
 
 int domain_watchdog(struct domain *d, u32 id, u32 timeout_s, u64 *result)
 {
-	int rc;
-
 	if (id > WATCHDOG_MAX || (id == 0 && timeout_s == 0))
 		return err(EINVAL);
 	*result = 0;
-	lock_acquire(&d->lock);
-	rc = set_locked(d->watchdog, id,
-			timeout_s != 0 ? time_now_ns() + timeout_s * 1000000000ull : TIMER_NEVER,
-			result);
-	lock_release(&d->lock);
-	return rc;
+	LOCK_SCOPE(&d->lock);
+	return set_locked(d->watchdog, id,
+			  timeout_s != 0 ? time_now_ns() + timeout_s * 1000000000ull : TIMER_NEVER,
+			  result);
 }
 
 void domain_watchdog_destroy(struct domain *d)

@@ -87,18 +87,15 @@ static bool is_owned(mfn_t mfn)
 
 static void roots_add(void)
 {
-	struct domain *d;
 	struct vcpu *v;
 
-	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+	for_each_domain(d)
 		for_each_vcpu(d, v) {
 			if (v->mm && !mfn_is_none(v->mm->root_kernel))
 				audit_add(v->mm->root_kernel, true);
 			if (v->mm && !mfn_is_none(v->mm->root_user))
 				audit_add(v->mm->root_user, true);
 		}
-		domain_put(d);
-	}
 }
 
 int audit_begin(void)
@@ -133,15 +130,12 @@ static void list_check(const struct domain *d, u32 head, u64 wanted)
 
 static void lists_check(void)
 {
-	struct domain *d;
-
-	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+	for_each_domain(d) {
 		if (d->mm && d->mm->dying_head == FRAME_LINK_NONE &&
 		    d->mm->pages_head != FRAME_LINK_NONE)
 			list_check(d, d->mm->pages_head, d->mm->pages_current);
 		if (d->mm && d->mm->shared_head != FRAME_LINK_NONE)
 			list_check(d, d->mm->shared_head, d->mm->pages_shared);
-		domain_put(d);
 	}
 }
 

@@ -110,6 +110,12 @@ extern u64 opt_low_mem_bytes; /* when fewer become free, WORK_MEMORY is raised *
 void *heap_alloc(size_t bytes);
 void heap_free(void *ptr); /* NULL is fine */
 u64 heap_bytes(void);	   /* in use, in sizes as they are given out */
+/* HEAP_SCOPE struct x *x = heap_alloc(sizeof(*x)): freed at the end of its block, however that is left. */
+#define HEAP_SCOPE AT_EXIT(heap_scope_end)
+static inline void heap_scope_end(void *ptr)
+{
+	heap_free(*(void **)ptr);
+}
 
 /* ---------------------------------------------------------------- a domain's memory (domain_mm.c) */
 

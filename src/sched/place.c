@@ -196,18 +196,15 @@ static void settle(struct vcpu *v, bool is_new)
 static bool vcpus_settle_locked(const struct sched_pool *pool, unsigned int cpu, bool is_asked)
 {
 	bool may_go = true;
-	struct domain *d;
 	struct vcpu *v;
 
-	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+	for_each_domain(d)
 		for_each_vcpu(d, v) {
 			if (d->sched->pool == pool && !is_asked)
 				settle(v, false);
 			else
 				may_go &= d->sched->pool != pool || v->sched->pinned != cpu + 1;
 		}
-		domain_put(d);
-	}
 	return may_go;
 }
 

@@ -89,13 +89,8 @@ int time_wallclock_set(u64 seconds, u32 nanoseconds, u64 system_time_ns)
 		wallclock_sec = seconds - sec;
 		wallclock_nsec = nanoseconds - nsec;
 	}
-	for (struct domain *d = domain_get_next(0); d != NULL;) {
-		domid_t after = (domid_t)(d->id + 1);
-
+	for_each_domain(d)
 		time_wallclock_publish(d);
-		domain_put(d);
-		d = after < DOMID_COUNT ? domain_get_next(after) : NULL;
-	}
 	return 0;
 }
 
