@@ -62,35 +62,26 @@ static int reset(struct vcpu *target)
 
 int domctl_setvcpucontext(struct vcpu *target, struct xen_domctl *op)
 {
-	gva_t at = gva_make((u64)op->u.vcpucontext.ctxt.p);
-	struct vcpu_guest_context *ctx;
-	int rc;
+	HEAP_SCOPE struct vcpu_guest_context *ctx = heap_alloc(sizeof(*ctx));
+	gva_t at = guest_at(op->u.vcpucontext.ctxt, 0);
 
 	if (at.g == 0)
 		return reset(target);
-	ctx = heap_alloc(sizeof(*ctx));
 	if (ctx == NULL)
 		return err(ENOMEM);
-	rc = guest_get(*ctx, at) != 0 ? err(EFAULT) : context_set(target, ctx);
-	heap_free(ctx);
-	return rc;
+	return guest_get(*ctx, at) ?: context_set(target, ctx);
 }
 
 int domctl_getvcpucontext(struct vcpu *target, struct xen_domctl *op)
 {
-	struct vcpu_guest_context *ctx;
-	int rc = 0;
+	HEAP_SCOPE struct vcpu_guest_context *ctx = heap_alloc(sizeof(*ctx));
 
 	if (!atomic_load(&target->is_initialised))
 		return err(ENODATA);
-	ctx = heap_alloc(sizeof(*ctx));
 	if (ctx == NULL)
 		return err(ENOMEM);
 	pv_context_get(target, ctx);
-	if (guest_put(gva_make((u64)op->u.vcpucontext.ctxt.p), *ctx) != 0)
-		rc = err(EFAULT);
-	heap_free(ctx);
-	return rc;
+	return guest_put(guest_at(op->u.vcpucontext.ctxt, 0), *ctx);
 }
 
 /* SYSENTER is not offered; the rest of this old form is the 32-bit system call. */
@@ -123,9 +114,8 @@ int domctl_set_ext_vcpucontext(struct vcpu *target, struct xen_domctl *op)
 int domctl_getvcpuextstate(struct vcpu *target, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuextstate *ext = &op->u.vcpuextstate;
+	HEAP_SCOPE struct pv_xstate *state = heap_alloc(sizeof(*state) + PAGE_SIZE);
 	size_t bytes = pv_xstate_bytes();
-	struct pv_xstate *state;
-	int rc = 0;
 
 	ext->xfeature_mask = hw_features.xcr0;
 	if ((u64)ext->buffer.p == 0 || bytes == 0) {
@@ -134,33 +124,23 @@ int domctl_getvcpuextstate(struct vcpu *target, struct xen_domctl *op)
 	}
 	if (ext->size != bytes)
 		return err(EINVAL);
-	state = heap_alloc(bytes);
 	if (state == NULL)
 		return err(ENOMEM);
 	pv_xstate_get(target, state);
-	if (hw_copy_to_guest(gva_make((u64)ext->buffer.p), state, bytes) != 0)
-		rc = err(EFAULT);
-	heap_free(state);
-	return rc;
+	return hw_copy_to_guest(guest_at(ext->buffer, 0), state, bytes);
 }
 
 int domctl_setvcpuextstate(struct vcpu *target, struct xen_domctl *op)
 {
 	const struct xen_domctl_vcpuextstate *ext = &op->u.vcpuextstate;
-	struct pv_xstate *state;
-	int rc;
+	HEAP_SCOPE struct pv_xstate *state = heap_alloc(sizeof(*state) + PAGE_SIZE);
 
 	if (ext->size > pv_xstate_bytes())
 		return err(EINVAL);
-	state = heap_alloc(sizeof(*state) + PAGE_SIZE);
 	if (state == NULL)
 		return err(ENOMEM);
-	if (hw_copy_from_guest(state, gva_make((u64)ext->buffer.p), ext->size) != 0)
-		rc = err(EFAULT);
-	else
-		rc = pv_xstate_set(target, state, ext->size);
-	heap_free(state);
-	return rc;
+	return hw_copy_from_guest(state, guest_at(ext->buffer, 0), ext->size)
+		       ?: pv_xstate_set(target, state, ext->size);
 }
 
 int domctl_sendtrigger(struct vcpu *v, struct domain *d, struct xen_domctl *op)
@@ -169,13 +149,16 @@ int domctl_sendtrigger(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 
 	if (target == NULL)
 		return err(ESRCH);
-	if (op->u.sendtrigger.trigger == XEN_DOMCTL_SENDTRIGGER_POWER ||
-	    op->u.sendtrigger.trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
+	switch (op->u.sendtrigger.trigger) {
+	case XEN_DOMCTL_SENDTRIGGER_NMI:
+		pv_nmi_send(target);
+		return 0;
+	case XEN_DOMCTL_SENDTRIGGER_POWER:
+	case XEN_DOMCTL_SENDTRIGGER_SLEEP:
 		return err(EINVAL);
-	if (op->u.sendtrigger.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+	default:
 		return err(ENOSYS);
-	pv_nmi_send(target);
-	return 0;
+	}
 }
 
 #define MSR_MISC_FEATURES 0x140u
@@ -195,7 +178,7 @@ int domctl_get_vcpu_msrs(struct vcpu *target, struct xen_domctl *op)
 		return 0;
 	if (room == 0)
 		return err(ENOBUFS);
-	return guest_put(gva_make(at), msr) == 0 ? 0 : err(EFAULT);
+	return guest_put(gva_make(at), msr);
 }
 
 static bool msr_set(struct vcpu *target, const xen_domctl_vcpu_msr_t *msr)

@@ -16,26 +16,26 @@ _Static_assert(sizeof(struct policy_leaf) == sizeof(xen_cpuid_leaf_t),
 	       "leaves go out as they are stored");
 
 /* A policy in the public form; a gva of 0: only how many there may be. -ENOBUFS: *count is too small. -EFAULT. */
-static int policy_give(const struct policy *policy, u32 *leaf_count, u64 leaf_gva, u32 *msr_count,
-		       u64 msr_gva)
+static int policy_give(const struct policy *policy, u32 *leaf_count, gva_t leaves, u32 *msr_count,
+		       gva_t msrs)
 {
 	struct policy_leaf leaf = POLICY_FIRST_LEAF;
-	u32 room = leaf_gva != 0 ? *leaf_count : POLICY_PUBLIC_MAX, count = 0;
+	u32 room = leaves.g != 0 ? *leaf_count : POLICY_PUBLIC_MAX, count = 0;
 
-	for (; leaf_gva != 0 && policy_leaf_next(policy, &leaf); count++) {
+	for (; leaves.g != 0 && policy_leaf_next(policy, &leaf); count++) {
 		if (count == room)
 			return err(ENOBUFS);
-		if (guest_put(gva_make(leaf_gva + count * sizeof(leaf)), leaf) != 0)
+		if (guest_put(gva_add(leaves, count * sizeof(leaf)), leaf) != 0)
 			return err(EFAULT);
 	}
-	*leaf_count = leaf_gva != 0 ? count : room;
-	for (u32 i = 0; msr_gva != 0 && i < POLICY_MSRS_MAX; i++) {
+	*leaf_count = leaves.g != 0 ? count : room;
+	for (u32 i = 0; msrs.g != 0 && i < POLICY_MSRS_MAX; i++) {
 		xen_msr_entry_t entry = {0};
 
 		if (i == *msr_count)
 			return err(ENOBUFS);
 		entry.val = policy_msr_get(policy, i, &entry.idx);
-		if (guest_put(gva_make(msr_gva + i * sizeof(entry)), entry) != 0)
+		if (guest_put(gva_add(msrs, i * sizeof(entry)), entry) != 0)
 			return err(EFAULT);
 	}
 	*msr_count = POLICY_MSRS_MAX;
@@ -47,26 +47,21 @@ static struct policy *policy_copy(struct domain *d)
 {
 	struct policy *copy = heap_alloc(sizeof(*copy));
 
-	if (copy != NULL) {
-		lock_acquire(&d->lock);
+	LOCK_SCOPE(&d->lock);
+	if (copy != NULL)
 		*copy = *d->policy;
-		lock_release(&d->lock);
-	}
 	return copy;
 }
 
 int domctl_get_cpu_policy(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_cpu_policy *arg = &op->u.cpu_policy;
-	struct policy *copy = policy_copy(d);
-	int rc;
+	HEAP_SCOPE struct policy *copy = policy_copy(d);
 
 	if (copy == NULL)
 		return err(ENOMEM);
-	rc = policy_give(copy, &arg->nr_leaves, (u64)arg->leaves.p, &arg->nr_msrs,
-			 (u64)arg->msrs.p);
-	heap_free(copy);
-	return rc;
+	return policy_give(copy, &arg->nr_leaves, guest_at(arg->leaves, 0), &arg->nr_msrs,
+			   guest_at(arg->msrs, 0));
 }
 
 static int leaves_set(struct policy *policy, struct xen_domctl_cpu_policy *arg)
@@ -108,14 +103,11 @@ static int msrs_set(struct policy *policy, struct xen_domctl_cpu_policy *arg)
 static int policy_set(struct domain *d, struct policy *copy, struct xen_domctl_cpu_policy *arg)
 {
 	struct policy_leaf bad;
-	bool has_run;
-	int rc = arg->nr_leaves > POLICY_PUBLIC_MAX || arg->nr_msrs > POLICY_MSRS_MAX ? err(E2BIG)
-										      : 0;
+	int rc;
 
-	if (rc == 0)
-		rc = leaves_set(copy, arg);
-	if (rc == 0)
-		rc = msrs_set(copy, arg);
+	if (arg->nr_leaves > POLICY_PUBLIC_MAX || arg->nr_msrs > POLICY_MSRS_MAX)
+		return err(E2BIG);
+	rc = leaves_set(copy, arg) ?: msrs_set(copy, arg);
 	if (rc != 0)
 		return rc;
 	if (!policy_settle(copy, &policy_cpu, &bad)) {
@@ -123,28 +115,25 @@ static int policy_set(struct domain *d, struct policy *copy, struct xen_domctl_c
 		arg->err_subleaf = bad.sub;
 		return err(EINVAL);
 	}
-	lock_acquire(&d->lock);
-	has_run = d->has_run;
-	if (!has_run)
-		*d->policy = *copy;
-	lock_release(&d->lock);
-	return has_run ? err(EEXIST) : 0;
+	LOCK_SCOPE(&d->lock);
+	if (d->has_run)
+		return err(EEXIST);
+	*d->policy = *copy;
+	return 0;
 }
 
 int domctl_set_cpu_policy(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
 	struct xen_domctl_cpu_policy arg = op->u.cpu_policy;
-	struct policy *copy;
+	HEAP_SCOPE struct policy *copy = policy_copy(d);
 	int rc;
 
 	if (atomic_load(&d->has_run))
 		return err(EEXIST);
-	copy = policy_copy(d);
 	if (copy == NULL)
 		return err(ENOMEM);
 	arg.err_leaf = arg.err_subleaf = arg.err_msr = NOWHERE;
 	rc = policy_set(d, copy, &arg);
-	heap_free(copy);
 	if (rc != 0)
 		op->u.cpu_policy = arg;
 	return rc;
@@ -165,14 +154,13 @@ int domctl_gettscinfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	struct xen_domctl_tsc_info *info = &op->u.tsc_info;
 	const struct policy *policy = d->policy;
 
-	lock_acquire(&d->lock);
+	LOCK_SCOPE(&d->lock);
 	*info = (struct xen_domctl_tsc_info){.tsc_mode = policy->tsc_mode,
 					     .incarnation = policy->incarnation};
 	if (policy->tsc_mode != MODE_NATIVE) {
 		info->gtsc_khz = policy->guest_tsc_khz;
 		info->elapsed_nsec = time_now_ns() + policy->tsc_offset_ns;
 	}
-	lock_release(&d->lock);
 	return 0;
 }
 
@@ -183,26 +171,24 @@ int domctl_settscinfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 
 	if (info->tsc_mode > MODE_NATIVE)
 		return err(EINVAL);
-	lock_acquire(&d->lock);
+	LOCK_SCOPE(&d->lock);
 	policy->tsc_mode = info->tsc_mode;
 	policy->incarnation = info->incarnation + 1;
 	policy->guest_tsc_khz = info->gtsc_khz != 0 ? info->gtsc_khz : policy->tsc_khz;
 	policy->tsc_offset_ns = info->elapsed_nsec != 0 ? info->elapsed_nsec - time_now_ns() : 0;
-	lock_release(&d->lock);
 	return 0;
 }
 
 /* ---------------------------------------------------------------- the machine's */
 
-/* *policy is heap, NULL where there is no such view (guests in hardware: nothing). */
-static int view_make(struct policy **policy, enum policy_kind kind, bool is_empty)
+/* Heap. Guests in hardware have no view: an empty one. */
+static struct policy *view_make(enum policy_kind kind, bool is_empty)
 {
-	*policy = heap_alloc(sizeof(**policy));
-	if (*policy == NULL)
-		return err(ENOMEM);
-	if (!is_empty)
-		policy_make(*policy, &policy_cpu, kind);
-	return 0;
+	struct policy *policy = heap_alloc(sizeof(*policy));
+
+	if (policy != NULL && !is_empty)
+		policy_make(policy, &policy_cpu, kind);
+	return policy;
 }
 
 int sysctl_get_cpu_policy(struct vcpu *v, struct xen_sysctl *op)
@@ -215,20 +201,17 @@ int sysctl_get_cpu_policy(struct vcpu *v, struct xen_sysctl *op)
 		[XEN_SYSCTL_cpu_policy_hvm_default] = POLICY_RAW,
 	};
 	struct xen_sysctl_cpu_policy *arg = &op->u.cpu_policy;
-	struct policy *policy;
-	int rc;
+	HEAP_SCOPE struct policy *policy = NULL;
 
 	if (arg->_rsvd != 0 || arg->index >= ARRAY_SIZE(kinds))
 		return err(EINVAL);
-	rc = view_make(&policy, kinds[idx_nospec(arg->index, ARRAY_SIZE(kinds))],
-		       arg->index == XEN_SYSCTL_cpu_policy_hvm_max ||
-			       arg->index == XEN_SYSCTL_cpu_policy_hvm_default);
-	if (rc != 0)
-		return rc;
-	rc = policy_give(policy, &arg->nr_leaves, (u64)arg->leaves.p, &arg->nr_msrs,
-			 (u64)arg->msrs.p);
-	heap_free(policy);
-	return rc;
+	policy = view_make(kinds[idx_nospec(arg->index, ARRAY_SIZE(kinds))],
+			   arg->index == XEN_SYSCTL_cpu_policy_hvm_max ||
+				   arg->index == XEN_SYSCTL_cpu_policy_hvm_default);
+	if (policy == NULL)
+		return err(ENOMEM);
+	return policy_give(policy, &arg->nr_leaves, guest_at(arg->leaves, 0), &arg->nr_msrs,
+			   guest_at(arg->msrs, 0));
 }
 
 int sysctl_get_cpu_featureset(struct vcpu *v, struct xen_sysctl *op)
@@ -241,28 +224,25 @@ int sysctl_get_cpu_featureset(struct vcpu *v, struct xen_sysctl *op)
 		[XEN_SYSCTL_cpu_featureset_hvm_max] = POLICY_RAW,
 	};
 	struct xen_sysctl_cpu_featureset *arg = &op->u.cpu_featureset;
-	u32 words[POLICY_FEATURE_WORDS], count = MIN(arg->nr_features, (u32)POLICY_FEATURE_WORDS);
-	struct policy *policy;
-	int rc;
+	u32 words[POLICY_FEATURE_WORDS], room = arg->nr_features;
+	HEAP_SCOPE struct policy *policy = NULL;
 
-	if ((u64)arg->features.p == 0) {
-		arg->nr_features = POLICY_FEATURE_WORDS;
+	arg->nr_features = POLICY_FEATURE_WORDS;
+	if ((u64)arg->features.p == 0)
 		return 0;
-	}
+	arg->nr_features = MIN(room, (u32)POLICY_FEATURE_WORDS);
 	if (arg->index >= ARRAY_SIZE(kinds))
 		return err(EINVAL);
-	rc = view_make(&policy, kinds[idx_nospec(arg->index, ARRAY_SIZE(kinds))],
-		       arg->index == XEN_SYSCTL_cpu_featureset_hvm ||
-			       arg->index == XEN_SYSCTL_cpu_featureset_hvm_max);
-	if (rc != 0)
-		return rc;
+	policy = view_make(kinds[idx_nospec(arg->index, ARRAY_SIZE(kinds))],
+			   arg->index == XEN_SYSCTL_cpu_featureset_hvm ||
+				   arg->index == XEN_SYSCTL_cpu_featureset_hvm_max);
+	if (policy == NULL)
+		return err(ENOMEM);
 	policy_featureset(policy, words);
-	heap_free(policy);
-	if (hw_copy_to_guest(gva_make((u64)arg->features.p), words, count * sizeof(words[0])) != 0)
+	if (hw_copy_to_guest(guest_at(arg->features, 0), words,
+			     arg->nr_features * sizeof(words[0])) != 0)
 		return err(EFAULT);
-	rc = arg->nr_features < POLICY_FEATURE_WORDS ? err(ENOBUFS) : 0;
-	arg->nr_features = count;
-	return rc;
+	return room < POLICY_FEATURE_WORDS ? err(ENOBUFS) : 0;
 }
 
 /* CPUID of PV user space is neither masked nor made to fault. */

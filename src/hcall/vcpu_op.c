@@ -17,13 +17,12 @@
 /* The context is copied once; five kilobytes are too many for the stack. */
 static int initialise_copied(struct vcpu *target, gva_t arg)
 {
-	struct vcpu_guest_context *ctx = heap_alloc(sizeof(*ctx));
+	HEAP_SCOPE struct vcpu_guest_context *ctx = heap_alloc(sizeof(*ctx));
 	int rc;
 
 	if (ctx == NULL)
 		return err(ENOMEM);
-	rc = guest_get(*ctx, arg) != 0 ? err(EFAULT) : pv_context_set(target, ctx);
-	heap_free(ctx);
+	rc = guest_get(*ctx, arg) ?: pv_context_set(target, ctx);
 	if (rc == 0) {
 		time_vcpu_update(target);
 		time_vcpu_start(target);
