@@ -59,12 +59,10 @@ static domid_t id_choose(void)
 
 	for (u32 tries = 0; tries < DOMID_COUNT; tries++) {
 		domid_t id = (domid_t)(atomic_add(&last, 1u) % DOMID_COUNT);
-		struct domain *d = id != 0 ? domain_get_by_id(id) : NULL;
+		DOMAIN_REF d = domain_get_by_id(id);
 
 		if (d == NULL && id != 0)
 			return id;
-		if (d != NULL)
-			domain_put(d);
 	}
 	return DOMID_INVALID;
 }
@@ -110,15 +108,13 @@ int domctl_pausedomain(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 
 int domctl_unpausedomain(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
-	bool was_paused;
-
-	lock_acquire(&d->lock);
-	was_paused = d->tool_pauses != 0;
-	d->tool_pauses -= was_paused;
-	atomic_store(&d->has_run, d->has_run || d->tool_pauses == 0);
-	lock_release(&d->lock);
-	if (!was_paused)
-		return err(EINVAL);
+	{
+		LOCK_SCOPE(&d->lock);
+		if (d->tool_pauses == 0)
+			return err(EINVAL);
+		d->tool_pauses--;
+		atomic_store(&d->has_run, d->has_run || d->tool_pauses == 0);
+	}
 	domain_unpause(d);
 	return 0;
 }
@@ -187,9 +183,8 @@ int domctl_getdomaininfo(struct vcpu *v, struct domain *d, struct xen_domctl *op
 
 int domctl_setdomainhandle(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
-	lock_acquire(&d->lock);
+	LOCK_SCOPE(&d->lock);
 	memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
-	lock_release(&d->lock);
 	return 0;
 }
 
@@ -217,23 +212,18 @@ int domctl_set_virq_handler(struct vcpu *v, struct domain *d, struct xen_domctl 
 	return evtchn_virq_handler_set(d, op->u.set_virq_handler.virq);
 }
 
-static int range_permit(struct domain *d, struct rangeset *set, u64 first, u64 count, bool allow)
-{
-	int rc;
-
-	if (count == 0 || first + count - 1 < first)
-		return err(EINVAL);
-	lock_acquire(&d->lock);
-	rc = allow ? rangeset_add(set, first, first + count - 1)
-		   : rangeset_remove(set, first, first + count - 1);
-	lock_release(&d->lock);
-	return rc;
-}
-
 /* Nobody gives what he has not. */
-static bool may_give(const struct rangeset *has, u64 first, u64 count, bool allow)
+static int permit(struct domain *d, struct rangeset *set, const struct rangeset *has, u64 first,
+		  u64 count, bool allow)
 {
-	return !allow || (count != 0 && rangeset_contains(has, first, first + count - 1));
+	u64 last = first + count - 1;
+
+	if (allow && (count == 0 || !rangeset_contains(has, first, last)))
+		return err(EPERM);
+	if (count == 0 || last < first)
+		return err(EINVAL);
+	LOCK_SCOPE(&d->lock);
+	return allow ? rangeset_add(set, first, last) : rangeset_remove(set, first, last);
 }
 
 int domctl_irq_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op)
@@ -242,9 +232,7 @@ int domctl_irq_permission(struct vcpu *v, struct domain *d, struct xen_domctl *o
 
 	if (p->pirq >= irq_pirq_count(v->domain))
 		return err(EINVAL);
-	if (!may_give(v->domain->irq_allowed, p->pirq, 1, p->allow_access))
-		return err(EPERM);
-	return range_permit(d, d->irq_allowed, p->pirq, 1, p->allow_access);
+	return permit(d, d->irq_allowed, v->domain->irq_allowed, p->pirq, 1, p->allow_access);
 }
 
 int domctl_iomem_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op)
@@ -253,9 +241,8 @@ int domctl_iomem_permission(struct vcpu *v, struct domain *d, struct xen_domctl 
 
 	if (p->first_mfn + p->nr_mfns - 1 < p->first_mfn)
 		return err(EINVAL);
-	if (!may_give(v->domain->iomem_allowed, p->first_mfn, p->nr_mfns, p->allow_access))
-		return err(EPERM);
-	return range_permit(d, d->iomem_allowed, p->first_mfn, p->nr_mfns, p->allow_access);
+	return permit(d, d->iomem_allowed, v->domain->iomem_allowed, p->first_mfn, p->nr_mfns,
+		      p->allow_access);
 }
 
 int domctl_ioport_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op)
@@ -264,9 +251,8 @@ int domctl_ioport_permission(struct vcpu *v, struct domain *d, struct xen_domctl
 
 	if (p->first_port + (u64)p->nr_ports > 65536)
 		return err(EINVAL);
-	if (!may_give(v->domain->ioport_allowed, p->first_port, p->nr_ports, p->allow_access))
-		return err(EPERM);
-	return range_permit(d, d->ioport_allowed, p->first_port, p->nr_ports, p->allow_access);
+	return permit(d, d->ioport_allowed, v->domain->ioport_allowed, p->first_port, p->nr_ports,
+		      p->allow_access);
 }
 
 int domctl_settimeoffset(struct vcpu *v, struct domain *d, struct xen_domctl *op)
@@ -379,20 +365,18 @@ static struct row row_find(u32 cmd)
 static int act(struct vcpu *v, struct xen_domctl *op)
 {
 	struct row row = row_find(op->cmd);
-	struct domain *d;
-	int rc = -ERESTART;
+	int rc;
 
 	if (op->cmd == XEN_DOMCTL_createdomain)
 		return createdomain(op);
-	d = domain_find(v, op);
+	DOMAIN_REF d = domain_find(v, op);
 	if (d == NULL)
 		return err(ESRCH);
 	/* Not a lock: a call copies to and from its caller, and may be cut short. Who comes second comes again. */
-	if (!atomic_exchange(&d->is_in_domctl, true)) {
-		rc = row_act(&row, v, d, op);
-		atomic_store(&d->is_in_domctl, false);
-	}
-	domain_put(d);
+	if (atomic_exchange(&d->is_in_domctl, true))
+		return -ERESTART;
+	rc = row_act(&row, v, d, op);
+	atomic_store(&d->is_in_domctl, false);
 	return rc;
 }
 

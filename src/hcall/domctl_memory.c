@@ -62,7 +62,7 @@ int domctl_getpageframeinfo3(struct vcpu *v, struct domain *d, struct xen_domctl
 		return err(E2BIG);
 	while (done < arg->num) {
 		u64 count = MIN(arg->num - done, FRAMES_AT_A_TIME);
-		gva_t at = gva_make((u64)arg->array.p + done * sizeof(frames[0]));
+		gva_t at = guest_at(arg->array, done);
 
 		if (hw_copy_from_guest(frames, at, count * sizeof(frames[0])) != 0)
 			return err(EFAULT);
@@ -79,7 +79,7 @@ int domctl_getpageframeinfo3(struct vcpu *v, struct domain *d, struct xen_domctl
 static int dirty_read(struct domain *d, struct xen_domctl_shadow_op *arg)
 {
 	struct mm_dirty_read read = {
-		.bitmap = gva_make((u64)arg->dirty_bitmap.p),
+		.bitmap = guest_at(arg->dirty_bitmap, 0),
 		.pages = arg->pages,
 		.is_clean = arg->op == XEN_DOMCTL_SHADOW_OP_CLEAN,
 	};
@@ -101,9 +101,8 @@ static int shadow_op(struct domain *d, struct xen_domctl_shadow_op *arg)
 	case XEN_DOMCTL_SHADOW_OP_OFF:
 		return d->mm->mirror != NULL ? mm_mirror_disable(d) : err(EINVAL);
 	case XEN_DOMCTL_SHADOW_OP_ENABLE:
-		if (arg->mode != XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY)
-			return err(EINVAL);
-		return mm_mirror_enable(d);
+		return arg->mode == XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY ? mm_mirror_enable(d)
+								       : err(EINVAL);
 	case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
 		return mm_mirror_enable(d);
 	case XEN_DOMCTL_SHADOW_OP_CLEAN:
@@ -119,8 +118,6 @@ int domctl_shadow_op(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
 	int rc;
 
-	if (d == v->domain)
-		return err(EINVAL);
 	domain_pause(d);
 	rc = shadow_op(d, &op->u.shadow_op);
 	domain_unpause(d);

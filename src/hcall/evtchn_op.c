@@ -16,14 +16,11 @@ static domid_t id_of(const struct vcpu *v, domid_t id)
 static int bind_interdomain(struct vcpu *v, struct subop *op)
 {
 	struct evtchn_bind_interdomain *arg = &op->arg.bind_interdomain;
-	struct domain *remote = domain_get_by_id(id_of(v, arg->remote_dom));
-	int rc;
+	DOMAIN_REF remote = domain_get_by_id(id_of(v, arg->remote_dom));
 
 	if (remote == NULL)
 		return err(ESRCH);
-	rc = evtchn_port_bind_interdomain(v->domain, remote, arg->remote_port, &arg->local_port);
-	domain_put(remote);
-	return rc;
+	return evtchn_port_bind_interdomain(v->domain, remote, arg->remote_port, &arg->local_port);
 }
 
 static bool is_paused(const struct domain *d)

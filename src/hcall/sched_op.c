@@ -40,12 +40,10 @@ static int shutdown_code(struct vcpu *v, struct subop *op)
 {
 	struct domain *d = v->domain;
 
-	lock_acquire(&d->lock);
-	if (!d->is_code_set) {
+	LOCK_SCOPE(&d->lock);
+	if (!d->is_code_set)
 		d->shutdown_code = (u8)op->arg.shutdown.reason;
-		d->is_code_set = true;
-	}
-	lock_release(&d->lock);
+	d->is_code_set = true;
 	return 0;
 }
 
@@ -85,17 +83,14 @@ static int poll(struct vcpu *v, struct subop *op)
 
 static int remote_shutdown(struct vcpu *v, struct subop *op)
 {
-	struct domain *d = domain_get_by_id(op->arg.remote_shutdown.domain_id);
-	int rc = 0;
+	DOMAIN_REF d = domain_get_by_id(op->arg.remote_shutdown.domain_id);
 
 	if (d == NULL)
 		return err(ESRCH);
 	if (!v->domain->is_privileged || d == v->domain)
-		rc = err(EPERM);
-	else
-		domain_shutdown(d, (u8)op->arg.remote_shutdown.reason);
-	domain_put(d);
-	return rc;
+		return err(EPERM);
+	domain_shutdown(d, (u8)op->arg.remote_shutdown.reason);
+	return 0;
 }
 
 static int watchdog(struct vcpu *v, struct subop *op)

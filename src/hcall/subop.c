@@ -38,8 +38,7 @@ int subop_do(struct vcpu *v, const struct subop_row *rows, size_t count, struct 
 	if (row->domid == 0)
 		return act(v, row, op);
 	memcpy(&id, (u8 *)&op->arg + row->domid - 1, sizeof(id));
-	rc = row->rights == SUBOP_QUIET ? subop_domain_quiet(v, id, &op->d)
-					: subop_domain(v, id, &op->d);
+	rc = (row->rights == SUBOP_QUIET ? subop_domain_quiet : subop_domain)(v, id, &op->d);
 	if (rc != 0)
 		return rc;
 	rc = act(v, row, op);

@@ -34,7 +34,7 @@ int sysctl_readconsole(struct vcpu *v, struct xen_sysctl *sysctl)
 
 		if (len == 0)
 			break;
-		if (hw_copy_to_guest(gva_make((u64)op->buffer.p + done), chunk, len) != 0)
+		if (hw_copy_to_guest(guest_at(op->buffer, done), chunk, len) != 0)
 			return err(EFAULT);
 		done += (u32)len;
 	}
@@ -69,14 +69,13 @@ static u32 cpus_beside_first(u32 bits)
 
 int sysctl_physinfo(struct vcpu *v, struct xen_sysctl *op)
 {
-	struct policy *host = heap_alloc(sizeof(*host));
+	HEAP_SCOPE struct policy *host = heap_alloc(sizeof(*host));
 	u32 words[POLICY_FEATURE_WORDS], threads = cpus_beside_first(hw_features.thread_bits);
 
 	if (host == NULL)
 		return err(ENOMEM);
 	policy_make(host, &policy_cpu, POLICY_HOST);
 	policy_featureset(host, words);
-	heap_free(host);
 	op->u.physinfo = (struct xen_sysctl_physinfo){
 		.threads_per_core = threads,
 		.cores_per_socket = cpus_beside_first(hw_features.socket_bits) / threads,
@@ -107,21 +106,18 @@ int sysctl_availheap(struct vcpu *v, struct xen_sysctl *op)
 int sysctl_getdomaininfolist(struct vcpu *v, struct xen_sysctl *sysctl)
 {
 	struct xen_sysctl_getdomaininfolist *op = &sysctl->u.getdomaininfolist;
-	u64 at = (u64)op->buffer.p;
 	domid_t next = op->first_domain;
 
 	for (op->num_domains = 0; op->num_domains < op->max_domains; op->num_domains++) {
 		struct xen_domctl_getdomaininfo info;
-		struct domain *d = domain_get_next(next);
+		DOMAIN_REF d = domain_get_next(next);
 
 		if (d == NULL)
 			break;
 		tool_domain_info(d, &info);
 		next = (domid_t)(d->id + 1);
-		domain_put(d);
-		if (guest_put(gva_make(at), info) != 0)
+		if (guest_put(guest_at(op->buffer, op->num_domains), info) != 0)
 			return err(EFAULT);
-		at += sizeof(info);
 	}
 	return 0;
 }
@@ -129,10 +125,10 @@ int sysctl_getdomaininfolist(struct vcpu *v, struct xen_sysctl *sysctl)
 int sysctl_cputopoinfo(struct vcpu *v, struct xen_sysctl *sysctl)
 {
 	struct xen_sysctl_cputopoinfo *op = &sysctl->u.cputopoinfo;
-	u64 at = (u64)op->cputopo.p;
+	bool is_wanted = (u64)op->cputopo.p != 0;
 
-	op->num_cpus = at == 0 ? cpu_count : MIN(op->num_cpus, cpu_count);
-	for (u32 cpu = 0; at != 0 && cpu < op->num_cpus; cpu++) {
+	op->num_cpus = is_wanted ? MIN(op->num_cpus, cpu_count) : cpu_count;
+	for (u32 cpu = 0; is_wanted && cpu < op->num_cpus; cpu++) {
 		u32 apic_id = hw_cpu_apic_id[cpu];
 		const struct xen_sysctl_cputopo topology = {
 			.core = (apic_id & (u32)(BIT(hw_features.socket_bits) - 1)) >>
@@ -140,7 +136,7 @@ int sysctl_cputopoinfo(struct vcpu *v, struct xen_sysctl *sysctl)
 			.socket = apic_id >> hw_features.socket_bits,
 		};
 
-		if (guest_put(gva_make(at + cpu * sizeof(topology)), topology) != 0)
+		if (guest_put(guest_at(op->cputopo, cpu), topology) != 0)
 			return err(EFAULT);
 	}
 	return 0;
@@ -156,11 +152,10 @@ int sysctl_numainfo(struct vcpu *v, struct xen_sysctl *sysctl)
 	bool is_wanted = op->num_nodes != 0;
 
 	op->num_nodes = is_size || is_wanted;
-	if (is_wanted && (u64)op->meminfo.p != 0 &&
-	    guest_put(gva_make((u64)op->meminfo.p), info) != 0)
+	if (is_wanted && (u64)op->meminfo.p != 0 && guest_put(guest_at(op->meminfo, 0), info) != 0)
 		return err(EFAULT);
 	if (is_wanted && (u64)op->distance.p != 0 &&
-	    guest_put(gva_make((u64)op->distance.p), distance) != 0)
+	    guest_put(guest_at(op->distance, 0), distance) != 0)
 		return err(EFAULT);
 	return 0;
 }
@@ -173,7 +168,7 @@ int sysctl_debug_keys(struct vcpu *v, struct xen_sysctl *op)
 	char keys[128];
 	u32 count = MIN(op->u.debug_keys.nr_keys, (u32)sizeof(keys));
 
-	if (hw_copy_from_guest(keys, gva_make((u64)op->u.debug_keys.keys.p), count) != 0)
+	if (hw_copy_from_guest(keys, guest_at(op->u.debug_keys.keys, 0), count) != 0)
 		return err(EFAULT);
 	for (u32 i = 0; i < count; i++)
 		domain_console_key(keys[i]);

@@ -18,7 +18,7 @@ int tool_mask_get(const struct xenctl_bitmap *map, u64 *mask, u32 bits)
 	u32 count = MIN(bits, map->nr_bits);
 
 	memset(mask, 0, BITMAP_WORDS(bits) * sizeof(*mask));
-	if (hw_copy_from_guest(mask, gva_make((u64)map->bitmap.p), (count + 7) / 8) != 0)
+	if (hw_copy_from_guest(mask, guest_at(map->bitmap, 0), (count + 7) / 8) != 0)
 		return err(EFAULT);
 	bitmap_clear_range(mask, count, BITMAP_WORDS(bits) * 64 - count);
 	return 0;
@@ -28,14 +28,12 @@ int tool_mask_put(const struct xenctl_bitmap *map, const u64 *mask, u32 bits)
 {
 	static const u8 zeros[MAP_BITS_MAX / 8];
 	u32 bytes = (MIN(bits, map->nr_bits) + 7) / 8;
-	u64 at = (u64)map->bitmap.p;
 
 	if (map->nr_bits > MAP_BITS_MAX)
 		return err(EINVAL);
-	if (hw_copy_to_guest(gva_make(at), mask, bytes) != 0 ||
-	    hw_copy_to_guest(gva_make(at + bytes), zeros, (map->nr_bits + 7) / 8 - bytes) != 0)
-		return err(EFAULT);
-	return 0;
+	return hw_copy_to_guest(guest_at(map->bitmap, 0), mask, bytes)
+		       ?: hw_copy_to_guest(guest_at(map->bitmap, bytes), zeros,
+					   (map->nr_bits + 7) / 8 - bytes);
 }
 
 /* What was asked for by flags, back to the tool. */
@@ -140,20 +138,16 @@ int sysctl_cpupool_op(struct vcpu *v, struct xen_sysctl *sysctl)
 {
 	struct xen_sysctl_cpupool_op *op = &sysctl->u.cpupool_op;
 	bool is_move = op->op == XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN;
-	struct domain *d = NULL;
+	DOMAIN_REF d = is_move && op->domid < DOMID_COUNT ? domain_get_by_id((domid_t)op->domid)
+							  : NULL;
 	struct cpumask cpus;
 	int rc;
 
 	if (is_move && op->domid == dom0->id)
 		return err(EPERM);
-	if (is_move) {
-		d = op->domid < DOMID_COUNT ? domain_get_by_id((domid_t)op->domid) : NULL;
-		if (d == NULL)
-			return err(ESRCH);
-	}
+	if (is_move && d == NULL)
+		return err(ESRCH);
 	rc = sched_pool_op(op, d, &cpus);
-	if (is_move)
-		domain_put(d);
 	if (rc == 0 &&
 	    (op->op == XEN_SYSCTL_CPUPOOL_OP_INFO || op->op == XEN_SYSCTL_CPUPOOL_OP_FREEINFO))
 		rc = tool_mask_put(&op->cpumap, cpus.bits, CPU_MAX);
