@@ -38,16 +38,12 @@ enum emul_op {
 	EMUL_NOP, /* stac, clac: the guest's AC means nothing to us */
 	EMUL_CLI,
 	EMUL_STI,
-	EMUL_HLT,
 	EMUL_CLTS,
 	EMUL_LMSW,
-	EMUL_INVLPG,
-	EMUL_INVD,
 	EMUL_WBINVD,
 	EMUL_CPUID,
 	EMUL_RDTSC,
 	EMUL_RDTSCP,
-	EMUL_RDPMC,
 	EMUL_RDMSR,
 	EMUL_WRMSR,
 	EMUL_XGETBV,
@@ -215,15 +211,11 @@ struct emul_ops {
 	int (*xcr_read)(struct emul_state *state, u32 xcr, u64 *value);
 	int (*xcr_write)(struct emul_state *state, u32 xcr, u64 value);
 	int (*tsc_read)(struct emul_state *state, u64 *tsc, u32 *aux); /* aux: for RDTSCP */
-	int (*pmc_read)(struct emul_state *state, u32 counter, u64 *value);
 	int (*cpuid)(struct emul_state *state, u32 leaf, u32 subleaf,
 		     u32 out[4]); /* eax ebx ecx edx */
 
 	int (*if_set)(struct emul_state *state, bool enable); /* cli, sti */
-	int (*hlt)(struct emul_state *state);
-	int (*tlb_flush)(struct emul_state *state,
-			 gva_t va); /* invlpg: any va, also a non-canonical one */
-	int (*cache_flush)(struct emul_state *state, bool write_back); /* wbinvd, invd */
+	int (*cache_flush)(struct emul_state *state);	      /* wbinvd */
 };
 
 /*

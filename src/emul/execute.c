@@ -457,7 +457,7 @@ static int do_rdtsc(const struct emul_insn *insn, struct emul_state *state)
 	return 0;
 }
 
-/* rdmsr, rdpmc, xgetbv: register ECX of some file into EDX:EAX */
+/* rdmsr, xgetbv: register ECX of some file into EDX:EAX */
 static int do_read(struct emul_state *state, int (*read)(struct emul_state *, u32, u64 *))
 {
 	u64 value;
@@ -480,7 +480,6 @@ static int do_write(struct emul_state *state, int (*write)(struct emul_state *, 
 static int simple_execute(const struct emul_insn *insn, struct emul_state *state)
 {
 	const struct emul_ops *ops = state->ops;
-	gva_t va;
 
 	switch (insn->op) {
 	case EMUL_MOVE:
@@ -490,24 +489,17 @@ static int simple_execute(const struct emul_insn *insn, struct emul_state *state
 	case EMUL_CLI:
 	case EMUL_STI:
 		return CALL(state, if_set, insn->op == EMUL_STI);
-	case EMUL_HLT:
-		return CALL(state, hlt);
 	case EMUL_CLTS:
 		return do_clts(state);
 	case EMUL_LMSW:
 		return do_lmsw(insn, state);
-	case EMUL_INVLPG:
-		return emul_address(insn, state->regs, &va) ?: CALL(state, tlb_flush, va);
-	case EMUL_INVD:
 	case EMUL_WBINVD:
-		return CALL(state, cache_flush, insn->op == EMUL_WBINVD);
+		return CALL(state, cache_flush);
 	case EMUL_CPUID:
 		return do_cpuid(state);
 	case EMUL_RDTSC:
 	case EMUL_RDTSCP:
 		return do_rdtsc(insn, state);
-	case EMUL_RDPMC:
-		return do_read(state, ops->pmc_read);
 	case EMUL_RDMSR:
 		return do_read(state, ops->msr_read);
 	case EMUL_WRMSR:

@@ -82,7 +82,6 @@ const struct opcode emul_opcodes[256] = {
 	[0xee] = MOVE(DST(PORT_DX), SRC(ACC), FLAGS(ROW_BYTE)),
 	[0xef] = MOVE(DST(PORT_DX), SRC(ACC), FLAGS(ROW_IO)),
 
-	[0xf4] = SYSTEM(HLT),
 	[0xf6] = { GROUP(3), DST(RM), FLAGS(ROW_BYTE) },
 	[0xf7] = { GROUP(3), DST(RM) },
 	[0xfa] = SYSTEM(CLI),
@@ -94,7 +93,6 @@ const struct opcode emul_opcodes[256] = {
 const struct opcode emul_opcodes_0f[256] = {
 	[0x01] = { GROUP(7) },
 	[0x06] = SYSTEM(CLTS),
-	[0x08] = SYSTEM(INVD),
 	[0x09] = SYSTEM(WBINVD),
 
 	[0x20] = MOVE(DST(RM_GPR), SRC(CR), FLAGS(ROW_NATIVE)),
@@ -105,7 +103,6 @@ const struct opcode emul_opcodes_0f[256] = {
 	[0x30] = SYSTEM(WRMSR),
 	[0x31] = SYSTEM(RDTSC),
 	[0x32] = SYSTEM(RDMSR),
-	[0x33] = SYSTEM(RDPMC),
 
 	[0xa2] = SYSTEM(CPUID),
 	[0xa3] = ALU(BT, DST(RM), SRC(REG)),
@@ -146,7 +143,6 @@ const struct opcode emul_groups[GROUP_COUNT][8] = {
 	[GROUP_7] = { /* memory only: see emul_group7_reg */
 		[4] = MOVE(DST(RM), SRC(CR0), FLAGS(ROW_WORD)), /* smsw */
 		[6] = { EMUL_LMSW, SRC(RM), FLAGS(ROW_WORD) },
-		[7] = { EMUL_INVLPG, DST(RM) },
 	},
 	[GROUP_8] = {
 		[4] = ALU(BT),

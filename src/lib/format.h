@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * printf into a buffer, for the machine and for the host alike. Knows %d %i %u %x %X %p %s %c %%,
- * the flags 0 and -, width and precision (numbers or *), the sizes hh h l ll z t j. Anything else
- * is printed as it stands. Reached by every file (mostly core/log); no lock.
+ * printf into a buffer, for the machine and for the host alike. Knows %d %u %x %s %c %%, the flags 0 (29 digits at most), - and
+ * #, a width, a precision of text (numbers or *), the sizes l ll z. Anything else is printed as it stands. Reached by every file
+ * (mostly core/log); no lock.
  */
 #pragma once
 

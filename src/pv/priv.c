@@ -239,10 +239,8 @@ static int if_set(struct emul_state *state, bool enable)
 	return 0;
 }
 
-static int cache_flush(struct emul_state *state, bool write_back)
+static int cache_flush(struct emul_state *state)
 {
-	if (!write_back)
-		return -EOPNOTSUPP;
 	if (vcpu_of(state)->domain->is_hardware)
 		hw_flush_cache_local();
 	return 0;

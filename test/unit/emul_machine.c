@@ -176,11 +176,6 @@ static int on_tsc_read(struct emul_state *state, u64 *tsc, u32 *aux)
 	return read_special(state, CALL_TSC_READ, 0, tsc);
 }
 
-static int on_pmc_read(struct emul_state *state, u32 counter, u64 *value)
-{
-	return read_special(state, CALL_PMC_READ, counter, value);
-}
-
 static int on_cpuid(struct emul_state *state, u32 leaf, u32 subleaf, u32 out[4])
 {
 	for (u32 i = 0; i < 4; i++)
@@ -193,19 +188,9 @@ static int on_if_set(struct emul_state *state, bool enable)
 	return called(state, CALL_IF_SET, 0, enable, 1);
 }
 
-static int on_hlt(struct emul_state *state)
+static int on_cache_flush(struct emul_state *state)
 {
-	return called(state, CALL_HLT, 0, 0, 1);
-}
-
-static int on_tlb_flush(struct emul_state *state, gva_t va)
-{
-	return called(state, CALL_TLB_FLUSH, gva_num(va), 0, 1);
-}
-
-static int on_cache_flush(struct emul_state *state, bool write_back)
-{
-	return called(state, CALL_CACHE_FLUSH, 0, write_back, 1);
+	return called(state, CALL_CACHE_FLUSH, 0, 0, 1);
 }
 
 const struct emul_ops machine_ops = {
@@ -224,11 +209,8 @@ const struct emul_ops machine_ops = {
 	.xcr_read = on_xcr_read,
 	.xcr_write = on_xcr_write,
 	.tsc_read = on_tsc_read,
-	.pmc_read = on_pmc_read,
 	.cpuid = on_cpuid,
 	.if_set = on_if_set,
-	.hlt = on_hlt,
-	.tlb_flush = on_tlb_flush,
 	.cache_flush = on_cache_flush,
 };
 

@@ -30,8 +30,7 @@
 
 static void test_numbers(void **state)
 {
-	static const char *const flags[] = {"",	   "0",	 "-",  "1",   "8",   "08",   "-8",  "20",
-					    "020", ".0", ".3", ".12", "8.3", "08.3", "-8.3"};
+	static const char *const flags[] = {"", "0", "-", "1", "8", "08", "-8", "-08", "20", "020"};
 	static const u64 values[] = {0,
 				     1,
 				     9,
@@ -52,16 +51,15 @@ static void test_numbers(void **state)
 	(void)state;
 	for (size_t f = 0; f < ARRAY_SIZE(flags); f++) {
 		for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
-			static const char *const sizes[] = {"hh", "h", "",  "l",
-							    "ll", "z", "j", "t"};
+			static const char *const sizes[] = {"", "l", "ll", "z"};
 
 			for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
-				for (const char *c = "diuxX"; *c; c++) {
+				for (const char *c = "dux"; *c; c++) {
 					char fmt[32];
 
 					snprintf(fmt, sizeof(fmt), "<%%%s%s%c>", flags[f], sizes[s],
 						 *c);
-					if (s < 3)
+					if (s == 0)
 						SAME(fmt, (unsigned int)values[v]);
 					else
 						SAME(fmt, values[v]);
@@ -75,9 +73,8 @@ static void test_text(void **state)
 {
 	(void)state;
 	SAME("%s|%8s|%-8s|%.2s|%8.2s|%-8.2s|", "abc", "abc", "abc", "abc", "abc", "abc");
-	SAME("%*s|%-*s|%*s|%.*s|%.*s", 6, "ab", 6, "ab", -6, "ab", 1, "ab", -1, "ab");
+	SAME("%*s|%-*s|%.*s|%.*s", 6, "ab", 6, "ab", 1, "ab", -1, "ab");
 	SAME("%c%c|%4c|%-4c|%%", 'x', 'y', 'z', 'w');
-	SAME("%p %p", (void *)0x1234, (void *)UINT64_MAX);
 	SAME("%#x %#lx %d%%", 0x12, 0x34ul, 5);
 	SAME("%s", "");
 }
@@ -109,9 +106,7 @@ static void test_odd_formats(void **state)
 	assert_string_equal(buf, "a%-08l");
 	print(buf, sizeof(buf), "a%5qb");
 	assert_string_equal(buf, "a%5qb");
-	assert_int_equal(print(buf, sizeof(buf), "%*d", INT_MIN, 1), 100000);
 	assert_int_equal(print(buf, sizeof(buf), "%999999999999d", 1), 100000);
-	assert_int_equal(print(buf, sizeof(buf), "%*d", INT_MAX, 1), 100000);
 }
 
 static void test_small_buffers(void **state)
