@@ -78,10 +78,7 @@ void upcall_raise(struct vcpu *v)
  * The two-level form: a pending and a mask bit for each port in the shared info page, a selector word in each vcpu_info.
  * No lock: each bit is one atomic.
  */
-static bool is_in_range(u32 port)
-{
-	return port < EVTCHN_2L_NR_CHANNELS;
-}
+#define is_in_range(port) ((port) < EVTCHN_2L_NR_CHANNELS)
 
 static void select_word(struct vcpu *v, u32 port)
 {
@@ -229,16 +226,6 @@ struct evtchn_group *group_get_locked(struct evtchn_domain *ed, size_t idx)
 	return group;
 }
 
-static void port_take_locked(struct evtchn_domain *ed, size_t group_idx, size_t idx)
-{
-	struct evtchn_group *group = ed->groups[group_idx];
-
-	bitmap_set(group->used, idx);
-	if (bitmap_find_first_zero(group->used, GROUP_PORTS) == GROUP_PORTS)
-		bitmap_set(ed->full, group_idx);
-	atomic_store(&group->ports[idx].word, (u64)PORT_RESERVED);
-}
-
 int port_alloc_locked(struct domain *d, u32 *port)
 {
 	struct evtchn_domain *ed = d->evtchn;
@@ -247,21 +234,21 @@ int port_alloc_locked(struct domain *d, u32 *port)
 
 	if (atomic_load(&d->is_dying))
 		return err(EINVAL);
-	for (size_t i = bitmap_find_first_zero(ed->full, GROUP_MAX); i * GROUP_PORTS < limit;
-	     i = bitmap_find_next_zero(ed->full, GROUP_MAX, i + 1)) {
-		struct evtchn_group *group = group_get_locked(ed, i);
+	for (u32 first = 0; first < limit; first += GROUP_PORTS) {
+		struct evtchn_group *group = group_get_locked(ed, first / GROUP_PORTS);
 
 		if (group == NULL)
 			return err(ENOMEM);
-		for (size_t j = bitmap_find_first_zero(group->used, GROUP_PORTS); j < GROUP_PORTS;
-		     j = bitmap_find_next_zero(group->used, GROUP_PORTS, j + 1)) {
-			u32 number = (u32)(i * GROUP_PORTS + j);
+		for (size_t i = bitmap_find_next_zero(group->used, GROUP_PORTS, 0); i < GROUP_PORTS;
+		     i = bitmap_find_next_zero(group->used, GROUP_PORTS, i + 1)) {
+			u32 number = first + (u32)i;
 
 			if (number >= limit || looks++ == LINKED_LOOKS_MAX)
 				return err(ENOSPC);
 			if (ed->is_fifo && fifo_is_linked(ed, number))
 				continue;
-			port_take_locked(ed, i, j);
+			bitmap_set(group->used, i);
+			atomic_store(&group->ports[i].word, (u64)PORT_RESERVED);
 			*port = number;
 			return 0;
 		}
@@ -282,7 +269,6 @@ void port_free_locked(struct domain *d, u32 port)
 	atomic_store(&p->peer, NULL);
 	atomic_store(&p->word, (u64)PORT_FREE);
 	bitmap_clear(group->used, port % GROUP_PORTS);
-	bitmap_clear(ed->full, port / GROUP_PORTS);
 }
 
 u32 port_next_locked(const struct evtchn_domain *ed, u32 from)

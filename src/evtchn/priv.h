@@ -53,18 +53,17 @@ struct evtchn_port {
 #define FIFO_PAGE_MAX	(PORT_MAX / FIFO_PAGE_WORDS)
 
 struct evtchn_group {
-	u64 used[GROUP_PORTS / 64]; /* [l] */
+	BITMAP_DECLARE(used, GROUP_PORTS); /* [l] */
 	struct evtchn_port ports[GROUP_PORTS];
 };
 
 struct evtchn_domain {
-	struct lock lock;		 /* LOCK_RANK_EVTCHN_B */
-	u32 max_port;			 /* [l] */
-	bool is_fifo;			 /* [a] */
-	u32 fifo_pages;			 /* [l] */
-	u32 pirq_count;			 /* [c] once pirq_ports is set */
-	u32 *pirq_ports;		 /* [a] port of each pirq; allocated with the first */
-	BITMAP_DECLARE(full, GROUP_MAX); /* [l] groups without a free port */
+	struct lock lock; /* LOCK_RANK_EVTCHN_B */
+	u32 max_port;	  /* [l] */
+	bool is_fifo;	  /* [a] */
+	u32 fifo_pages;	  /* [l] */
+	u32 pirq_count;	  /* [c] once pirq_ports is set */
+	u32 *pirq_ports;  /* [a] port of each pirq; allocated with the first */
 	struct evtchn_group *groups[GROUP_MAX]; /* [a] */
 	event_word_t
 		*fifo_words[FIFO_PAGE_MAX]; /* [a] guest frames, held by a writable reference */

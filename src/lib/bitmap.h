@@ -33,10 +33,5 @@ void bitmap_clear_range(u64 *map, size_t first, size_t count);
 size_t bitmap_find_next(const u64 *map, size_t bits, size_t from);
 size_t bitmap_find_next_zero(const u64 *map, size_t bits, size_t from);
 
-static inline size_t bitmap_find_first_zero(const u64 *map, size_t bits)
-{
-	return bitmap_find_next_zero(map, bits, 0);
-}
-
 /* How many bits are set. */
 size_t bitmap_weight(const u64 *map, size_t bits);

@@ -42,7 +42,6 @@ void timer_set_on(struct timer *t, unsigned int cpu, u64 expires_ns);
 void timer_cancel(struct timer *t);
 /* The same and waits for fn, also if fn sets it again; not from fn itself. Then t may be freed. */
 void timer_kill(struct timer *t);
-bool timer_is_set(const struct timer *t);
 
 /* Handler of WORK_TIMER: runs what has expired, arms the hardware for the next. */
 void time_softirq(void);

@@ -107,32 +107,27 @@ void timer_set(struct timer *t, u64 expires_ns)
 	timer_set_on(t, atomic_load(&t->cpu), expires_ns);
 }
 
-void timer_cancel(struct timer *t)
+/* How many CPUs are in its function: in no queue, only they can set it again. Pairs with run_one(). */
+static u32 cancel(struct timer *t)
 {
 	u64 flags;
 	struct timer_queue *q = queue_lock(t, &flags);
+	u32 running = atomic_load(&t->running);
 
 	dequeue_locked(q, t); /* the hardware stays armed: one empty interrupt at most */
 	lock_release_irq(&q->lock, flags);
+	return running;
+}
+
+void timer_cancel(struct timer *t)
+{
+	(void)cancel(t);
 }
 
 void timer_kill(struct timer *t)
 {
-	do {
-		timer_cancel(t);
-		while (atomic_load(&t->running) != 0) /* pairs with run_one() */
-			hw_relax();
-	} while (timer_is_set(t));
-}
-
-bool timer_is_set(const struct timer *t)
-{
-	u64 flags;
-	struct timer_queue *q = queue_lock(t, &flags);
-	bool is_set = t->node.is_queued;
-
-	lock_release_irq(&q->lock, flags);
-	return is_set;
+	while (cancel(t) != 0)
+		hw_relax();
 }
 
 /* Takes out the first if it has expired and calls it; false: none has. */
@@ -161,14 +156,12 @@ void time_softirq(void)
 	struct timer_queue *q = &queues[cpu_id()];
 	u64 now = time_now_ns();
 	unsigned int count = 0;
-	u64 flags;
 
 	while (count < TIMERS_RUN_MAX && run_one(q, now))
 		count++;
-	flags = lock_acquire_irq(&q->lock);
+	LOCK_SCOPE_IRQ(&q->lock);
 	q->armed_ns = 0; /* whatever it waits for, arm it again */
 	arm_locked(q);
-	lock_release_irq(&q->lock, flags);
 }
 
 bool time_is_quiet(u64 ns)

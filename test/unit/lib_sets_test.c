@@ -113,7 +113,7 @@ static void test_bitmap(void **state)
 		/* What lies behind the last bit is not seen. */
 		memset(map, 0xff, bytes);
 		assert_int_equal(bitmap_weight(map, bits), bits);
-		assert_int_equal(bitmap_find_first_zero(map, bits), bits);
+		assert_int_equal(bitmap_find_next_zero(map, bits, 0), bits);
 		free(map);
 	}
 }

@@ -276,7 +276,7 @@ static void model_check(void)
 	u64 first[4] = {TIMER_NEVER, TIMER_NEVER, TIMER_NEVER, TIMER_NEVER};
 
 	for (unsigned int i = 0; i < TIMERS; i++) {
-		assert_int_equal(timer_is_set(&timers[i]), model[i].expires < TIMER_NEVER);
+		assert_int_equal(timers[i].node.is_queued, model[i].expires < TIMER_NEVER);
 		assert_int_equal(timers[i].cpu, model[i].cpu);
 		if (model[i].expires < TIMER_NEVER) {
 			assert_true(model[i].expires > world_now());
