@@ -107,28 +107,28 @@ static int alloc_vector(struct vcpu *v, struct subop *op)
 
 /* ---------------------------------------------------------------- IO-APIC registers */
 
-static int apic_entry(int ioapic, u32 reg, u32 *entry)
+static int apic_entry(const struct ioapic *ioapic, u32 reg, u32 *entry)
 {
 	if (reg < IOAPIC_REG_ENTRIES)
 		return -EINVAL;
 	*entry = (reg - IOAPIC_REG_ENTRIES) / 2;
-	return *entry < hw_ioapic_entry_count((unsigned int)ioapic) ? 0 : -EINVAL;
+	return *entry < ioapic->entry_count ? 0 : -EINVAL;
 }
 
 static int apic_read(struct vcpu *v, struct subop *op)
 {
 	struct physdev_apic *arg = &op->arg.apic;
 	u32 entry = 0;
-	int ioapic = hw_ioapic_find(arg->apic_physbase);
+	const struct ioapic *ioapic = hw_ioapic_find(arg->apic_physbase);
 
-	if (ioapic < 0)
+	if (ioapic == NULL)
 		return err(EINVAL);
 	if (arg->reg > IOAPIC_REG_LAST_PLAIN && apic_entry(ioapic, arg->reg, &entry) != 0)
 		return err(EINVAL);
-	arg->value = hw_ioapic_read((unsigned int)ioapic, (u8)arg->reg);
+	arg->value = hw_ioapic_read(ioapic, arg->reg);
 	if (arg->reg >= IOAPIC_REG_ENTRIES) {
 		/* Not the real vector and destination, but what alloc_irq_vector said. */
-		u32 gsi = hw_ioapic_gsi_base((unsigned int)ioapic) + entry;
+		u32 gsi = ioapic->gsi_base + entry;
 
 		arg->value = (arg->reg & 1) != 0
 				     ? 0
@@ -143,9 +143,10 @@ static int apic_write(struct vcpu *v, struct subop *op)
 	struct physdev_apic *arg = &op->arg.apic;
 	s64 gsi, pirq = -1;
 	u32 entry;
-	int ioapic = hw_ioapic_find(arg->apic_physbase), rc;
+	const struct ioapic *ioapic = hw_ioapic_find(arg->apic_physbase);
+	int rc;
 
-	if (ioapic < 0)
+	if (ioapic == NULL)
 		return err(EINVAL);
 	if (arg->reg == IOAPIC_REG_ID)
 		return 0;
@@ -153,7 +154,7 @@ static int apic_write(struct vcpu *v, struct subop *op)
 		return err(EINVAL);
 	if ((arg->reg & 1) != 0)
 		return 0;
-	gsi = hw_ioapic_gsi_base((unsigned int)ioapic) + entry;
+	gsi = ioapic->gsi_base + entry;
 	rc = irq_gsi_setup(v->domain, gsi, (arg->value & ENTRY_LEVEL) != 0,
 			   (arg->value & ENTRY_LOW) != 0);
 	return rc == 0 || rc == -EEXIST ? irq_map_gsi(v->domain, gsi, &pirq) : rc;

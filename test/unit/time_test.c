@@ -377,7 +377,7 @@ static void many_at_once(void **state)
 	world_settle();
 	assert_int_equal(fired, 1000);
 	for (unsigned int i = 0; i < 1000; i++)
-		assert_false(timer_is_set(&many[i]));
+		assert_false(many[i].node.is_queued);
 }
 
 /* ---------------------------------------------------------------- a vCPU's clocks */

@@ -38,11 +38,10 @@
 #define DEAD_READS     100000 /* a clock that shows the same so often does not tick */
 #define TSC_KHZ_LOWEST 1000ull
 
-#define MSR_TSC_DEADLINE      0x6e0u
-#define CPUID1_C_TSC_DEADLINE BIT(24)
-#define LVT_MASKED	      0x10000u
-#define LVT_TSC_DEADLINE      0x40000u
-#define DIVIDE_BY_1	      0xbu
+#define MSR_TSC_DEADLINE 0x6e0u
+#define LVT_MASKED	 0x10000u
+#define LVT_TSC_DEADLINE 0x40000u
+#define DIVIDE_BY_1	 0xbu
 
 static bool has_deadline; /* [c] after the boot CPU's hw_clock_init() */
 static u64 ratio_32;	  /* [c] counter ticks for 2^32 TSC ticks */
@@ -88,7 +87,6 @@ static u32 reference_read(const struct reference *r)
 	return 0;
 }
 
-/* One that ticks, or NULL. */
 static bool reference_ticks(const struct reference *r)
 {
 	u32 first = reference_read(r);
@@ -140,7 +138,7 @@ static bool pit_start(struct reference *r)
 }
 
 /* The best of some readings: the one that took the shortest. */
-static struct sample sample_take(const struct reference *r, bool has_timer)
+static struct sample sample_take(const struct reference *r)
 {
 	struct sample best = {.blur = UINT64_MAX};
 
@@ -148,7 +146,7 @@ static struct sample sample_take(const struct reference *r, bool has_timer)
 		u64 before = hw_tsc();
 		u32 count = reference_read(r);
 		u64 after = hw_tsc();
-		u32 timer = has_timer ? hw_lapic_read(LAPIC_TIMER_CURRENT) : 0;
+		u32 timer = hw_lapic_read(LAPIC_TIMER_CURRENT);
 
 		if (after - before < best.blur)
 			best = (struct sample){before + (after - before) / 2, after - before, count,
@@ -157,57 +155,29 @@ static struct sample sample_take(const struct reference *r, bool has_timer)
 	return best;
 }
 
-/* TSC ticks per second between two samples, 0: no time has passed. */
-static u64 tsc_hz(const struct reference *r, const struct sample *a, const struct sample *b)
+/* TSC ticks in a second; and the ticks of the timer, which runs down from 2^32 - 1, in as many. */
+static u64 measure(const struct reference *r)
 {
-	u32 ticks = (b->count - a->count) & r->mask;
+	struct sample start, end;
+	u64 hz, ticks, tsc_ticks, blur;
 
-	return ticks != 0 ? mul_div_u64(b->tsc - a->tsc, r->hz, ticks) : 0;
-}
-
-/* False: a TSC-deadline timer, there is nothing to measure. Otherwise the counter runs down from 2^32 - 1. */
-static bool timer_calibrate_start(void)
-{
-	has_deadline = (hw_cpuid(1, 0).c & CPUID1_C_TSC_DEADLINE) != 0;
-	if (has_deadline)
-		return false;
 	hw_lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	hw_lapic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_1);
 	hw_lapic_write(LAPIC_TIMER_INITIAL, 0xffffffff);
-	return true;
-}
-
-/* So many ticks of the counter in so many of the TSC; false: it does not tick. */
-static bool timer_calibrate_end(u64 timer_ticks, u64 tsc_ticks)
-{
-	hw_lapic_write(LAPIC_TIMER_INITIAL, 0);
-	if (timer_ticks == 0 || timer_ticks >> 32 != 0 || tsc_ticks == 0)
-		return false;
-	ratio_32 = (timer_ticks << 32) / tsc_ticks;
-	return ratio_32 != 0;
-}
-
-static u64 measure(const struct reference *r)
-{
-	bool has_timer = timer_calibrate_start();
-	struct sample start = sample_take(r, has_timer);
-	struct sample end;
-	u64 hz;
-
-	for (;;) {
-		u64 ticks, blur;
-
-		end = sample_take(r, has_timer);
+	start = sample_take(r);
+	do {
+		end = sample_take(r);
 		ticks = (end.count - start.count) & r->mask;
-		hz = tsc_hz(r, &start, &end);
-		blur = (start.blur + end.blur) / 2 +
-		       2 * hz / r->hz; /* and one tick of the reference at each end */
-		if (ticks * 1000000 / r->hz >= LONGEST_US)
-			break;
-		if (hz != 0 && (end.tsc - start.tsc) / SURE_PARTS > blur)
-			break;
-	}
-	if (has_timer && !timer_calibrate_end(start.timer - end.timer, end.tsc - start.tsc))
+		tsc_ticks = end.tsc - start.tsc;
+		hz = ticks != 0 ? mul_div_u64(tsc_ticks, r->hz, ticks) : 0;
+		/* and one tick of the reference at each end */
+		blur = (start.blur + end.blur) / 2 + 2 * hz / r->hz;
+	} while (ticks * 1000000 / r->hz < LONGEST_US &&
+		 (hz == 0 || tsc_ticks / SURE_PARTS <= blur));
+	hw_lapic_write(LAPIC_TIMER_INITIAL, 0);
+	ratio_32 = tsc_ticks != 0 ? ((u64)(start.timer - end.timer) << 32) / tsc_ticks : 0;
+	has_deadline = hw_cpu_has(1, ECX, 24);
+	if (ratio_32 == 0 && !has_deadline)
 		panic("the local APIC's timer does not tick");
 	return hz / 1000;
 }

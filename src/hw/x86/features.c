@@ -9,6 +9,14 @@
 
 struct hw_features hw_features;
 
+bool hw_cpu_has(u32 leaf, enum cpuid_register reg, unsigned int bit)
+{
+	struct cpuid_regs r = hw_cpuid(leaf, 0);
+	const u32 words[] = {r.a, r.b, r.c, r.d};
+
+	return hw_cpuid(leaf & 0x80000000, 0).a >= leaf && (words[reg] >> bit & 1) != 0;
+}
+
 static void brand_read(void)
 {
 	if (hw_cpuid(0x80000000, 0).a < 0x80000004)
@@ -20,12 +28,12 @@ static void brand_read(void)
 	}
 }
 
-static void xsave_read(u32 ecx)
+static void xsave_read(void)
 {
 	struct cpuid_regs r;
 
 	hw_features.xsave_bytes = 512;
-	if ((ecx & BIT(26)) == 0)
+	if (!hw_cpu_has(1, ECX, 26))
 		return;
 	r = hw_cpuid(0xd, 0);
 	/* x87, SSE, AVX, AVX-512: what Mica offers. PKRU and the rest stay off. */
@@ -74,29 +82,25 @@ static void topology_read(u32 basic_max, const struct cpuid_regs *one)
  * What the CPU guesses and keeps that a guest could make use of, and by what that is prevented (SDM 3A 18.20 and Intel's and
  * AMD's papers on each). AMD and Hygon never had Meltdown, nor a branch history to inject; others say when they are without.
  */
-static void guessing_read(u32 vendor, u32 basic_max, const struct cpuid_regs *seven)
+static void guessing_read(u32 vendor)
 {
 	bool is_amd = vendor == 0x68747541 || vendor == 0x6f677948;
-	u32 ext_max = hw_cpuid(0x80000000, 0).a, guesses;
-	u64 caps = (seven->d & BIT(29)) != 0 ? hw_rdmsr(MSR_ARCH_CAPABILITIES) : 0;
-	bool has_rtm = (seven->b & BIT(11)) != 0;
+	u32 guesses = is_amd ? GUESS_THUNK : GUESS_THUNK | GUESS_HISTORY;
+	u64 caps = hw_cpu_has(7, EDX, 29) ? hw_rdmsr(MSR_ARCH_CAPABILITIES) : 0;
+	bool has_rtm = hw_cpu_has(7, EBX, 11), has_verw = hw_cpu_has(7, EDX, 10);
 
 	hw_features.has_meltdown = !is_amd && (caps & ARCH_CAP_RDCL_NO) == 0;
-	guesses = GUESS_THUNK | GUESS_HISTORY;
-	if (is_amd)
-		guesses &= ~GUESS_HISTORY;
-	if ((seven->d & BIT(26)) != 0 ||
-	    (ext_max >= 0x80000008 && (hw_cpuid(0x80000008, 0).b & BIT(12)) != 0))
+	if (hw_cpu_has(7, EDX, 26) || hw_cpu_has(0x80000008, EBX, 12))
 		guesses |= GUESS_IBPB;
 	if ((caps & ARCH_CAP_IBRS_ALL) != 0)
 		guesses = (guesses & ~GUESS_THUNK) | GUESS_IBRS;
-	if (ext_max >= 0x80000021 && (hw_cpuid(0x80000021, 0).a & BIT(8)) != 0)
+	if (hw_cpu_has(0x80000021, EAX, 8))
 		guesses = (guesses & ~GUESS_THUNK) | GUESS_AUTO_IBRS;
-	if (basic_max >= 7 && seven->a >= 2 && (hw_cpuid(7, 2).d & BIT(4)) != 0)
+	if (hw_cpuid(0, 0).a >= 7 && hw_cpuid(7, 0).a >= 2 && (hw_cpuid(7, 2).d & BIT(4)) != 0)
 		guesses = (guesses & ~GUESS_HISTORY) | GUESS_BHI_DIS;
 	if ((caps & ARCH_CAP_BHI_NO) != 0)
 		guesses &= ~(GUESS_HISTORY | GUESS_BHI_DIS);
-	if (((seven->d & BIT(10)) != 0 && ((caps & ARCH_CAP_MDS_NO) == 0 || has_rtm)) ||
+	if ((has_verw && ((caps & ARCH_CAP_MDS_NO) == 0 || has_rtm)) ||
 	    (caps & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR)) != 0)
 		guesses |= GUESS_VERW;
 	hw_features.guesses = guesses;
@@ -104,26 +108,19 @@ static void guessing_read(u32 vendor, u32 basic_max, const struct cpuid_regs *se
 
 void hw_features_init(void)
 {
-	struct cpuid_regs base = hw_cpuid(0, 0), one = hw_cpuid(1, 0), seven = {0, 0, 0, 0};
+	struct cpuid_regs base = hw_cpuid(0, 0), one = hw_cpuid(1, 0);
 
-	if (base.a >= 7)
-		seven = hw_cpuid(7, 0);
 	hw_features.is_intel = base.b == 0x756e6547;
-	guessing_read(base.b, base.a, &seven);
-	hw_features.has_smap = (seven.b & BIT(20)) != 0;
-	if (hw_cpuid(0x80000000, 0).a >= 0x80000007)
-		hw_features.has_invariant_tsc = (hw_cpuid(0x80000007, 0).d & BIT(8)) != 0;
-	if (hw_cpuid(0x80000000, 0).a >= 0x80000001)
-		hw_features.has_tsc_aux = (hw_cpuid(0x80000001, 0).d & BIT(27)) != 0;
-	if ((seven.b & BIT(7)) != 0)
-		hw_features.cr4_extra |= CR4_SMEP;
-	if ((seven.c & BIT(2)) != 0)
-		hw_features.cr4_extra |= CR4_UMIP;
-	if ((seven.b & BIT(0)) != 0)
-		hw_features.cr4_extra |= CR4_FSGSBASE;
+	guessing_read(base.b);
+	hw_features.has_smap = hw_cpu_has(7, EBX, 20);
+	hw_features.has_invariant_tsc = hw_cpu_has(0x80000007, EDX, 8);
+	hw_features.has_tsc_aux = hw_cpu_has(0x80000001, EDX, 27);
+	hw_features.cr4_extra = (hw_cpu_has(7, EBX, 7) ? CR4_SMEP : 0) |
+				(hw_cpu_has(7, ECX, 2) ? CR4_UMIP : 0) |
+				(hw_cpu_has(7, EBX, 0) ? CR4_FSGSBASE : 0);
 	brand_read();
 	topology_read(base.a, &one);
-	xsave_read(one.c);
+	xsave_read();
 }
 
 void hw_guesses_start(void)

@@ -23,13 +23,6 @@
 #define ENTRY_LEVEL	 (1u << 15)
 #define ENTRY_MASKED	 (1u << 16)
 
-struct ioapic {
-	u8 *base; /* registers; NULL: unusable */
-	u64 address;
-	u32 gsi_base;
-	u32 entry_count;
-};
-
 static struct lock ioapic_lock = LOCK_INIT(LOCK_RANK_IRQCHIP);
 static struct ioapic ioapics[ACPI_IOAPICS_MAX]; /* [c] */
 static unsigned int ioapic_count;		/* [c] */
@@ -91,9 +84,7 @@ static void controller_init(const struct acpi_ioapic *info)
 		return;
 	}
 	count = MIN(count, (u32)GSI_MAX - info->gsi_base);
-	ioapic->address = info->address;
-	ioapic->gsi_base = info->gsi_base;
-	ioapic->entry_count = count;
+	*ioapic = (struct ioapic){ioapic->base, info->address, info->gsi_base, count};
 	ioapic_count++;
 	for (u32 n = 0; n < count; n++) {
 		gsi_ioapic[info->gsi_base + n] = (u8)ioapic_count;
@@ -151,26 +142,16 @@ bool hw_ioapic_is_in_service(u32 gsi)
 	return (read_locked(ioapic, reg) & ENTRY_REMOTE_IRR) != 0;
 }
 
-int hw_ioapic_find(u64 address)
+const struct ioapic *hw_ioapic_find(u64 address)
 {
 	for (unsigned int i = 0; i < ioapic_count; i++)
 		if (ioapics[i].address == address)
-			return (int)i;
-	return -1;
+			return &ioapics[i];
+	return NULL;
 }
 
-u32 hw_ioapic_read(unsigned int ioapic, u8 reg)
+u32 hw_ioapic_read(const struct ioapic *ioapic, u32 reg)
 {
 	LOCK_SCOPE_IRQ(&ioapic_lock);
-	return read_locked(&ioapics[ioapic], reg);
-}
-
-u32 hw_ioapic_gsi_base(unsigned int ioapic)
-{
-	return ioapics[ioapic].gsi_base;
-}
-
-u32 hw_ioapic_entry_count(unsigned int ioapic)
-{
-	return ioapics[ioapic].entry_count;
+	return read_locked(ioapic, reg);
 }

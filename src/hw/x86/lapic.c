@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The local APIC in both its modes (SDM 3A chapter 11). Reached from boot/ for each CPU, from entry/ (EOI), IPIs and irq/;
- * calls the device map. The 8259s of old are masked here for good. No lock: each CPU has its own. Sending is two register writes in xAPIC mode, done with interrupts
- * off; an NMI between them may only send to itself, which leaves the high half alone.
+ * calls the device map. The 8259s of old are masked here for good. No lock: each CPU has its own. Sending is two register
+ * writes in xAPIC mode, done with interrupts off; an NMI between them may only send to itself, which leaves the high half
+ * alone.
  */
 #include "hw/lapic.h"
 
@@ -12,6 +13,7 @@
 #include "hw/acpi.h"
 #include "hw/asm.h"
 #include "hw/cpu.h"
+#include "hw/features.h"
 #include "hw/io.h"
 #include "hw/map.h"
 #include "hw/vectors.h"
@@ -29,8 +31,6 @@
 #define ICR_ASSERT	0x4000u
 #define ICR_LEVEL	0x8000u
 #define ICR_SELF	0x40000u
-#define CPUID1_D_APIC	BIT(9)
-#define CPUID1_C_X2APIC BIT(21)
 
 bool opt_x2apic = true;
 bool hw_lapic_is_x2;
@@ -188,15 +188,13 @@ static void pic_disable(void)
 
 void hw_lapic_init_bsp(void)
 {
-	struct cpuid_regs leaf = hw_cpuid(1, 0);
 	u64 base;
 
 	pic_disable();
-	if ((leaf.d & CPUID1_D_APIC) == 0)
+	if (!hw_cpu_has(1, EDX, 9))
 		panic("this CPU has no local APIC");
 	base = hw_rdmsr(MSR_APIC_BASE);
-	hw_lapic_is_x2 = (base & APIC_BASE_X2) != 0 ||
-			 (opt_x2apic && (leaf.c & CPUID1_C_X2APIC) != 0);
+	hw_lapic_is_x2 = (base & APIC_BASE_X2) != 0 || (opt_x2apic && hw_cpu_has(1, ECX, 21));
 	if (!hw_lapic_is_x2)
 		registers = hw_device_map(base & APIC_BASE_ADDR, PAGE_SIZE);
 	mode_set();

@@ -8,6 +8,7 @@
 #include "core/err.h"
 #include "core/lock.h"
 #include "hw/asm.h"
+#include "hw/features.h"
 #include "hw/map.h"
 #include "hw/mem.h"
 
@@ -48,8 +49,8 @@ static u64 *table_below(u64 *entry)
 
 void paging_init(void)
 {
-	has_1g = (hw_cpuid(0x80000001, 0).d & BIT(26)) != 0;
-	hw_has_nx = (hw_cpuid(0x80000001, 0).d & BIT(20)) != 0;
+	has_1g = hw_cpu_has(0x80000001, EDX, 26);
+	hw_has_nx = hw_cpu_has(0x80000001, EDX, 20);
 	hw_paddr_mask = (BIT(hw_cpuid(0x80000008, 0).a & 0xff) - 1) & PAGE_MASK;
 	for (unsigned int slot = LAYOUT_FIRST_SLOT; slot <= LAYOUT_LAST_SLOT; slot++)
 		(void)table_below(&paging_root[slot]);

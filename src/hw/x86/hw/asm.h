@@ -89,18 +89,15 @@ struct descriptor_pointer {
 	u64 base;
 } PACKED;
 
-static inline void hw_lgdt(const void *base, u16 limit)
-{
-	struct descriptor_pointer p = {limit, (u64)base};
+#define HW_TABLE(name)                                            \
+	static inline void hw_##name(const void *base, u16 limit) \
+	{                                                         \
+		struct descriptor_pointer p = {limit, (u64)base}; \
+		__asm__ volatile(#name " %0" : : "m"(p));         \
+	}
+HW_TABLE(lgdt)
+HW_TABLE(lidt)
 
-	__asm__ volatile("lgdt %0" : : "m"(p));
-}
-static inline void hw_lidt(const void *base, u16 limit)
-{
-	struct descriptor_pointer p = {limit, (u64)base};
-
-	__asm__ volatile("lidt %0" : : "m"(p));
-}
 static inline void hw_lldt(u16 selector)
 {
 	__asm__ volatile("lldt %0" : : "r"(selector));
@@ -143,30 +140,26 @@ HW_SELECTOR(fs)
 HW_SELECTOR(gs)
 
 /* FPU state in a 64-byte aligned area: these components of XSAVE, or 0: FXSAVE. */
+#define HW_FPU(instruction, area, components)                        \
+	__asm__ volatile(instruction " (%0)"                         \
+			 :                                           \
+			 : "r"(area), "a"((u32)(components)), "d"(0) \
+			 : "memory")
 static inline void hw_fpu_save(void *area, u64 components, bool has_xsaveopt)
 {
 	if (components == 0)
-		__asm__ volatile("fxsaveq (%0)" : : "r"(area) : "memory");
+		HW_FPU("fxsaveq", area, components);
 	else if (has_xsaveopt)
-		__asm__ volatile("xsaveopt64 (%0)"
-				 :
-				 : "r"(area), "a"((u32)components), "d"(0)
-				 : "memory");
+		HW_FPU("xsaveopt64", area, components);
 	else
-		__asm__ volatile("xsave64 (%0)"
-				 :
-				 : "r"(area), "a"((u32)components), "d"(0)
-				 : "memory");
+		HW_FPU("xsave64", area, components);
 }
 static inline void hw_fpu_load(const void *area, u64 components)
 {
 	if (components == 0)
-		__asm__ volatile("fxrstorq (%0)" : : "r"(area) : "memory");
+		HW_FPU("fxrstorq", area, components);
 	else
-		__asm__ volatile("xrstor64 (%0)"
-				 :
-				 : "r"(area), "a"((u32)components), "d"(0)
-				 : "memory");
+		HW_FPU("xrstor64", area, components);
 }
 
 #endif

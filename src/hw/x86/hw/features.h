@@ -35,5 +35,8 @@ struct hw_features {
 extern struct hw_features hw_features; /* [c] */
 
 void hw_features_init(void);
+/* Does CPUID say so? A leaf that this CPU does not have says no. */
+enum cpuid_register { EAX, EBX, ECX, EDX };
+bool hw_cpu_has(u32 leaf, enum cpuid_register reg, unsigned int bit);
 /* Sets this CPU's registers by hw_features.guesses. Each CPU once. */
 void hw_guesses_start(void);

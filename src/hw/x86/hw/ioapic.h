@@ -30,8 +30,12 @@ void hw_ioapic_stop(void);
 /* A level interrupt was accepted by a CPU that has not said EOI for it yet (Remote IRR). */
 bool hw_ioapic_is_in_service(u32 gsi);
 
-/* For Domain 0's apic_read and apic_write. NULL-like -1: no controller at that address. */
-int hw_ioapic_find(u64 address);
-u32 hw_ioapic_read(unsigned int ioapic, u8 reg);
-u32 hw_ioapic_gsi_base(unsigned int ioapic);
-u32 hw_ioapic_entry_count(unsigned int ioapic);
+/* For Domain 0's apic_read and apic_write. NULL: no controller at that address. */
+struct ioapic {
+	u8 *base; /* registers */
+	u64 address;
+	u32 gsi_base;
+	u32 entry_count;
+};
+const struct ioapic *hw_ioapic_find(u64 address);
+u32 hw_ioapic_read(const struct ioapic *ioapic, u32 reg);
