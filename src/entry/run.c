@@ -11,6 +11,7 @@
 #include "evtchn/evtchn.h"
 #include "hw/clock.h"
 #include "hw/cpu.h"
+#include "lib/bits.h"
 #include "mm/mm.h"
 #include "pv/pv.h"
 #include "sched/sched.h"
@@ -60,8 +61,10 @@ static void work_handle(u64 bits)
 		[WORK_MEMORY] = memory_work,
 	};
 
-	for (unsigned int bit = 0; bit < WORK_COUNT; bit++)
-		if ((bits & BIT(bit)) != 0 && handlers[bit] != NULL)
+	unsigned int bit;
+
+	for_each_set_bit(bit, bits)
+		if (handlers[bit] != NULL)
 			handlers[bit]();
 }
 
@@ -95,7 +98,7 @@ void run_exit(void)
 		u64 work;
 
 		hw_irq_disable();
-		work = work_take(); /* pairs with work_raise() */
+		work = work_is_raised() ? work_take() : 0; /* pairs with work_raise() */
 		if ((work & ~BIT(WORK_SCHEDULE)) != 0) {
 			hw_irq_enable();
 			entry_limit_begin();

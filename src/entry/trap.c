@@ -185,7 +185,7 @@ u64 entry_hypercall(void)
 	if (unlikely(number == __HYPERVISOR_iret))
 		pv_iret(v); /* leaves with a whole set of registers of its own */
 	else
-		hcall_dispatch(v, regs);
+		hcall_dispatch(v, regs, number);
 	entry_limit_end("hypercall", MICA_DEBUG ? hcall_name(number) : NULL, regs->rdi);
 	hw_irq_disable();
 	if (likely(number != __HYPERVISOR_iret && !work_is_raised() && !pv_events_wanted(v)))

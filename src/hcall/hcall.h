@@ -52,15 +52,13 @@ _Static_assert(offsetof(struct regs, rax) - offsetof(struct regs, rdi) ==
 	       "");
 
 /* From entry/: runs the hypercall that v's registers ask for, which are its arguments. Not iret. */
-static inline void hcall_dispatch(struct vcpu *v, struct regs *regs)
+static inline void hcall_dispatch(struct vcpu *v, struct regs *regs, u64 number)
 {
-	struct hcall_args *args = (struct hcall_args *)(void *)&regs->rdi;
-	u64 number = regs->rax;
 	int rc;
 
-	trace_call(number, args->a[0]);
-	args->result = 0;
-	rc = hcall_run(v, number, args);
+	trace_call(number, regs->rdi);
+	regs->rax = 0;
+	rc = hcall_run(v, number, (struct hcall_args *)(void *)&regs->rdi);
 	if (unlikely(rc != 0))
 		hcall_refused(regs, number, rc);
 }

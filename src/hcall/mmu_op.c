@@ -123,7 +123,7 @@ static void owners_put(const struct owners *owners)
 	domain_put(owners->pages);
 }
 
-static int machphys_update(struct domain *d, mfn_t mfn, u64 pfn)
+static NOINLINE int machphys_update(struct domain *d, mfn_t mfn, u64 pfn)
 {
 	int rc = frame_get(mfn, d);
 
@@ -192,7 +192,6 @@ static int requests_do(struct vcpu *v, const struct owners *owners, u64 from, u3
 /* The common case: one request about the caller's own. */
 static int one_request_do(struct vcpu *v, struct hcall_args *args)
 {
-	const struct owners own = {v->domain, v->domain, false};
 	union {
 		struct mmu_update request;
 		u64 words[sizeof(struct mmu_update) / sizeof(u64)];
@@ -203,20 +202,19 @@ static int one_request_do(struct vcpu *v, struct hcall_args *args)
 		return err(EFAULT);
 	cmd = copy.request.ptr & 3;
 	if (unlikely(cmd == MMU_MACHPHYS_UPDATE))
-		return request_do(v, &own, &copy.request);
+		return machphys_update(v->domain,
+				       maddr_to_mfn(maddr_make(copy.request.ptr & ~3ull)),
+				       copy.request.val);
 	return update(v, v->domain, v->domain, maddr_make(copy.request.ptr & ~3ull),
 		      copy.request.val, cmd == MMU_PT_UPDATE_PRESERVE_AD);
 }
 
-int do_mmu_update(struct vcpu *v, struct hcall_args *args)
+static NOINLINE int batch_do(struct vcpu *v, struct hcall_args *args)
 {
 	u32 count, before, done = 0;
 	struct owners owners;
-	int rc;
+	int rc = batch_begin(args, &count, &before);
 
-	if (likely((u32)args->a[1] == 1 && args->a[2] == 0 && (u32)args->a[3] == DOMID_SELF))
-		return one_request_do(v, args);
-	rc = batch_begin(args, &count, &before);
 	if (rc)
 		return rc;
 	rc = owners_get(v, (u32)args->a[3], &owners);
@@ -224,10 +222,16 @@ int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 		rc = requests_do(v, &owners, args->a[0], count, &done);
 		owners_put(&owners);
 	}
-	if (likely(!rc && !args->a[2])) {
+	if (likely(!rc && !args->a[2]))
 		return 0;
-	}
 	return batch_end(args, count, done, before, sizeof(struct mmu_update), rc);
+}
+
+int do_mmu_update(struct vcpu *v, struct hcall_args *args)
+{
+	if (likely((u32)args->a[1] == 1 && args->a[2] == 0 && (u32)args->a[3] == DOMID_SELF))
+		return one_request_do(v, args);
+	return batch_do(v, args);
 }
 
 /* flags of update_va_mapping: what to flush, and a set of vCPUs or a word in its place. */

@@ -368,6 +368,13 @@ static inline int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry)
 	*entry = maddr_make(mfn_num(mm->walk_l1) << PAGE_SHIFT | pte_index(va, 1) * 8u);
 	return 0;
 }
+/* What it says at this moment. */
+static inline u64 walk_l1_read(maddr_t entry)
+{
+	const u64 *table = hw_frame_map(mfn_nospec(maddr_to_mfn(entry)));
+
+	return atomic_load(&table[(maddr_num(entry) & (PAGE_SIZE - 1)) / 8]);
+}
 /* Where the last entry looked at lies. */
 static inline maddr_t walk_entry_maddr(const struct walk *walk, u64 va)
 {

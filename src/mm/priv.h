@@ -2,6 +2,7 @@
 /* What the files of mm/ share among themselves. */
 #pragma once
 
+#include "hw/layout.h"
 #include "mm/mm.h"
 
 #define TABLE_ENTRIES 512u
@@ -43,7 +44,10 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry);
 int entry_get(struct domain *d, struct domain *page_owner, unsigned int level, u64 entry,
 	      bool nested);
 int entry_put(unsigned int level, u64 entry);
-bool slot_is_hypervisors(unsigned int level, unsigned int idx);
+static inline bool slot_is_hypervisors(unsigned int level, unsigned int idx)
+{
+	return level == 4 && idx >= LAYOUT_FIRST_SLOT && idx <= LAYOUT_LAST_SLOT;
+}
 
 /* mirror.c: an entry has been exchanged, its old value is not put yet; a table is about to lose its type. */
 void mirror_entry_changed(const u64 *entry, u64 old);
@@ -119,18 +123,24 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 	return false;
 }
 
-/* A typed reference on a judged table of that owner and type: the word as it was. 0: go the long way. */
-static inline u64 table_get_quick(struct frame *f, domid_t owner, enum frame_type type)
+/* A typed reference on a frame of that owner, whose word is like that: the word as it was. 0: go the long way. */
+static inline u64 word_get_quick(struct frame *f, domid_t owner, u64 like)
 {
 	u64 old = atomic_load(&f->word);
 
-	if (unlikely((old & QUICK_MASK) != (FRAME_VALID | FRAME_LIVE | type_bits(type))) ||
+	if (unlikely((old & QUICK_MASK) != like) ||
 	    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
 		return 0;
 	if (likely(atomic_load(&f->owner) == owner))
 		return old;
 	(void)frame_type_put_preemptible(frame_mfn(f));
 	return 0;
+}
+
+/* On a judged table of that type. */
+static inline u64 table_get_quick(struct frame *f, domid_t owner, enum frame_type type)
+{
+	return word_get_quick(f, owner, FRAME_VALID | FRAME_LIVE | type_bits(type));
 }
 
 /* Gives a typed reference back that is not the last one; false: go the long way. */

@@ -28,11 +28,6 @@ struct domain *mm_xen_domain = &xen_domain;
 /* L2 to L4: superpages, global, and cache attributes of tables are refused. */
 #define TABLE_REFUSED (PTE_PSE | PTE_GLOBAL | PTE_PWT | PTE_PCD)
 
-bool slot_is_hypervisors(unsigned int level, unsigned int idx)
-{
-	return level == 4 && idx >= LAYOUT_FIRST_SLOT && idx <= LAYOUT_LAST_SLOT;
-}
-
 bool mm_has_io_rights(const struct domain *d)
 {
 	return d->iomem_allowed && !rangeset_is_empty(d->iomem_allowed);

@@ -194,9 +194,12 @@ static void table_unhold(struct vcpu *v, struct frame *f)
 	atomic_store(&v->mm->held, NULL);
 }
 
-/* The common table: an L1 of its owner's. Such a one is never left half-done. */
-static inline bool update_leaf_quick(const struct vcpu *v, const struct domain *owner, maddr_t pte,
-				     u64 value, bool preserve_ad)
+/*
+ * The common ones: an L1 of its owner's, which is never left half-done, and a page that is no table (yet). The reference was
+ * Mica's alone, so no TLB has seen it: unless somebody else was there, the word becomes what it was, without a stamp.
+ */
+static inline bool update_quick(const struct vcpu *v, struct domain *owner, maddr_t pte, u64 value,
+				bool preserve_ad)
 {
 	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
 	struct frame *f = frame_of(mfn);
@@ -209,12 +212,18 @@ static inline bool update_leaf_quick(const struct vcpu *v, const struct domain *
 	atomic_store(&v->mm->held,
 		     f); /* as in table_hold(); it stays if the long way is to be gone */
 	before = table_get_quick(f, owner->id, FRAME_L1);
-	if (unlikely(before == 0))
-		return false;
-	is_done = change_leaf_quick(owner, entry, value, preserve_ad);
+	if (likely(before != 0)) {
+		is_done = change_leaf_quick(owner, entry, value, preserve_ad);
+	} else {
+		before = word_get_quick(f, owner->id, QUICK_WRITABLE);
+		if (before == 0)
+			return false;
+		atomic_store(entry, value);
+		mm_mark_dirty(owner, mfn);
+		is_done = true;
+	}
 	taken = before + QUICK_TYPED_ONE;
-	if (unlikely(!atomic_cmpxchg(&f->word, &taken,
-				     before))) /* as it was, unless somebody was there */
+	if (unlikely(!atomic_cmpxchg(&f->word, &taken, before)))
 		(void)type_put(f);
 	if (likely(is_done))
 		atomic_store(&v->mm->held, NULL);
@@ -246,7 +255,7 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 	      u64 value, bool preserve_ad)
 {
 	if (likely(page_owner == table_owner) &&
-	    likely(update_leaf_quick(v, table_owner, pte, value, preserve_ad)))
+	    likely(update_quick(v, table_owner, pte, value, preserve_ad)))
 		return 0;
 	return update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
 }

@@ -140,6 +140,11 @@ static bool msr_get(const struct vcpu *v, u32 msr, u64 *value)
 {
 	u64 mask;
 
+	if (likely(msr >= MSR_FS_BASE &&
+		   msr <= MSR_KERNEL_GS_BASE)) { /* as the policy's rows say */
+		*value = hw_rdmsr(msr);
+		return true;
+	}
 	switch (policy_rdmsr(v->domain->policy, msr, value)) {
 	case POLICY_MSR_DONE:
 		return true;

@@ -158,22 +158,29 @@ static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptw
 	return pv_emul_fetch(v, &insn) && pv_emul_execute(v, &insn, ops, ptwr, 1);
 }
 
+static NOINLINE bool device_write(struct vcpu *v, struct ptwr *ptwr)
+{
+	return rangeset_contains(&mm_iomem_readonly, mfn_num(ptwr->mfn), mfn_num(ptwr->mfn)) &&
+	       emulate(v, &readonly_ops, ptwr);
+}
+
 bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 {
 	struct ptwr ptwr = {.v = v, .page_va = cr2 & PAGE_MASK};
-	struct walk walk;
-	u64 word;
+	maddr_t at;
+	u64 word, leaf;
 
 	if (!pv_is_kernel(v) || (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED | PF_FETCH)) !=
 					(PF_PRESENT | PF_WRITE))
 		return false;
-	if (walk_guest(v, cr2, &walk) != 0 || walk.level != 1 || (walk.entry[1] & PTE_RW) != 0)
+	if (walk_l1_entry(v, cr2, &at) != 0)
 		return false;
-	ptwr.mfn = pte_mfn(walk.entry[1]);
+	leaf = walk_l1_read(at);
+	if ((leaf & (PTE_PRESENT | PTE_RW)) != PTE_PRESENT)
+		return false;
+	ptwr.mfn = pte_mfn(leaf);
 	if (!hw_frame_is_ram(ptwr.mfn))
-		return rangeset_contains(&mm_iomem_readonly, mfn_num(ptwr.mfn),
-					 mfn_num(ptwr.mfn)) &&
-		       emulate(v, &readonly_ops, &ptwr);
+		return device_write(v, &ptwr);
 	word = atomic_load(&frame_of(ptwr.mfn)->word);
 	if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 ||
 	    frame_word_type(word) > FRAME_L4)

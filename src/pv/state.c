@@ -148,7 +148,7 @@ void pv_cr3_load(struct vcpu *v)
 	hw_cr3_write(pv_is_kernel(v) ? entry->c_kernel_cr3 : entry->c_user_cr3);
 }
 
-static void roots_refresh(struct vcpu *v, bool is_user)
+static ALWAYS_INLINE void roots_refresh(struct vcpu *v, bool is_user)
 {
 	struct pv_entry *entry = &v->pv->page->entry;
 	u64 ours = root_maddr(mm_mirror_root(v, is_user)), guests = ours;
@@ -233,7 +233,10 @@ void pv_entry_refresh(struct vcpu *v)
 
 void pv_root_changed(struct vcpu *v, bool is_user)
 {
-	roots_refresh(v, is_user);
+	if (is_user)
+		roots_refresh(v, true);
+	else
+		roots_refresh(v, false);
 	if (is_user != pv_is_kernel(v))
 		pv_cr3_load(v);
 	if (opt_user_global)
