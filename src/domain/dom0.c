@@ -376,6 +376,7 @@ static void rights_give(struct domain *d)
 		rc = rangeset_remove(d->ioport_allowed, hw_uart_port(), hw_uart_port() + 7u);
 	if (rc != 0)
 		panic("Domain 0: its rights cannot be set (%d)", rc);
+	pv_ports_changed(d);
 }
 
 static void vcpu_start(struct build *b)

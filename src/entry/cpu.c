@@ -9,11 +9,13 @@
 #include "entry/entry_cpu.h"
 #include "hw/asm.h"
 #include "hw/features.h"
+#include "hw/io.h"
 #include "hw/mem.h"
 #include "hw/paging.h"
 #include "lib/abi.h"
 #include "lib/string.h"
 #include "mm/mm.h"
+#include "pv/pv.h"
 
 #define ENTRY_ALIAS_BASE   (LAYOUT_CPUS + 0x100000000ull)
 #define ENTRY_ALIAS_STRIDE 0x10000ull
@@ -63,10 +65,12 @@ static u64 alias_of(const void *symbol)
 }
 
 /*
- * Behind the alias of the entry text lie the CPU's own pages that the stubs or the CPU itself use: the data page, the TSS, the
- * IDT. They and the IST stacks are all of Mica that stays mapped under page-table isolation.
+ * Behind the alias of the entry text lie the pages that the stubs or the CPU itself use: the data page, the IDT, the TSS, and the
+ * one bitmap of ports. They and the IST stacks are all of Mica that stays mapped under page-table isolation.
  */
-enum { ALIAS_DATA, ALIAS_TSS, ALIAS_IDT, ALIAS_PAGES };
+enum { ALIAS_DATA, ALIAS_IDT, ALIAS_TSS, ALIAS_PORTS, ALIAS_PAGES = ALIAS_PORTS + 2 };
+#define TSS_BYTES \
+	(PAGE_SIZE + sizeof(pv_io_bitmap)) /* the bitmap begins a page behind it (hw_io_open) */
 
 static u64 alias_page(unsigned int page)
 {
@@ -129,8 +133,7 @@ static void gdt_make(struct cpu *cpu)
 	gdt[GDT_INDEX(FLAT_RING3_CS32)] = 0x00cffb000000ffff;
 	gdt[GDT_INDEX(FLAT_RING3_DS32)] = 0x00cff3000000ffff;
 	gdt[GDT_INDEX(FLAT_RING3_CS64)] = 0x00affb000000ffff;
-	system_descriptor(&gdt[GDT_INDEX(MICA_TSS)], alias_page(ALIAS_TSS), sizeof(struct tss) - 1,
-			  9);
+	system_descriptor(&gdt[GDT_INDEX(MICA_TSS)], alias_page(ALIAS_TSS), TSS_BYTES - 1, 9);
 	cpu->gdt = gdt;
 	cpu->gdt_mfn = hw_virt_to_mfn(gdt);
 	entry_gdt_reset();
@@ -144,9 +147,11 @@ static void tss_make(struct cpu *cpu)
 	for (unsigned int ist = 0; ist < IST_COUNT; ist++)
 		tss->ist[ist] = (u64)cpu + (u64)(2 * ist + 3) * PAGE_SIZE;
 	tss->rsp[0] = (u64)cpu + CPU_BLOCK_SIZE;
-	tss->iomap = sizeof(*tss);
 	cpu->tss = tss;
+	hw_io_open(false);
 	alias_page_map(ALIAS_TSS, tss);
+	paging_map(alias_page(ALIAS_PORTS), (u64)pv_io_bitmap - LAYOUT_IMAGE, sizeof(pv_io_bitmap),
+		   MAP_DATA);
 }
 
 static void idt_make(void)

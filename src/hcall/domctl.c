@@ -16,6 +16,7 @@
 #include "irq/irq.h"
 #include "lib/string.h"
 #include "mm/mm.h"
+#include "pv/pv.h"
 #include "sched/sched.h"
 #include "time/time.h"
 
@@ -248,11 +249,14 @@ int domctl_iomem_permission(struct vcpu *v, struct domain *d, struct xen_domctl 
 int domctl_ioport_permission(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 {
 	const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
+	int rc;
 
 	if (p->first_port + (u64)p->nr_ports > 65536)
 		return err(EINVAL);
-	return permit(d, d->ioport_allowed, v->domain->ioport_allowed, p->first_port, p->nr_ports,
-		      p->allow_access);
+	rc = permit(d, d->ioport_allowed, v->domain->ioport_allowed, p->first_port, p->nr_ports,
+		    p->allow_access);
+	pv_ports_changed(d);
+	return rc;
 }
 
 int domctl_settimeoffset(struct vcpu *v, struct domain *d, struct xen_domctl *op)

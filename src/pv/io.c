@@ -2,18 +2,48 @@
 /*
  * I/O ports. Two questions: may this code (guest kernel, or user by IOPL or bitmap), and may this domain? What the domain
  * may not reads as all ones, and writes vanish, as if nothing were there. PCI configuration ports are mediated.
- * Reached from priv.c and hcall/; calls irq/pci. No lock of its own.
+ * Domain 0's kernel asks once and then goes there by itself (pv_ports_open). Reached from priv.c and hcall/; calls irq/pci.
+ * Lock: the domain's, for its ports.
  */
 #include "core/log.h"
 #include "hw/io.h"
 #include "hw/mem.h"
 #include "irq/irq.h"
+#include "lib/bitmap.h"
 #include "lib/rangeset.h"
+#include "lib/string.h"
 #include "mm/mm.h"
 #include "pv/priv.h"
 
 #define PORT_CF8 0xcf8u
 #define PORT_CFC 0xcfcu
+
+u64 pv_io_bitmap[65536 / 64] ALIGNED(PAGE_SIZE);
+
+void pv_ports_changed(struct domain *d)
+{
+	if (!d->is_hardware)
+		return;
+	LOCK_SCOPE(&d->lock);
+	memset(pv_io_bitmap, 0xff, sizeof(pv_io_bitmap));
+	for (unsigned int i = 0; i < d->ioport_allowed->count; i++) {
+		const struct range *range = &d->ioport_allowed->range[i];
+
+		for (u64 port = range->start; port <= range->end; port++)
+			bitmap_clear(pv_io_bitmap, port);
+	}
+}
+
+void pv_ports_open(struct vcpu *v, u16 port)
+{
+	u32 *mode = &v->pv->page->entry.mode;
+
+	if (*mode != PV_KERNEL || !v->domain->is_hardware || v->pv->iopl == 0 ||
+	    bitmap_test(pv_io_bitmap, port))
+		return;
+	*mode = PV_KERNEL | PV_SLOW | PV_PORTS;
+	hw_io_open(true);
+}
 
 bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes)
 {
@@ -64,6 +94,7 @@ int pv_set_iopl(struct vcpu *v, u32 iopl)
 {
 	if (iopl > 3)
 		return err(EINVAL);
+	pv_ports_close(v);
 	v->pv->iopl = iopl;
 	return 0;
 }

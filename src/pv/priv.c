@@ -314,6 +314,7 @@ static bool emulate_quick(struct vcpu *v)
 			regs->rax = bytes == 1 ? (regs->rax & ~0xffull) | value : value;
 		}
 		regs->rip += opcode & 8 ? 1 : 2;
+		pv_ports_open(v, port);
 	} else if ((opcode & 0xfe) == 0xfa && pv_is_kernel(v)) {
 		regs->rip++;
 	} else if ((u16)code == 0x320f && pv_is_kernel(v)) {

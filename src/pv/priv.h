@@ -3,6 +3,7 @@
 #pragma once
 
 #include "emul/emul.h"
+#include "hw/io.h"
 #include "pv/pv.h"
 
 #define VECTOR_PF 14
@@ -38,3 +39,17 @@ void pv_fpu_init(void *area);
 u64 pv_io_in(struct vcpu *v, u16 port, unsigned int bytes);
 void pv_io_out(struct vcpu *v, u16 port, u64 value, unsigned int bytes);
 bool pv_io_allowed(const struct vcpu *v, u16 port, unsigned int bytes);
+/*
+ * The first port that Domain 0's kernel uses opens those of the bitmap to it, without Mica. As that would hold for user code
+ * too, the stubs are kept from going there, and whatever ends this stretch of kernel code (iret, a switch) closes them.
+ */
+void pv_ports_open(struct vcpu *v, u16 port);
+static inline void pv_ports_close(struct vcpu *v)
+{
+	u32 *mode = &v->pv->page->entry.mode;
+
+	if (unlikely(*mode & PV_PORTS)) {
+		hw_io_open(false);
+		*mode = PV_KERNEL;
+	}
+}

@@ -11,8 +11,11 @@
 #include "lib/abi.h"
 #include "lib/types.h"
 
-/* Whose page tables and GS base are loaded; and whether the stubs of entry/ leave everything to C. */
-enum pv_mode { PV_USER = 0, PV_KERNEL = 1, PV_SLOW = 2 };
+/*
+ * Whose page tables and GS base are loaded; and whether the stubs of entry/ leave everything to C. PORTS, with KERNEL and SLOW
+ * alone: the CPU's I/O bitmap is open.
+ */
+enum pv_mode { PV_USER = 0, PV_KERNEL = 1, PV_SLOW = 2, PV_PORTS = 4 };
 
 /* Error code of a page fault. */
 #define PF_PRESENT BIT(0)
@@ -185,6 +188,10 @@ u64 pv_ldt_guest_va(const struct vcpu *v, u64 cr2);
 bool pv_ldt_revoke(struct domain *d, mfn_t mfn);
 int pv_descriptor_update(struct vcpu *v, u64 maddr, u64 descriptor);
 
+/* What the CPU's I/O bitmaps say, a bit a port: set where Domain 0 may not go without Mica. */
+extern u64 pv_io_bitmap[65536 / 64];
+/* After d's ports have changed. */
+void pv_ports_changed(struct domain *d);
 int pv_set_iopl(struct vcpu *v, u32 iopl);
 int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports);
 int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value);

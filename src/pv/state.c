@@ -222,6 +222,7 @@ void pv_entry_refresh(struct vcpu *v)
 		       !pv_shows_iopl(v) && v->domain->mm->mirror == NULL;
 	struct pv_entry *entry = &pv->page->entry;
 
+	pv_ports_close(v);
 	entry->info = info_for_stubs(v);
 	entry->mode = (entry->mode & PV_KERNEL) | (is_fast && entry->info ? 0 : PV_SLOW);
 	roots_refresh(v, false);
@@ -389,6 +390,7 @@ void pv_tsc_aux_load(const struct pv_vcpu *pv)
 
 void pv_state_save(struct vcpu *v)
 {
+	pv_ports_close(v);
 	segments_save(v);
 	fpu_save(v->pv);
 	if ((v->pv->dr[7] & DR7_ACTIVE) != 0)

@@ -190,6 +190,7 @@ void pv_iret(struct vcpu *v)
 		domain_crash(v->domain, "v%u: iret frame at %lx cannot be read", v->id, regs->rsp);
 		return;
 	}
+	pv_ports_close(v);
 	if ((iret.cs & 3) == 3) {
 		if (mfn_is_none(v->mm->root_user)) {
 			domain_crash(v->domain, "v%u: iret to user without a user root", v->id);

@@ -356,6 +356,8 @@ static void device_write(struct fake_device *dev, u32 reg, unsigned int bytes, u
 	}
 }
 
+bool fake_io_is_open;
+
 u32 fake_port_read(u16 port, unsigned int bytes)
 {
 	const struct fake_device *dev;

@@ -17,6 +17,7 @@
 #include "debug/debug.h"
 #include "entry/entry_cpu.h"
 #include "hw/asm.h"
+#include "hw/io.h"
 #include "hw/clock.h"
 #include "hw/features.h"
 #include "lib/errno.h"
@@ -497,6 +498,51 @@ static void ports(void **state)
 	assert_int_equal(pv_set_iobitmap(v, 8, 16), -EFAULT);
 }
 
+static bool is_trapped(u16 port)
+{
+	return pv_io_bitmap[port / 64] >> (port % 64) & 1;
+}
+
+/* The first port that Domain 0's kernel uses opens the CPU's bitmap, until anybody else runs. */
+static void ports_opened(void **state)
+{
+	struct physdev_set_iopl iopl = {.iopl = 1};
+	u32 *mode = &v->pv->page->entry.mode;
+
+	(void)state;
+	fake_io_is_open = false;
+	pv_ports_changed(v->domain);
+	assert_true(is_trapped(0x20) && is_trapped(0x3f8) && is_trapped(0xcf8) &&
+		    is_trapped(0xcfb) && is_trapped(0xcff));
+	assert_true(!is_trapped(0x64) && !is_trapped(0xcf7) && !is_trapped(0xd00));
+	kernel_at(0);
+	*mode = PV_KERNEL;
+	v->pv->iopl = 0;
+	assert_false(INSN("\xe4\x64"));
+	assert_int_equal(CALL(physdev_op, PHYSDEVOP_set_iopl, U(&iopl)), 0);
+	*mode = PV_KERNEL;
+	assert_true(INSN("\xe4\x20") && !fake_io_is_open && *mode == PV_KERNEL);
+	assert_true(INSN("\xe4\x64") && fake_io_is_open);
+	assert_int_equal(*mode, PV_KERNEL | PV_SLOW | PV_PORTS);
+	assert_int_equal(CALL(physdev_op, PHYSDEVOP_set_iopl, U(&iopl)), 0);
+	assert_true(!fake_io_is_open && *mode == PV_KERNEL);
+	assert_true(INSN("\xe4\x64") && fake_io_is_open);
+	to_user(guest_va(CODE_PAGE), 0x7fff0000, 0);
+	assert_true(!fake_io_is_open && !(*mode & (PV_KERNEL | PV_PORTS)));
+	kernel_at(0);
+	*mode = PV_KERNEL;
+	assert_true(INSN("\xe4\x64") && fake_io_is_open);
+	pv_state_save(v);
+	assert_true(!fake_io_is_open && *mode == PV_KERNEL);
+	pv_state_load(v);
+	*mode = PV_KERNEL | PV_SLOW;
+	assert_true(INSN("\xe4\x64") && !fake_io_is_open); /* for other reasons: let it be */
+	v->domain->is_hardware = false;
+	*mode = PV_KERNEL;
+	assert_true(INSN("\xe4\x64") && !fake_io_is_open);
+	v->domain->is_hardware = true;
+}
+
 /* ---------------------------------------------------------------- writes to page tables */
 
 /* The write that faulted at cr2. True: done. */
@@ -844,6 +890,7 @@ int main(void)
 		TEST(other_instructions),
 		TEST(forced_emulation),
 		TEST(ports),
+		TEST(ports_opened),
 		TEST(writable_page_tables),
 		TEST(ldt),
 		TEST(in_mica),

@@ -7,6 +7,8 @@
 
 u32 fake_port_read(u16 port, unsigned int bytes);
 void fake_port_write(u16 port, unsigned int bytes, u32 value);
+extern bool fake_io_is_open;
+#define hw_io_open(is_open) (fake_io_is_open = (is_open))
 u64 fake_mmio_read(const volatile void *ptr, unsigned int bytes);
 void fake_mmio_write(volatile void *ptr, unsigned int bytes, u64 value);
 

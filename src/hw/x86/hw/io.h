@@ -6,6 +6,7 @@
 #ifndef HW_IO_H
 #define HW_IO_H
 
+#include "hw/cpu.h"
 #include "lib/types.h"
 
 #define HW_PORT(bits, suffix)                                                                   \
@@ -73,6 +74,15 @@ static inline void hw_mmio_write(volatile void *ptr, unsigned int bytes, u32 val
 		hw_mmio_write16(ptr, (u16)value);
 	else
 		hw_mmio_write32(ptr, value);
+}
+
+/*
+ * Whether ring 3 may use the ports that the bitmap behind this CPU's TSS allows (entry/cpu.c), or none: the CPU reads the
+ * offset of the bitmap anew at each access (SDM 1 19.5.2).
+ */
+static inline void hw_io_open(bool is_open)
+{
+	*(u16 *)((u8 *)hw_this_cpu()->tss + 102) = is_open ? PAGE_SIZE : 0xffff;
 }
 
 #endif
