@@ -159,7 +159,7 @@ SAN_cov  := --coverage -O0
 
 links = $(shell sed -n 's,^/\* *links: *\(.*\)\*/ *$$,\1,p' $(1))
 # test/fake/whole.c brings all of Mica above src/hw, but for boot/ and what only a real CPU can do.
-WHOLE := $(filter-out src/entry/cpu.c src/entry/probe.c src/entry/offsets.c src/lib/string.c src/image/unpack%, \
+WHOLE := $(filter-out src/entry/cpu.c src/entry/probe.c src/entry/offsets.c src/lib/string.c src/image/unpack.c, \
 	 $(wildcard $(patsubst %,src/%/*.c,lib core policy emul image mm time irq sched evtchn gnttab pv domain debug \
 	 hcall entry))) $(patsubst %,test/fake/%.c,machine registers hw_x86 devices whole toolstack)
 uses = $(patsubst test/fake/whole.c,$(WHOLE),$(shell sed -n 's,^/\* *uses: *\(.*\)\*/ *$$,\1,p' $(1)))

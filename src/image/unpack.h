@@ -37,12 +37,3 @@ enum image_error unpack_kernel(enum compression compression, const void *in, siz
 
 /* Aligned to 16 bytes, not cleared; NULL when exhausted. */
 void *unpack_alloc(struct unpack_arena *arena, size_t bytes);
-
-/* One per format, for unpack_kernel(). */
-enum image_error unpack_gzip(const u8 *in, size_t in_len, u8 *out, size_t out_len,
-			     struct unpack_arena *arena);
-enum image_error unpack_xz(const u8 *in, size_t in_len, u8 *out, size_t out_len,
-			   struct unpack_arena *arena);
-enum image_error unpack_zstd(const u8 *in, size_t in_len, u8 *out, size_t out_len,
-			     struct unpack_arena *arena);
-enum image_error unpack_lz4(const u8 *in, size_t in_len, u8 *out, size_t out_len);

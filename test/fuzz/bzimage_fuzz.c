@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/image/bzimage.c src/image/unpack.c src/image/unpack_formats.c */
+/* uses: src/image/bzimage.c src/image/unpack.c */
 /* links: -llzma -lz -lzstd -llz4 */
 /*
  * bzimage.c and the glue to the decoders: the first byte chooses between raw bytes, a good header with patches (two bytes

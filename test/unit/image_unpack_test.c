@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uses: src/image/unpack.c src/image/bzimage.c src/image/unpack_formats.c */
+/* uses: src/image/unpack.c src/image/bzimage.c */
 /* links: -llzma -lz -lzstd -llz4 */
 /*
  * unpack*.c: what the formats' own encoders pack, with the settings of Linux's build, comes out again; too small a room
