@@ -15,23 +15,27 @@
 
 #include "image/priv.h"
 
-/* Offsets in the Multiboot 1 information, and bits of its flags (Multiboot 0.6.96, 3.3). */
-enum {
-	MBI_FLAGS = 0,
-	MBI_MEM_LOWER = 4,
-	MBI_MEM_UPPER = 8,
-	MBI_CMDLINE = 16,
-	MBI_MODS_COUNT = 20,
-	MBI_MODS_ADDR = 24,
-	MBI_MMAP_LENGTH = 44,
-	MBI_MMAP_ADDR = 48,
-	MBI_LOADER_NAME = 64,
-	MBI_VBE_CONTROL = 72,
-	MBI_VBE_MODE = 76,
-	MBI_FRAMEBUFFER = 88,
-	MBI_BYTES_MIN = 52,
-	MBI_BYTES = 120,
-};
+#define FB_TYPE_RGB   1
+#define COLOURS_BYTES 6 /* place and size of red, green and blue */
+
+/* The same in both protocols; the colours' place is not. */
+struct framebuffer {
+	u64 address;
+	u32 pitch, width, height;
+	u8 bpp, type;
+} PACKED;
+
+/* The Multiboot 1 information (0.6.96, 3.3); its flags say which fields are there. */
+struct mbi {
+	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
+	u32 mmap_length, mmap_addr, drives[2], config, loader_name, apm, vbe_control, vbe_mode;
+	u16 vbe_interface[4];
+	struct framebuffer fb;
+	u8 colours[COLOURS_BYTES], unused[4];
+} PACKED;
+#define MBI_BYTES_MIN offsetof(struct mbi, drives)
+_Static_assert(sizeof(struct mbi) == 120, "");
+
 #define MBI_HAS_MEMORY	    BIT(0)
 #define MBI_HAS_CMDLINE	    BIT(2)
 #define MBI_HAS_MODULES	    BIT(3)
@@ -53,17 +57,7 @@ enum {
 	VBE_MODE_BYTES = 2,
 };
 
-/* Offsets in a framebuffer description, the same in both protocols. */
-enum {
-	FB_ADDRESS = 0,
-	FB_PITCH = 8,
-	FB_WIDTH = 12,
-	FB_HEIGHT = 16,
-	FB_BPP = 20,
-	FB_TYPE = 21,
-};
-#define FB_TYPE_RGB 1
-#define LFB_UNIT    0x10000ull /* the ABI counts a frame buffer's size in these */
+#define LFB_UNIT 0x10000ull /* the ABI counts a frame buffer's size in these */
 
 /* Copies a zero-ended string of unknown length byte by byte: the memory behind it need not exist. */
 static void string_copy(struct boot_info *boot, boot_map_fn *map, u64 paddr, char *to, size_t size)
@@ -167,34 +161,24 @@ static void basic_memory(struct boot_info *boot, u32 lower_kib, u32 upper_kib)
 	range_add(boot, 1ull << 20, (u64)upper_kib << 10, E820_RAM);
 }
 
-/* at[len] is a framebuffer description; colours follow a head of `head` bytes in it. */
-static void screen_read(struct dom0_vga_console_info *screen, const u8 *at, size_t len, size_t head)
+static void screen_read(struct dom0_vga_console_info *screen, const void *at, const u8 *colours)
 {
-	u32 pitch_bytes, width, height;
-	u64 bytes;
+	struct framebuffer fb;
 
-	if (len < head + 6 || at[FB_TYPE] != FB_TYPE_RGB)
+	memcpy(&fb, at, sizeof(fb));
+	if (fb.type != FB_TYPE_RGB || fb.width > 0xffff || fb.height > 0xffff || fb.pitch > 0xffff)
 		return;
-	pitch_bytes = read_u32(at + FB_PITCH);
-	width = read_u32(at + FB_WIDTH);
-	height = read_u32(at + FB_HEIGHT);
-	if (width > 0xffff || height > 0xffff || pitch_bytes > 0xffff)
-		return;
-	bytes = (u64)pitch_bytes * height;
 	screen->video_type = XEN_VGATYPE_VESA_LFB;
-	screen->u.vesa_lfb.width = (u16)width;
-	screen->u.vesa_lfb.height = (u16)height;
-	screen->u.vesa_lfb.bytes_per_line = (u16)pitch_bytes;
-	screen->u.vesa_lfb.bits_per_pixel = at[FB_BPP];
-	screen->u.vesa_lfb.lfb_base = read_u32(at + FB_ADDRESS);
-	screen->u.vesa_lfb.ext_lfb_base = read_u32(at + FB_ADDRESS + 4);
-	screen->u.vesa_lfb.lfb_size = (u32)(ROUND_UP(bytes, LFB_UNIT) / LFB_UNIT);
-	screen->u.vesa_lfb.red_pos = at[head];
-	screen->u.vesa_lfb.red_size = at[head + 1];
-	screen->u.vesa_lfb.green_pos = at[head + 2];
-	screen->u.vesa_lfb.green_size = at[head + 3];
-	screen->u.vesa_lfb.blue_pos = at[head + 4];
-	screen->u.vesa_lfb.blue_size = at[head + 5];
+	screen->u.vesa_lfb.width = (u16)fb.width;
+	screen->u.vesa_lfb.height = (u16)fb.height;
+	screen->u.vesa_lfb.bytes_per_line = (u16)fb.pitch;
+	screen->u.vesa_lfb.bits_per_pixel = fb.bpp;
+	screen->u.vesa_lfb.lfb_base = (u32)fb.address;
+	screen->u.vesa_lfb.ext_lfb_base = (u32)(fb.address >> 32);
+	screen->u.vesa_lfb.lfb_size = (u32)(ROUND_UP((u64)fb.pitch * fb.height, LFB_UNIT) /
+					    LFB_UNIT);
+	memcpy((u8 *)screen + offsetof(struct dom0_vga_console_info, u.vesa_lfb.red_pos), colours,
+	       COLOURS_BYTES);
 }
 
 static void vbe_read(struct dom0_vga_console_info *screen, const u8 *control, const u8 *mode)
@@ -205,52 +189,41 @@ static void vbe_read(struct dom0_vga_console_info *screen, const u8 *control, co
 		screen->u.vesa_lfb.mode_attrs = read_u16(mode + VBE_MODE_ATTRIBUTES);
 }
 
-static void screen1_read(struct boot_info *boot, boot_map_fn *map, const u8 *mbi, u32 flags)
-{
-	if (flags & MBI_HAS_VBE)
-		vbe_read(&boot->screen, map(read_u32(mbi + MBI_VBE_CONTROL), VBE_CONTROL_BYTES),
-			 map(read_u32(mbi + MBI_VBE_MODE), VBE_MODE_BYTES));
-	if (flags & MBI_HAS_FRAMEBUFFER)
-		screen_read(&boot->screen, mbi + MBI_FRAMEBUFFER, 28, 22);
-}
-
 static enum image_error multiboot1_parse(struct boot_info *boot, u64 info, boot_map_fn *map)
 {
-	u8 mbi[MBI_BYTES] = {0};
-	const u8 *from;
+	struct mbi mbi = {0};
 	bool has_names;
-	u32 flags;
 
 	/* Old loaders end the structure early: what they leave out, their flags do not name. */
-	for (unsigned int at = 0; at < MBI_BYTES; at += 4) {
-		from = map(info + at, 4);
+	for (unsigned int at = 0; at < sizeof(mbi); at += 4) {
+		const u8 *from = map(info + at, 4);
+
 		if (from)
-			memcpy(mbi + at, from, 4);
+			memcpy((u8 *)&mbi + at, from, 4);
 		else if (at < MBI_BYTES_MIN)
 			return IMAGE_UNREACHABLE;
 	}
-	flags = read_u32(mbi + MBI_FLAGS);
-
-	if (flags & MBI_HAS_LOADER_NAME)
-		string_copy(boot, map, read_u32(mbi + MBI_LOADER_NAME), boot->loader_name,
+	if (mbi.flags & MBI_HAS_LOADER_NAME)
+		string_copy(boot, map, mbi.loader_name, boot->loader_name,
 			    sizeof(boot->loader_name));
 	boot->cmdline_was_cut = false; /* a long name is no harm */
 	has_names = strncmp(boot->loader_name, "GRUB 2", 6) != 0;
-	if (flags & MBI_HAS_CMDLINE) {
-		string_copy(boot, map, read_u32(mbi + MBI_CMDLINE), boot->cmdline,
-			    sizeof(boot->cmdline));
+	if (mbi.flags & MBI_HAS_CMDLINE) {
+		string_copy(boot, map, mbi.cmdline, boot->cmdline, sizeof(boot->cmdline));
 		if (has_names)
 			first_word_drop(boot->cmdline);
 	}
-	if (flags & MBI_HAS_MODULES)
-		modules_read(boot, map, read_u32(mbi + MBI_MODS_ADDR),
-			     read_u32(mbi + MBI_MODS_COUNT), has_names);
-	screen1_read(boot, map, mbi, flags);
-	if (flags & MBI_HAS_MMAP)
-		mmap_read(boot, map, read_u32(mbi + MBI_MMAP_ADDR),
-			  read_u32(mbi + MBI_MMAP_LENGTH));
-	if (!boot->map.count && (flags & MBI_HAS_MEMORY))
-		basic_memory(boot, read_u32(mbi + MBI_MEM_LOWER), read_u32(mbi + MBI_MEM_UPPER));
+	if (mbi.flags & MBI_HAS_MODULES)
+		modules_read(boot, map, mbi.mods_addr, mbi.mods_count, has_names);
+	if (mbi.flags & MBI_HAS_VBE)
+		vbe_read(&boot->screen, map(mbi.vbe_control, VBE_CONTROL_BYTES),
+			 map(mbi.vbe_mode, VBE_MODE_BYTES));
+	if (mbi.flags & MBI_HAS_FRAMEBUFFER)
+		screen_read(&boot->screen, &mbi.fb, mbi.colours);
+	if (mbi.flags & MBI_HAS_MMAP)
+		mmap_read(boot, map, mbi.mmap_addr, mbi.mmap_length);
+	if (!boot->map.count && (mbi.flags & MBI_HAS_MEMORY))
+		basic_memory(boot, mbi.mem_lower, mbi.mem_upper);
 	return boot->map.count ? IMAGE_OK : IMAGE_NO_MEMORY_MAP;
 }
 
@@ -295,17 +268,19 @@ enum {
 	EFI_PAGES = 24,
 	EFI_ATTRIBUTE = 32,
 	EFI_DESCRIPTOR_MIN = 40,
-};
-enum {
-	EFI_LOADER_CODE = 1,
-	EFI_LOADER_DATA = 2,
 	EFI_BOOT_SERVICES_CODE = 3,
 	EFI_BOOT_SERVICES_DATA = 4,
-	EFI_CONVENTIONAL = 7,
-	EFI_UNUSABLE = 8,
-	EFI_ACPI_RECLAIM = 9,
-	EFI_ACPI_NVS = 10,
-	EFI_PERSISTENT = 14,
+};
+static const u8 efi_types[] = {
+	[1] = E820_RAM, /* the loader's code and data */
+	[2] = E820_RAM,
+	[EFI_BOOT_SERVICES_CODE] = E820_RAM,
+	[EFI_BOOT_SERVICES_DATA] = E820_RAM,
+	[7] = E820_RAM, /* conventional memory */
+	[8] = E820_UNUSABLE,
+	[9] = E820_ACPI, /* to be reclaimed */
+	[10] = E820_NVS,
+	[14] = E820_PMEM,
 };
 #define EFI_MEMORY_WB BIT(3)
 #define EFI_PAGES_MAX (E820_ADDRESS_LIMIT >> PAGE_SHIFT)
@@ -325,37 +300,17 @@ static void text_take(struct boot_info *boot, const u8 *from, u32 len, char *to,
 	to[i] = '\0';
 }
 
-static u32 efi_type_convert(const struct boot_info *boot, u32 type, u64 attribute)
-{
-	switch (type) {
-	case EFI_BOOT_SERVICES_CODE:
-	case EFI_BOOT_SERVICES_DATA:
-		if (boot->efi_boot_services_on)
-			return E820_RESERVED;
-		/* fall through */
-	case EFI_LOADER_CODE:
-	case EFI_LOADER_DATA:
-	case EFI_CONVENTIONAL:
-		return attribute & EFI_MEMORY_WB ? E820_RAM : E820_RESERVED;
-	case EFI_UNUSABLE:
-		return E820_UNUSABLE;
-	case EFI_ACPI_RECLAIM:
-		return E820_ACPI;
-	case EFI_ACPI_NVS:
-		return E820_NVS;
-	case EFI_PERSISTENT:
-		return E820_PMEM;
-	}
-	return E820_RESERVED;
-}
-
 static void efi_range_add(struct boot_info *boot, const u8 *descriptor)
 {
-	u64 pages = MIN(read_u64(descriptor + EFI_PAGES), EFI_PAGES_MAX);
+	u32 efi_type = read_u32(descriptor + EFI_TYPE);
+	u32 type = efi_type < ARRAY_SIZE(efi_types) ? efi_types[efi_type] : E820_RESERVED;
+	bool is_services = efi_type == EFI_BOOT_SERVICES_CODE || efi_type == EFI_BOOT_SERVICES_DATA;
 
-	range_add(boot, read_u64(descriptor + EFI_START), pages << PAGE_SHIFT,
-		  efi_type_convert(boot, read_u32(descriptor + EFI_TYPE),
-				   read_u64(descriptor + EFI_ATTRIBUTE)));
+	if (type == E820_RAM && (!(read_u64(descriptor + EFI_ATTRIBUTE) & EFI_MEMORY_WB) ||
+				 (is_services && boot->efi_boot_services_on)))
+		type = E820_RESERVED;
+	range_add(boot, read_u64(descriptor + EFI_START),
+		  MIN(read_u64(descriptor + EFI_PAGES), EFI_PAGES_MAX) << PAGE_SHIFT, type);
 }
 
 /* The tag says how large an entry is; more fields may follow in each. */
@@ -421,7 +376,8 @@ static void tag_read(struct boot_info *boot, const struct tag *tag)
 				 tag->body + VBE_MODE_AT);
 		break;
 	case TAG_FRAMEBUFFER:
-		screen_read(&boot->screen, tag->body, tag->len, 24);
+		if (tag->len >= 24 + COLOURS_BYTES)
+			screen_read(&boot->screen, tag->body, tag->body + 24);
 		break;
 	case TAG_EFI64:
 		if (tag->len >= 8)
