@@ -64,62 +64,6 @@ static void fpu_get(const struct vcpu *v, void *fx)
 	}
 }
 
-/* General ones. */
-#define REGISTERS(of)                                                                         \
-	of(rax) of(rbx) of(rcx) of(rdx) of(rsi) of(rdi) of(rbp) of(r8) of(r9) of(r10) of(r11) \
-		of(r12) of(r13) of(r14) of(r15)
-
-static void registers_set(struct vcpu *v, const struct vcpu_guest_context *ctx)
-{
-	const struct cpu_user_regs *from = &ctx->user_regs;
-	struct pv_vcpu *pv = v->pv;
-	struct regs *regs = pv->regs;
-
-#define SET(reg) regs->reg = from->reg;
-	REGISTERS(SET)
-#undef SET
-	regs->rip = from->rip;
-	regs->rsp = from->rsp;
-	regs->cs = from->cs | 3u;
-	regs->ss = from->ss | 3u;
-	regs->rflags = (from->rflags & RFLAGS_MAY) | RFLAGS_IF | 2;
-	pv->ds = from->ds;
-	pv->es = from->es;
-	pv->fs = from->fs;
-	pv->gs = from->gs;
-	pv->fs_base = ctx->fs_base;
-	pv->gs_base_kernel = ctx->gs_base_kernel;
-	pv->gs_base_user = ctx->gs_base_user;
-	pv->iopl = (u32)(from->rflags >> 12) & 3;
-	pv->page->entry.mode = ((ctx->flags & VGCF_in_kernel) != 0 ? PV_KERNEL : PV_USER) | PV_SLOW;
-	for (u32 i = 0; i < 4; i++)
-		pv->dr[i] = 0;
-}
-
-static void registers_get(const struct vcpu *v, struct vcpu_guest_context *ctx)
-{
-	const struct pv_vcpu *pv = v->pv;
-	const struct regs *regs = pv->regs;
-	struct cpu_user_regs *to = &ctx->user_regs;
-
-#define GET(reg) to->reg = regs->reg;
-	REGISTERS(GET)
-#undef GET
-	to->rip = regs->rip;
-	to->rsp = regs->rsp;
-	to->cs = (u16)(pv_is_kernel(v) ? regs->cs & ~3ull : regs->cs);
-	to->ss = (u16)(pv_is_kernel(v) ? regs->ss & ~3ull : regs->ss);
-	to->rflags = regs->rflags | (u64)pv->iopl << 12;
-	to->ds = pv->ds;
-	to->es = pv->es;
-	to->fs = pv->fs;
-	to->gs = pv->gs;
-	ctx->fs_base = pv->fs_base;
-	ctx->gs_base_kernel = pv->gs_base_kernel;
-	ctx->gs_base_user = pv->gs_base_user;
-	memcpy(ctx->debugreg, pv->dr, sizeof(ctx->debugreg));
-}
-
 static bool has_user_root(const struct vcpu_guest_context *ctx)
 {
 	return ctx->ctrlreg[1] >> PAGE_SHIFT != 0;
@@ -145,38 +89,6 @@ static int check(const struct vcpu_guest_context *ctx)
 	return 0;
 }
 
-static void callbacks_set(struct vcpu *v, const struct vcpu_guest_context *ctx)
-{
-	struct pv_vcpu *pv = v->pv;
-
-	for (unsigned int i = 0; i < 256; i++)
-		if (pv_is_canonical(ctx->trap_ctxt[i].address))
-			pv->traps[i] = ctx->trap_ctxt[i];
-	pv->event = (struct pv_callback){ctx->event_callback_eip, true};
-	pv->failsafe = (struct pv_callback){ctx->failsafe_callback_eip,
-					    (ctx->flags & VGCF_failsafe_disables_events) != 0};
-	pv->syscall = (struct pv_callback){ctx->syscall_callback_eip,
-					   (ctx->flags & VGCF_syscall_disables_events) != 0};
-	pv->kernel_sp = ctx->kernel_sp;
-	pv->kernel_ss = ctx->kernel_ss;
-}
-
-static void callbacks_get(const struct vcpu *v, struct vcpu_guest_context *ctx)
-{
-	const struct pv_vcpu *pv = v->pv;
-
-	memcpy(ctx->trap_ctxt, pv->traps, sizeof(ctx->trap_ctxt));
-	ctx->event_callback_eip = pv->event.rip;
-	ctx->failsafe_callback_eip = pv->failsafe.rip;
-	ctx->syscall_callback_eip = pv->syscall.rip;
-	ctx->kernel_sp = pv->kernel_sp;
-	ctx->kernel_ss = pv->kernel_ss;
-	ctx->flags = VGCF_I387_VALID | (pv_is_kernel(v) ? VGCF_in_kernel : 0) |
-		     (atomic_load(&v->is_down) ? 0 : VGCF_online) |
-		     (pv->failsafe.masks_events ? VGCF_failsafe_disables_events : 0) |
-		     (pv->syscall.masks_events ? VGCF_syscall_disables_events : 0);
-}
-
 static int root_set(struct vcpu *v, u64 cr3, bool is_user)
 {
 	mfn_t mfn = cr3 >> PAGE_SHIFT != 0 ? mfn_make(cr3 >> PAGE_SHIFT) : MFN_NONE, old;
@@ -187,33 +99,53 @@ static int root_set(struct vcpu *v, u64 cr3, bool is_user)
 	return rc;
 }
 
-static int tables_set(struct vcpu *v, const struct vcpu_guest_context *ctx)
-{
-	u64 frames[PV_GDT_PAGES_MAX];
-	int rc;
-
-	for (unsigned int i = 0; i < PV_GDT_PAGES_MAX; i++)
-		frames[i] = ctx->gdt_frames[i];
-	rc = pv_gdt_set(v, frames, (u32)ctx->gdt_ents);
-	if (rc == 0)
-		rc = pv_ldt_set(v, ctx->ldt_base, (u32)ctx->ldt_ents);
-	if (rc == 0)
-		rc = root_set(v, ctx->ctrlreg[3], false);
-	if (rc == 0)
-		rc = root_set(v, ctx->ctrlreg[1], true);
-	return rc;
-}
+#define REGISTERS(of)                                                                         \
+	of(rax) of(rbx) of(rcx) of(rdx) of(rsi) of(rdi) of(rbp) of(r8) of(r9) of(r10) of(r11) \
+		of(r12) of(r13) of(r14) of(r15) of(rip) of(rsp)
+/* What else the public form and ours both have, by its name in each. */
+#define SAME(COPY)                                \
+	COPY(user_regs.ds, ds)                    \
+	COPY(user_regs.es, es)                    \
+	COPY(user_regs.fs, fs)                    \
+	COPY(user_regs.gs, gs)                    \
+	COPY(fs_base, fs_base)                    \
+	COPY(gs_base_kernel, gs_base_kernel)      \
+	COPY(gs_base_user, gs_base_user)          \
+	COPY(event_callback_eip, event.rip)       \
+	COPY(failsafe_callback_eip, failsafe.rip) \
+	COPY(syscall_callback_eip, syscall.rip)   \
+	COPY(kernel_sp, kernel_sp)                \
+	COPY(kernel_ss, kernel_ss)
+#define TAKE_REGISTER(reg) regs->reg = from->reg;
+#define GIVE_REGISTER(reg) to->reg = regs->reg;
+#define TAKE(theirs, ours) pv->ours = ctx->theirs;
+#define GIVE(theirs, ours) ctx->theirs = (__typeof__(ctx->theirs))pv->ours;
 
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *ctx)
 {
-	int rc = check(ctx);
+	const struct cpu_user_regs *from = &ctx->user_regs;
+	struct pv_vcpu *pv = v->pv;
+	struct regs *regs = pv->regs;
+	int rc = check(ctx) ?: pv_gdt_set(v, (const u64 *)ctx->gdt_frames, (u32)ctx->gdt_ents) ?:
+		 pv_ldt_set(v, ctx->ldt_base, (u32)ctx->ldt_ents) ?:
+		 root_set(v, ctx->ctrlreg[3], false) ?: root_set(v, ctx->ctrlreg[1], true);
 
-	if (rc == 0)
-		rc = tables_set(v, ctx);
 	if (rc != 0)
 		return rc;
-	registers_set(v, ctx);
-	callbacks_set(v, ctx);
+	REGISTERS(TAKE_REGISTER)
+	SAME(TAKE)
+	regs->cs = from->cs | 3u;
+	regs->ss = from->ss | 3u;
+	regs->rflags = (from->rflags & RFLAGS_MAY) | RFLAGS_IF | 2;
+	pv->iopl = (u32)(from->rflags >> 12) & 3;
+	pv->page->entry.mode = ((ctx->flags & VGCF_in_kernel) != 0 ? PV_KERNEL : PV_USER) | PV_SLOW;
+	memset(pv->dr, 0, 4 * sizeof(pv->dr[0]));
+	for (unsigned int i = 0; i < 256; i++)
+		if (pv_is_canonical(ctx->trap_ctxt[i].address))
+			pv->traps[i] = ctx->trap_ctxt[i];
+	pv->event.masks_events = true;
+	pv->failsafe.masks_events = (ctx->flags & VGCF_failsafe_disables_events) != 0;
+	pv->syscall.masks_events = (ctx->flags & VGCF_syscall_disables_events) != 0;
 	fpu_set(v, &ctx->fpu_ctxt, (ctx->flags & VGCF_I387_VALID) != 0);
 	return 0;
 }
@@ -226,11 +158,22 @@ static u64 root_get(mfn_t root)
 void pv_context_get(struct vcpu *v, struct vcpu_guest_context *ctx)
 {
 	const struct pv_vcpu *pv = v->pv;
+	const struct regs *regs = pv->regs;
+	struct cpu_user_regs *to = &ctx->user_regs;
 	u32 gdt_pages = ROUND_UP(pv->gdt_entries, 512u) / 512;
 
 	memset(ctx, 0, sizeof(*ctx));
-	registers_get(v, ctx);
-	callbacks_get(v, ctx);
+	REGISTERS(GIVE_REGISTER)
+	SAME(GIVE)
+	to->cs = (u16)(pv_is_kernel(v) ? regs->cs & ~3ull : regs->cs);
+	to->ss = (u16)(pv_is_kernel(v) ? regs->ss & ~3ull : regs->ss);
+	to->rflags = regs->rflags | (u64)pv->iopl << 12;
+	memcpy(ctx->debugreg, pv->dr, sizeof(ctx->debugreg));
+	memcpy(ctx->trap_ctxt, pv->traps, sizeof(ctx->trap_ctxt));
+	ctx->flags = VGCF_I387_VALID | (pv_is_kernel(v) ? VGCF_in_kernel : 0) |
+		     (atomic_load(&v->is_down) ? 0 : VGCF_online) |
+		     (pv->failsafe.masks_events ? VGCF_failsafe_disables_events : 0) |
+		     (pv->syscall.masks_events ? VGCF_syscall_disables_events : 0);
 	fpu_get(v, &ctx->fpu_ctxt);
 	for (u32 i = 0; i < gdt_pages; i++)
 		ctx->gdt_frames[i] = pv->gdt_mfns[i];
