@@ -12,7 +12,6 @@
 #include "hw/acpi.h"
 #include "hw/asm.h"
 #include "hw/clock.h"
-#include "hw/ipi.h"
 #include "hw/lapic.h"
 #include "hw/mem.h"
 #include "hw/paging.h"

@@ -4,7 +4,7 @@
  * left it. Reached from main.c once; reads the BIOS's data area. No lock.
  */
 #include "boot/boot.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "lib/string.h"
 
 /* The BIOS data area, at 0x400. */

@@ -221,11 +221,20 @@ static void set_rm(struct decoder *dec, struct emul_operand *operand)
 /* Fill in an operand whose width is known, and fetch what of it is in the instruction. */
 static void fetch_operand(struct decoder *dec, enum spec spec, struct emul_operand *operand)
 {
+	static const u8 kinds[] = {[SPEC_CR] = EMUL_CR,
+				   [SPEC_CR0] = EMUL_CR,
+				   [SPEC_DR] = EMUL_DR,
+				   [SPEC_IMM] = EMUL_IMM,
+				   [SPEC_IMM8] = EMUL_IMM,
+				   [SPEC_MOFFS] = EMUL_MEM,
+				   [SPEC_SI] = EMUL_MEM_SI,
+				   [SPEC_DI] = EMUL_MEM_DI,
+				   [SPEC_PORT_IMM] = EMUL_PORT_IMM,
+				   [SPEC_PORT_DX] = EMUL_PORT_DX};
 	struct emul_insn *insn = dec->insn;
 
+	operand->kind = kinds[spec];
 	switch (spec) {
-	case SPEC_NONE:
-		break;
 	case SPEC_RM:
 		set_rm(dec, operand);
 		break;
@@ -239,40 +248,26 @@ static void fetch_operand(struct decoder *dec, enum spec spec, struct emul_opera
 		set_gpr(dec, operand, EMUL_RAX);
 		break;
 	case SPEC_CR:
-		operand->reg = extend(dec, dec->reg, REX_R);
-		operand->kind = EMUL_CR;
-		break;
-	case SPEC_CR0:
-		operand->kind = EMUL_CR;
-		break;
 	case SPEC_DR:
 		operand->reg = extend(dec, dec->reg, REX_R);
-		operand->kind = EMUL_DR;
 		break;
 	case SPEC_IMM:
 		insn->imm = fetch_signed(dec, MIN(operand->bytes, 4));
-		operand->kind = EMUL_IMM;
 		break;
 	case SPEC_IMM8:
 		insn->imm = fetch_signed(dec, 1);
-		operand->kind = EMUL_IMM;
 		break;
 	case SPEC_MOFFS:
 		insn->mem.disp = fetch_signed(dec, insn->address_bytes);
-		operand->kind = EMUL_MEM;
-		break;
-	case SPEC_SI:
-		operand->kind = EMUL_MEM_SI;
-		break;
-	case SPEC_DI:
-		operand->kind = EMUL_MEM_DI;
 		break;
 	case SPEC_PORT_IMM:
 		insn->imm = fetch_byte(dec);
-		operand->kind = EMUL_PORT_IMM;
 		break;
+	case SPEC_NONE:
+	case SPEC_CR0:
+	case SPEC_SI:
+	case SPEC_DI:
 	case SPEC_PORT_DX:
-		operand->kind = EMUL_PORT_DX;
 		break;
 	}
 }
@@ -306,18 +301,15 @@ static bool has_special_register(const struct emul_operand *operand)
 /* LOCK is for the instructions that read, change and write memory (SDM 2A, LOCK). */
 static bool may_lock(const struct emul_insn *insn)
 {
-	bool changes = insn->op == EMUL_CMPXCHG || (insn->op == EMUL_ALU && alu_writes(insn->alu));
-
-	return changes && insn->dst.kind == EMUL_MEM;
+	return insn->dst.kind == EMUL_MEM &&
+	       (insn->op == EMUL_CMPXCHG || (insn->op == EMUL_ALU && alu_writes(insn->alu)));
 }
 
 /* What the tables cannot say. The instruction is known to be one of ours. */
 static int check(const struct decoder *dec)
 {
 	const struct emul_insn *insn = dec->insn;
-	bool has_memory = insn->dst.kind >= EMUL_MEM && insn->dst.kind <= EMUL_MEM_DI;
 
-	has_memory |= insn->src.kind >= EMUL_MEM && insn->src.kind <= EMUL_MEM_DI;
 	if (dec->row.flags & ROW_LONG_ONLY && !insn->long_mode)
 		return -EOPNOTSUPP;
 	/* movsxd to 16 bits: Intel and AMD read different widths. */
@@ -331,7 +323,7 @@ static int check(const struct decoder *dec)
 		return -EINVAL;
 	if (!has_special_register(&insn->dst) || !has_special_register(&insn->src))
 		return -EINVAL;
-	if (has_memory && insn->address_bytes == 2)
+	if (insn->address_bytes == 2 && (is_memory(&insn->dst) || is_memory(&insn->src)))
 		return -EOPNOTSUPP;
 	return 0;
 }

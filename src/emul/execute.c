@@ -43,11 +43,6 @@ static void gpr_write(struct emul_regs *regs, u8 reg, unsigned int bytes, u64 va
 	regs->gpr[reg] = (regs->gpr[reg] & ~mask) | value;
 }
 
-static bool has_memory(const struct emul_operand *operand)
-{
-	return operand->kind >= EMUL_MEM && operand->kind <= EMUL_MEM_DI;
-}
-
 static u64 next_rip(const struct emul_insn *insn, const struct emul_regs *regs)
 {
 	u64 rip = regs->rip + insn->length;
@@ -108,9 +103,9 @@ static u64 linear_address(const struct emul_insn *insn, const struct emul_operan
 
 int emul_address(const struct emul_insn *insn, const struct emul_regs *regs, gva_t *va)
 {
-	const struct emul_operand *operand = has_memory(&insn->dst) ? &insn->dst : &insn->src;
+	const struct emul_operand *operand = is_memory(&insn->dst) ? &insn->dst : &insn->src;
 
-	if (!has_memory(operand))
+	if (!is_memory(operand))
 		return -EINVAL;
 	*va = gva_make(linear_address(insn, operand, regs));
 	return 0;
@@ -249,7 +244,7 @@ static int move(const struct emul_insn *insn, struct emul_state *state)
 	u64 value;
 	int rc = 0;
 
-	if (has_memory(&insn->dst) && emul_is_io(insn))
+	if (is_memory(&insn->dst) && emul_is_io(insn))
 		rc = write_check(insn, state);
 	if (!rc)
 		rc = operand_read(insn, state, &insn->src, &value);
@@ -338,7 +333,7 @@ static int alu_try(const struct emul_insn *insn, struct emul_state *state, bool 
 	int rc = 0;
 
 	*is_lost = false;
-	if (has_memory(&insn->dst) && alu_writes(insn->alu))
+	if (is_memory(&insn->dst) && alu_writes(insn->alu))
 		rc = write_check(insn, state);
 	if (!rc)
 		rc = operand_read(insn, state, &insn->src, &src);
@@ -348,7 +343,7 @@ static int alu_try(const struct emul_insn *insn, struct emul_state *state, bool 
 		return rc;
 	new = emul_compute(insn->alu, insn->dst.bytes, old, src & width_mask(insn->dst.bytes),
 			   &rflags);
-	if (has_memory(&insn->dst) && alu_writes(insn->alu))
+	if (is_memory(&insn->dst) && alu_writes(insn->alu))
 		rc = memory_change(insn, state, old, new, is_lost);
 	if (rc || *is_lost)
 		return rc;
@@ -383,7 +378,7 @@ static int cmpxchg_execute(const struct emul_insn *insn, struct emul_state *stat
 	gva_t va;
 	int rc;
 
-	if (!has_memory(&insn->dst))
+	if (!is_memory(&insn->dst))
 		return -EOPNOTSUPP;
 	rc = access_prepare(insn, state, &insn->dst, &va);
 	if (!rc)
@@ -396,11 +391,6 @@ static int cmpxchg_execute(const struct emul_insn *insn, struct emul_state *stat
 	emul_compute(EMUL_CMP, bytes, expected, seen, &regs->rflags);
 	retire(insn, state);
 	return 0;
-}
-
-static u64 edx_eax_read(const struct emul_regs *regs)
-{
-	return gpr_read(regs, EMUL_RDX, 4) << 32 | gpr_read(regs, EMUL_RAX, 4);
 }
 
 static void edx_eax_write(struct emul_regs *regs, u64 value)
@@ -471,9 +461,11 @@ static int do_read(struct emul_state *state, int (*read)(struct emul_state *, u3
 /* wrmsr, xsetbv */
 static int do_write(struct emul_state *state, int (*write)(struct emul_state *, u32, u64))
 {
+	const u64 *gpr = state->regs->gpr;
+
 	if (!write)
 		return -EOPNOTSUPP;
-	return write(state, (u32)state->regs->gpr[EMUL_RCX], edx_eax_read(state->regs));
+	return write(state, (u32)gpr[EMUL_RCX], gpr[EMUL_RDX] << 32 | (u32)gpr[EMUL_RAX]);
 }
 
 /* All that happens once and needs nothing but its effect before it retires. */

@@ -96,6 +96,11 @@ static inline bool alu_writes(enum emul_alu alu)
 	return alu != EMUL_CMP && alu != EMUL_TEST && alu != EMUL_BT;
 }
 
+static inline bool is_memory(const struct emul_operand *operand)
+{
+	return operand->kind >= EMUL_MEM && operand->kind <= EMUL_MEM_DI;
+}
+
 static inline bool alu_is_bit(enum emul_alu alu)
 {
 	return alu >= EMUL_BT && alu <= EMUL_BTC;

@@ -10,7 +10,7 @@
 #include "hcall/tool.h"
 #include "hw/clock.h"
 #include "hw/features.h"
-#include "hw/ipi.h"
+#include "hw/lapic.h"
 #include "hw/mem.h"
 #include "hw/pci.h"
 #include "lib/string.h"

@@ -7,7 +7,7 @@
 #include "evtchn/evtchn.h"
 #include "hcall/subop.h"
 #include "hw/acpi.h"
-#include "hw/ipi.h"
+#include "hw/lapic.h"
 #include "hw/mem.h"
 #include "mm/mm.h"
 #include "pv/pv.h"

@@ -14,7 +14,6 @@
 #include "hw/acpi.h"
 #include "hw/clock.h"
 #include "hw/ioapic.h"
-#include "hw/ipi.h"
 #include "hw/lapic.h"
 #include "irq/priv.h"
 #include "lib/errno.h"

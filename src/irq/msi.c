@@ -7,7 +7,7 @@
 #include "core/cpu.h"
 #include "core/err.h"
 #include "hw/io.h"
-#include "hw/ipi.h"
+#include "hw/lapic.h"
 #include "irq/priv.h"
 #include "lib/bits.h"
 #include "lib/errno.h"

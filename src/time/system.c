@@ -8,7 +8,7 @@
 
 #include "core/log.h"
 #include "hw/clock.h"
-#include "lib/div.h"
+#include "lib/bits.h"
 #include "time/priv.h"
 
 struct time_base time_base;

@@ -8,7 +8,7 @@
 #include "hw/clock.h"
 #include "hw/cpu.h"
 #include "hw/io.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 
 #include "../../src/hw/x86/ioapic.c"
 #include "../../src/hw/x86/pci.c"

@@ -23,7 +23,6 @@
 #include "hw/clock.h"
 #include "hw/efi.h"
 #include "hw/features.h"
-#include "hw/ipi.h"
 #include "hw/lapic.h"
 #include "hw/paging.h"
 #include "hw/uart.h"

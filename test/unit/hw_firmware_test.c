@@ -19,7 +19,7 @@
 #include "hw/console.h"
 #include "hw/cpu.h"
 #include "hw/io.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "hw/uart.h"
 
 /* machine.c has a console and core.c a clock of their own. */

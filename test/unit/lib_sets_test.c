@@ -5,7 +5,7 @@
  * answers the same questions slowly; random operations with a fixed seed.
  */
 #include "lib/bitmap.h"
-#include "lib/div.h"
+#include "lib/bits.h"
 #include "lib/rangeset.h"
 
 #include <setjmp.h>

@@ -17,7 +17,7 @@
 #include "evtchn/evtchn.h"
 #include "hcall/hcall.h"
 #include "hw/acpi.h"
-#include "hw/ipi.h"
+#include "hw/lapic.h"
 #include "pv/pv.h"
 #include "sched_world.h"
 

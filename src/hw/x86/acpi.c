@@ -11,7 +11,7 @@
 #include "hw/clock.h"
 #include "hw/cpu.h"
 #include "hw/io.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 

@@ -14,9 +14,9 @@
 #include "hw/features.h"
 #include "hw/io.h"
 #include "hw/lapic.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "hw/vectors.h"
-#include "lib/div.h"
+#include "lib/bits.h"
 
 #define HPET_PERIOD	   0x004 /* femtoseconds a tick */
 #define HPET_CONFIG	   0x010

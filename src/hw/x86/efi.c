@@ -3,7 +3,7 @@
 #include "hw/efi.h"
 
 #include "core/log.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "lib/string.h"
 
 #define SYSTEM_TABLE_SIGNATURE 0x5453595320494249ull /* "IBI SYST" */

@@ -10,7 +10,7 @@
 #include "core/log.h"
 #include "hw/acpi.h"
 #include "hw/io.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "lib/errno.h"
 
 #define REG_SELECT	0x00

@@ -8,7 +8,6 @@
 #include "hw/asm.h"
 #include "hw/clock.h"
 #include "hw/flush.h"
-#include "hw/ipi.h"
 #include "hw/lapic.h"
 #include "hw/mem.h"
 #include "hw/vectors.h"

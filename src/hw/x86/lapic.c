@@ -15,7 +15,7 @@
 #include "hw/cpu.h"
 #include "hw/features.h"
 #include "hw/io.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "hw/vectors.h"
 
 #define APIC_BASE_X2	BIT(10)

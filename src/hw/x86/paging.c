@@ -9,7 +9,6 @@
 #include "core/lock.h"
 #include "hw/asm.h"
 #include "hw/features.h"
-#include "hw/map.h"
 #include "hw/mem.h"
 
 u64 paging_root[512] ALIGNED(4096);

@@ -10,7 +10,7 @@
 #include "core/lock.h"
 #include "hw/acpi.h"
 #include "hw/io.h"
-#include "hw/map.h"
+#include "hw/paging.h"
 #include "lib/errno.h"
 
 #define PORT_ADDRESS 0xcf8

@@ -47,3 +47,7 @@ void hw_lapic_send_init(u32 apic_id);
 void hw_lapic_send_sipi(u32 apic_id, unsigned int page);
 /* The error vector: reads, clears and says it once per kind. */
 void hw_lapic_error(void);
+
+extern u32 hw_cpu_apic_id[]; /* [c] after boot */
+/* Does what a flush request says on this CPU; mm's, set by boot. */
+extern void (*hw_flush_answer)(unsigned int kind, u64 va);

@@ -43,3 +43,8 @@ u64 paging_shown_entry(u64 va);
 /* Is there anything mapped at va? Gives its physical address. */
 bool paging_lookup(u64 va, u64 *paddr);
 u64 paging_root_maddr(void);
+
+/* Uncached device registers in Mica's space; the same address again gives the same mapping. Panics when the area is full. */
+void *hw_device_map(u64 paddr, size_t bytes);
+/* Firmware tables wherever they lie, read-only in spirit; NULL for RAM-like nonsense (paddr wraps, too large). */
+const void *hw_phys_map(u64 paddr, size_t bytes);
