@@ -4,7 +4,7 @@
 
 bench.py boot		between Domain 0's first and its first user instruction
 bench.py ops		each operation of test/bench/ops.c in Domain 0, with the hypervisor's part
-bench.py table		the same natively, on Xen and on Mica, in Domain 0 and in a PV guest, beside the limits
+bench.py table		the same natively, on Xen and on Mica, in Domain 0 and in a PV guest, and bare calls, beside the limits
 bench.py compare	what Mica's working tree costs beside that of BASE=<git ref>
 bench.py quick		fails when an operation costs Mica more than test/bench/expected.json says; `keep` makes that file
 
@@ -12,8 +12,8 @@ Stock kernel, small initramfs, one CPU, QEMU -icount: tools/plugin/count.c tells
 kernel and user code execute. Each figure is the least of a few rounds, so that no timer tick is in it: it is the same in
 every run. A halted CPU executes nothing.
 
-Settings: HV=native|xen|mica  MODE=plain (no mitigation anywhere) or asis (nothing said to anybody)  WHERE=dom0|guest
-          OP=beginning of names  PROFILE=1 or the beginning of a name (with ops and boot): Mica's functions
+Settings: HV=native|xen|mica  MODE=plain (no mitigation anywhere) or asis (nothing said to anybody)
+          WHERE=dom0|guest|calls (test/bench/calls.c: bare calls of a small kernel)  OP=beginning of names  PROFILE=1 or the beginning of a name (with ops and boot): Mica's functions
           RAW=file: the figures as JSON
 """
 import base64
@@ -36,7 +36,7 @@ BUILD = ROOT / 'build/plugin'
 BENCH = ROOT / 'test/bench'
 EXPECTED = BENCH / 'expected.json'
 ALIAS = 0xffff82a100000000  # where each CPU sees the entry text (src/entry/cpu.c)
-SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest')
+SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest', 'calls')
 KERNEL_WORDS = {'plain': 'mitigations=off', 'asis': ''}
 XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
 # QEMU has no invariant TSC, which any real Haswell has: who would ask for it is told (and tsc_mode in GUEST_CFG).
@@ -96,6 +96,10 @@ def settings(hv, mode, where, script):
     env = dict(os.environ, HV='none' if hv == 'native' else hv, ICOUNT='1', MEM='1G' if hv == 'native' else '2G',
                CPU='Haswell', SMP='1', TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile')
     memory = 'dom0_mem=1G,max:1G'
+    if where == 'calls':
+        env.update(KERNEL=str(ROOT / 'build/guest/bench/calls.elf'), INITRD='none', MEM='256M', APPEND='')
+        env['HVARGS'] = f'dom0_mem=64M {XEN_WORDS[mode]}'
+        return env
     if where == 'guest':
         memory = 'dom0_mem=640M'
         outer = 'xl create -q -F /srv/bench.cfg; cat /var/log/xen/console/guest-bench.log'
@@ -117,8 +121,8 @@ def run(hv, mode='plain', where='dom0', script=''):
     (BUILD / 'log').write_text(text)
     rows = [(what, {k: int(n) for k, n in re.findall(r'(\w+) (\d+)', rest)})
             for what, rest in re.findall(r'count: (\w+) (.*)', text)]
-    if hv != 'native' and [what for what, _ in rows[:2]] != ['boot', 'start']:
-        sys.exit(f'{hv}: no first user instruction seen\n' + text[-2000:])
+    if hv != 'native' and rows[0][0] != 'boot':
+        sys.exit(f'{hv}: no first instruction of a kernel seen\n' + text[-2000:])
     return text, rows
 
 
@@ -160,7 +164,10 @@ def measure(hv, mode='plain', where='dom0'):
         least = min(ends, key=lambda idx: total(rows[idx][1]))
         found[name] = {k: rows[least][1][k] / int(repeats) for k in COUNTS}
         found[name].update(said=least, repeats=int(repeats))
-    if not found or 'failed' in ''.join(re.findall(r'^ops: .*', text, re.M)):
+    found = {name: row for name, row in found.items() if name.startswith(os.environ.get('OP', ''))}
+    if where == 'calls' and ' end' not in ''.join(re.findall(r'^op( end)', text, re.M)):
+        sys.exit(f'{hv} {mode}: the calls did not come to their end\n' + text[-2000:])
+    if where != 'calls' and not found or 'failed' in ''.join(re.findall(r'^ops: .*', text, re.M)):
         sys.exit(f'{hv} {mode} {where}: no figures\n' + text[-2000:])
     return found
 
@@ -201,17 +208,17 @@ def ops():
 
 def limits():
     lines = [line.split('\t') for line in (BENCH / 'limits.txt').read_text().splitlines() if not line.startswith('#')]
-    return {name: int(most) for most, name in lines}
+    return {name: most for most, name in lines}
 
 
 def collect():
     """{'plain': {'native': {...}, 'dom0': {'xen': {...}, 'mica': {...}}, 'guest': ...}, 'asis': ...}"""
     found = {'versions': json.loads((ROOT / 'build/guest/versions.json').read_text())}
     for mode in wanted('MODE', MODES):
-        found[mode] = {'native': measure('native', mode)}
+        found[mode] = {'native': measure('native', mode)} if os.environ.get('WHERE') != 'calls' else {'native': {}}
         for where in wanted('WHERE', PLACES):
             found[mode][where] = {hv: measure(hv, mode, where) for hv in wanted('HV', SYSTEMS[1:])}
-    if 'plain' not in found:
+    if 'plain' not in found and os.environ.get('WHERE') != 'calls':
         found['plain'] = {'native': measure('native', 'plain')}
     return found
 
@@ -228,17 +235,16 @@ def number(x):
     return f'{x / 1e3:.1f} k' if x >= 1e5 else f'{x:,.0f}' if x >= 100 or x == int(x) else f'{x:.1f}'
 
 
-def at_most(name, counts, mode):
+def at_most(name, counts, mode, xen):
     """The limit of an operation, None if it has none of its own."""
     most = limits().get(name)
-    if most is not None and mode == 'asis':
-        most += 25 * counts['changes']
-    return most
+    if most == 'xen/3':
+        return xen['hypervisor'] / 3 if xen else None
+    return most and int(most) + (25 * counts['changes'] if mode == 'asis' else 0)
 
 
-def marks(name, counts, mode, xen):
+def marks(counts, most, xen):
     """'>' above the limit, 'X' above Xen's instructions, 'x' above its entries, CR3 loads or flushes."""
-    most = at_most(name, counts, mode)
     said = '>' if most is not None and counts['hypervisor'] > most + 0.5 else ''
     if xen and counts['hypervisor'] > xen['hypervisor'] + 0.5:
         said += 'X'
@@ -254,7 +260,7 @@ def pair(systems, name, key):
 
 def rows_of(found, mode, where):
     """Cells of the table, row by row, the heading first."""
-    native, systems = found[mode]['native'], found[mode][where]
+    native, systems = found[mode]['native'] if where != 'calls' else {}, found[mode][where]
     yield ['operation', 'native', 'Xen', '(hyper)', 'Mica', '(hyper)', 'at most', '', 'entries', 'CR3 loads', 'TLB flushes']
     for name in next(iter(systems.values())):
         cells = [name, number(total(native[name])) if name in native else '']
@@ -262,19 +268,23 @@ def rows_of(found, mode, where):
             row = systems.get(hv, {}).get(name)
             cells += [number(total(row)), f'({number(row["hypervisor"])})'] if row else ['', '']
         mica = systems.get('mica', {}).get(name)
-        most = at_most(name, mica, mode) if mica else None
-        cells += [number(most) if most is not None else '',
-                  marks(name, mica, mode, systems.get('xen', {}).get(name)) if mica else '']
+        xen = systems.get('xen', {}).get(name)
+        most = at_most(name, mica, mode, xen) if mica else None
+        cells += [number(most) if most is not None else '', marks(mica, most, xen) if mica else '']
         yield cells + [pair(systems, name, key) for key in ('entries', 'cr3', 'flushes')]
+    if where == 'calls':
+        return
     means = {hv: mean_ratio(systems[hv], found['plain']['native']) for hv in systems}
-    most = limits()['geometric mean'] / 100
+    most = int(limits()['geometric mean']) / 100
     yield (['geometric mean of totals to native', '1'] +
            sum(([f'{means[hv]:.2f}', ''] if hv in means else ['', ''] for hv in SYSTEMS[1:]), []) +
            [f'{most:.2f}', '>' if means.get('mica', 0) > most else '', '', '', ''])
 
 
 TITLES = {('plain', 'dom0'): 'Plain, Domain 0', ('plain', 'guest'): 'Plain, PV guest',
-          ('asis', 'dom0'): 'As it comes, Domain 0', ('asis', 'guest'): 'As it comes, PV guest'}
+          ('plain', 'calls'): 'Plain, bare calls',
+          ('asis', 'dom0'): 'As it comes, Domain 0', ('asis', 'guest'): 'As it comes, PV guest',
+          ('asis', 'calls'): 'As it comes, bare calls'}
 
 
 def tables(found):
@@ -327,7 +337,7 @@ def compare():
         env = {k: v for k, v in os.environ.items() if k not in ('MAKEFLAGS', 'MAKELEVEL', 'MFLAGS')}
         subprocess.run(['make', '-C', tree, '-j2', 'build/mica'], env=env, check=True, stdout=subprocess.DEVNULL)
         for mode in wanted('MODE', ('plain',)):
-            for where in wanted('WHERE', ('dom0',)):
+            for where in wanted('WHERE', ('dom0', 'calls')):
                 before, after = measure(f'{tree}/build/mica', mode, where), measure('mica', mode, where)
                 print(f'\n{TITLES[mode, where]}: {base} -> this tree')
                 print('\n'.join(difference(before, after)[0]) or '  no difference')
@@ -340,7 +350,7 @@ def kept():
     found = {'versions': json.loads((ROOT / 'build/guest/versions.json').read_text())}
     for mode in MODES:
         found[mode] = {name: {k: round(row[k], 3) for k in ('hypervisor', 'entries', 'cr3', 'flushes')}
-                       for name, row in measure('mica', mode).items()}
+                       for name, row in {**measure('mica', mode), **measure('mica', mode, 'calls')}.items()}
     return found
 
 
@@ -356,7 +366,7 @@ def quick():
     for mode in MODES:
         lines, _ = difference(before[mode], after[mode])
         if lines:
-            print(f'{TITLES[mode, "dom0"]}: kept -> now\n' + '\n'.join(lines))
+            print(f'{mode}: kept -> now\n' + '\n'.join(lines))
         for name in before[mode]:
             bad = name not in after[mode] or difference({name: before[mode][name]}, {name: after[mode][name]}, WORSE)[1]
             failed += bad

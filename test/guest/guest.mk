@@ -16,6 +16,15 @@ build/guest/test/%.elf: $(GUEST_OBJ)/%.c.o $(GUEST_LIB) test/guest/lib/guest.lds
 	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none \
 		-T test/guest/lib/guest.lds -o $@ $(filter %.o,$^)
 
+# Bare calls, for `make bench`.
+build/guest/bench/calls.elf: $(GUEST_OBJ)/bench/calls.c.o $(GUEST_LIB) test/guest/lib/guest.lds | build/guest/bench/
+	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none \
+		-T test/guest/lib/guest.lds -o $@ $(filter %.o,$^)
+
+$(GUEST_OBJ)/bench/%.o: test/bench/% test/guest/guest.mk | build/include/xen $$(@D)/
+	@echo "  GUESTCC $<"
+	$(Q)$(CC) $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
+
 $(GUEST_OBJ)/%.o: test/guest/% test/guest/guest.mk | build/include/xen $$(@D)/
 	@echo "  GUESTCC $<"
 	$(Q)$(CC) $(GUEST_FLAGS) -MMD -MP -c -o $@ $<
