@@ -6,6 +6,7 @@ struct cpumask cpu_online_mask;
 unsigned int cpu_count;
 
 u64 work_bits[CPU_MAX];
+struct perf *cpu_perf[CPU_MAX];
 
 void work_raise(unsigned int cpu, enum work_bit bit)
 {

@@ -33,6 +33,8 @@ enum work_bit {
 extern struct cpumask cpu_online_mask; /* [a] bits set by boot, cleared at the end */
 extern unsigned int cpu_count;	       /* [c] after boot: CPUs online are 0 .. cpu_count - 1 */
 
+extern struct perf *cpu_perf[CPU_MAX]; /* [c] each CPU's; NULL before it is up */
+
 static inline unsigned int cpu_id(void)
 {
 	return hw_cpu_id();

@@ -206,6 +206,7 @@ void entry_cpu_init(void)
 {
 	struct cpu *cpu = hw_this_cpu();
 
+	cpu_perf[cpu->id] = &cpu->perf;
 	trace_ring_set(cpu->id, heap_alloc(TRACE_RECORDS * sizeof(struct trace_record)));
 	alias_map(cpu);
 	tss_make(cpu);

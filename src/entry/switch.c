@@ -57,6 +57,7 @@ void switch_to(struct vcpu *prev, struct vcpu *next)
 {
 	struct cpu *cpu = hw_this_cpu();
 
+	perf_count(vcpu_switches);
 	trace(TRACE_SWITCH, (u64)next->domain->id << 16 | next->id,
 	      (u64)prev->domain->id << 16 | prev->id, NULL);
 	if (!prev->is_idle) {
@@ -70,6 +71,7 @@ void switch_to(struct vcpu *prev, struct vcpu *next)
 		 * need not be asked for flushes any more.
 		 */
 		entry_gdt_reset();
+		perf_count(cr3_loads);
 		hw_cr3_write(paging_root_maddr());
 		flush_local();
 		cpumask_clear(&prev->domain->dirty_cpus, cpu->id);

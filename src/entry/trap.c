@@ -146,6 +146,7 @@ void entry_trap_guest(void)
 	switch (regs->vector) {
 	case VECTOR_SYSCALL:
 	case VECTOR_SYSCALL32:
+		perf_count(syscalls_slow);
 		hw_irq_enable();
 		pv_syscall_deliver(v, regs->vector == VECTOR_SYSCALL32);
 		break;
@@ -162,9 +163,11 @@ void entry_trap_guest(void)
 		break;
 	default:
 		if (regs->vector >= EXCEPTION_COUNT) {
+			perf_count(interrupts);
 			entry_interrupt(regs->vector);
 			break;
 		}
+		perf_count(exceptions[regs->vector]);
 		cr2 = regs->vector == EXCEPTION_PF ? hw_cr2_read() : 0;
 		hw_irq_enable();
 		exception(v, regs, cr2);

@@ -70,8 +70,10 @@ void upcall_raise(struct vcpu *v)
 	struct vcpu_info *info = atomic_load(&v->info);
 
 	if (atomic_load(&info->evtchn_upcall_pending) == 0 &&
-	    atomic_exchange(&info->evtchn_upcall_pending, 1) == 0)
+	    atomic_exchange(&info->evtchn_upcall_pending, 1) == 0) {
+		perf_count(upcalls);
 		vcpu_kick(v);
+	}
 }
 
 /*

@@ -39,8 +39,13 @@ const char *hcall_name(u64 number);
 
 static inline int hcall_run(struct vcpu *v, u64 number, struct hcall_args *args)
 {
-	hcall_fn fn = number < HCALL_COUNT ? hcall_table[idx_nospec(number, HCALL_COUNT)] : NULL;
+	hcall_fn fn;
 
+	if (unlikely(number >= HCALL_COUNT))
+		return err(ENOSYS);
+	number = idx_nospec(number, HCALL_COUNT);
+	perf_count(hypercalls[number]);
+	fn = hcall_table[number];
 	return likely(fn != NULL) ? fn(v, args) : err(ENOSYS);
 }
 

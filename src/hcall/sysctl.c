@@ -175,6 +175,59 @@ int sysctl_debug_keys(struct vcpu *v, struct xen_sysctl *op)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- what was done how often (xenperf) */
+
+static const struct counter {
+	const char *name;
+	u32 at, values; /* in struct perf; values 0: one for each CPU */
+} counters[] = {
+#define ARRAY(name, count) {#name, offsetof(struct perf, name) / sizeof(u64), count},
+#define ONE(name)	   {#name, offsetof(struct perf, name) / sizeof(u64), 0},
+	PERF_LIST(ARRAY, ONE)
+#undef ARRAY
+#undef ONE
+};
+
+static xen_sysctl_perfc_val_t counter_value(const struct counter *counter, u32 idx)
+{
+	u64 sum = 0;
+
+	if (counter->values == 0)
+		return (xen_sysctl_perfc_val_t)((const u64 *)cpu_perf[idx])[counter->at];
+	for (u32 cpu = 0; cpu < cpu_count; cpu++)
+		sum += ((const u64 *)cpu_perf[cpu])[counter->at + idx];
+	return (xen_sysctl_perfc_val_t)sum;
+}
+
+/* Descriptions and values, to whom gives a place for them; how many there are, to all. */
+int sysctl_perfc_op(struct vcpu *v, struct xen_sysctl *sysctl)
+{
+	struct xen_sysctl_perfc_op *op = &sysctl->u.perfc_op;
+	u32 value = 0;
+
+	if (op->cmd != XEN_SYSCTL_PERFCOP_reset && op->cmd != XEN_SYSCTL_PERFCOP_query)
+		return err(EINVAL);
+	for (u32 cpu = 0; cpu < cpu_count && op->cmd == XEN_SYSCTL_PERFCOP_reset; cpu++)
+		memset(cpu_perf[cpu], 0, sizeof(*cpu_perf[cpu]));
+	for (u32 i = 0; i < ARRAY_SIZE(counters); i++) {
+		u32 values = counters[i].values != 0 ? counters[i].values : cpu_count;
+		struct xen_sysctl_perfc_desc desc = {.nr_vals = values};
+
+		memcpy(desc.name, counters[i].name, strlen(counters[i].name));
+		if ((u64)op->desc.p != 0 && guest_put(guest_at(op->desc, i), desc) != 0)
+			return err(EFAULT);
+		for (u32 k = 0; k < values; k++, value++) {
+			xen_sysctl_perfc_val_t now = counter_value(&counters[i], k);
+
+			if ((u64)op->val.p != 0 && guest_put(guest_at(op->val, value), now) != 0)
+				return err(EFAULT);
+		}
+	}
+	op->nr_counters = ARRAY_SIZE(counters);
+	op->nr_vals = value;
+	return 0;
+}
+
 /* CPUs stay as boot left them. */
 int sysctl_cpu_hotplug(struct vcpu *v, struct xen_sysctl *op)
 {

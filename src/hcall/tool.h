@@ -70,6 +70,7 @@ DOMCTL_LIST(DECLARE, DECLARE, DECLARE_VCPU)
 	ROW(cputopoinfo)                        \
 	ROW(numainfo)                           \
 	ROW(debug_keys)                         \
+	ROW(perfc_op)                           \
 	ROW(cpu_hotplug)                        \
 	ROW(pcitopoinfo)                        \
 	ROW(get_cpu_policy) /* tool_policy.c */ \

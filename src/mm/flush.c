@@ -35,6 +35,7 @@ void flush_local(void)
 	/* Partner of the stamp in type_put: a larger value means that this flush began after that unmap. */
 	u64 now = atomic_add(&clock_now, 1ull);
 
+	perf_count(tlb_flushes);
 	hw_flush_tlb_local();
 	atomic_store(&flush_times[cpu_id()].value, now);
 }

@@ -334,6 +334,7 @@ bool pv_privileged_emulate(struct vcpu *v)
 {
 	struct emul_insn insn;
 
+	perf_count(privileged);
 	return emulate_quick(v) || (pv_emul_fetch(v, &insn) && execute(v, &insn));
 }
 

@@ -185,5 +185,6 @@ bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 	if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 ||
 	    frame_word_type(word) > FRAME_L4)
 		return false;
+	perf_count(ptwr);
 	return clear_quick(v, cr2, &ptwr) || emulate(v, &table_ops, &ptwr);
 }

@@ -145,6 +145,7 @@ void pv_cr3_load(struct vcpu *v)
 {
 	const struct pv_entry *entry = &v->pv->page->entry;
 
+	perf_count(cr3_loads);
 	hw_cr3_write(pv_is_kernel(v) ? entry->c_kernel_cr3 : entry->c_user_cr3);
 }
 

@@ -28,6 +28,7 @@ void hw_ipi_send(unsigned int cpu, enum ipi ipi)
 					      [IPI_FLUSH] = VECTOR_IPI_FLUSH,
 					      [IPI_STOP] = VECTOR_IPI_STOP};
 
+	perf_count(ipis);
 	hw_lapic_send(hw_cpu_apic_id[cpu], vectors[ipi]);
 }
 

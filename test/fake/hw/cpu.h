@@ -6,6 +6,7 @@
 #ifndef HW_CPU_H
 #define HW_CPU_H
 
+#include "lib/perf.h"
 #include "lib/types.h"
 
 #define CPU_BLOCK_SIZE 0x10000ul
@@ -22,6 +23,7 @@ struct cpu {
 	u64 *gdt;
 	mfn_t gdt_mfn;
 	u32 tsc_aux;
+	struct perf perf;
 };
 
 #define FAKE_CPU_MAX 256

@@ -6,6 +6,7 @@
 #ifndef HW_CPU_H
 #define HW_CPU_H
 
+#include "lib/perf.h"
 #include "lib/types.h"
 
 /*
@@ -26,13 +27,15 @@ struct cpu {
 	mfn_t gdt_mfn;	      /* [c] */
 	u32 tsc_aux;	      /* [v] what its TSC_AUX holds */
 	u64 preempt_tsc;      /* [v] when hw_preempt_wanted() last said yes by the clock */
+	struct perf perf;
 };
 
 static inline struct cpu *hw_this_cpu(void)
 {
 	u64 rsp;
 
-	__asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
+	__asm__("mov %%rsp, %0"
+		: "=r"(rsp)); /* not volatile: wherever C looks, it is the same block */
 	return (struct cpu *)(rsp & ~(CPU_BLOCK_SIZE - 1));
 }
 
