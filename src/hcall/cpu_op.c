@@ -8,6 +8,7 @@
 #include "hw/asm.h"
 #include "hw/layout.h"
 #include "hw/mem.h"
+#include "lib/string.h"
 #include "pv/pv.h"
 
 static bool is_code_address(u64 va)
@@ -23,8 +24,7 @@ int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 	gva_t at = gva_make(args->a[0]);
 
 	if (args->a[0] == 0) {
-		for (unsigned int i = 0; i < 256; i++)
-			v->pv->traps[i] = (struct trap_info){.address = 0};
+		memset(v->pv->traps, 0, sizeof(v->pv->traps));
 		pv_entry_refresh(v);
 		return 0;
 	}
@@ -94,11 +94,9 @@ static int callback_set(struct vcpu *v, unsigned int type, u64 rip, bool masks)
 
 int do_set_callbacks(struct vcpu *v, struct hcall_args *args)
 {
-	int rc = callback_set(v, CALLBACKTYPE_event, args->a[0], true);
-
-	if (rc == 0)
-		rc = callback_set(v, CALLBACKTYPE_failsafe, args->a[1], false);
-	return rc != 0 ? rc : callback_set(v, CALLBACKTYPE_syscall, args->a[2], false);
+	return callback_set(v, CALLBACKTYPE_event, args->a[0], true) ?:
+	       callback_set(v, CALLBACKTYPE_failsafe, args->a[1], false) ?:
+	       callback_set(v, CALLBACKTYPE_syscall, args->a[2], false);
 }
 
 int do_callback_op(struct vcpu *v, struct hcall_args *args)
@@ -147,10 +145,7 @@ int do_nmi_op(struct vcpu *v, struct hcall_args *args)
 int do_fpu_taskswitch(struct vcpu *v, struct hcall_args *args)
 {
 	v->pv->cr0_ts = args->a[0] != 0;
-	if (v->pv->cr0_ts)
-		hw_cr0_write(hw_cr0_read() | CR0_TS);
-	else
-		hw_cr0_write(hw_cr0_read() & ~CR0_TS);
+	hw_cr0_write((hw_cr0_read() & ~CR0_TS) | (v->pv->cr0_ts ? CR0_TS : 0));
 	return 0;
 }
 
@@ -185,18 +180,14 @@ int do_vm_assist(struct vcpu *v, struct hcall_args *args)
 
 	if (type > 63 || (VM_ASSIST_KNOWN & BIT(type)) == 0)
 		return err(EINVAL);
-	switch (args->a[0]) {
-	case VMASST_CMD_enable:
+	if (args->a[0] == VMASST_CMD_enable)
 		(void)atomic_fetch_or(&v->domain->vm_assist, BIT(type));
-		pv_entry_refresh(v);
-		return 0;
-	case VMASST_CMD_disable:
+	else if (args->a[0] == VMASST_CMD_disable)
 		(void)atomic_fetch_and(&v->domain->vm_assist, ~BIT(type));
-		pv_entry_refresh(v);
-		return 0;
-	default:
+	else
 		return err(ENOSYS);
-	}
+	pv_entry_refresh(v);
+	return 0;
 }
 
 int do_xsm_op(struct vcpu *v, struct hcall_args *args)

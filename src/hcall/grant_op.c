@@ -29,126 +29,121 @@ static s16 frames_tell(struct domain *d, gva_t list, u32 count)
 	return GNTST_okay;
 }
 
-static int setup_table(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int setup_table(struct vcpu *v, void *arg)
 {
-	struct gnttab_setup_table *op = ops->setup_table;
-	struct domain *d;
+	struct gnttab_setup_table *op = arg;
+	DOMAIN_REF d = NULL;
 
-	*done = count;
 	op->status = domain_find(v, op->dom, &d);
 	if (op->status != GNTST_okay)
 		return 0;
 	if (gnttab_grow(d, op->nr_frames) != 0)
 		op->status = GNTST_general_error;
 	else
-		op->status = frames_tell(d, gva_make((u64)op->frame_list.p), op->nr_frames);
-	domain_put(d);
+		op->status = frames_tell(d, guest_at(op->frame_list, 0), op->nr_frames);
 	return 0;
 }
 
-static int query_size(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int query_size(struct vcpu *v, void *arg)
 {
-	struct gnttab_query_size *op = ops->query_size;
-	struct domain *d;
+	struct gnttab_query_size *op = arg;
+	DOMAIN_REF d = NULL;
 
-	*done = count;
 	op->status = domain_find(v, op->dom, &d);
-	if (op->status != GNTST_okay)
-		return 0;
-	gnttab_size_get(d, &op->nr_frames, &op->max_nr_frames);
-	domain_put(d);
+	if (op->status == GNTST_okay)
+		gnttab_size_get(d, &op->nr_frames, &op->max_nr_frames);
 	return 0;
 }
 
 /* Version 2 exists, but not here; others do not exist. The guest is told what it has in any case. */
-static int set_version(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int set_version(struct vcpu *v, void *arg)
 {
-	u32 wanted = ops->set_version->version;
+	struct gnttab_set_version *op = arg;
+	u32 wanted = op->version;
 
-	*done = count;
-	ops->set_version->version = GNTTAB_VERSION;
+	op->version = GNTTAB_VERSION;
 	if (wanted == GNTTAB_VERSION)
 		return 0;
 	return wanted == 2 ? err(ENOSYS) : err(EINVAL);
 }
 
-static int get_version(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int get_version(struct vcpu *v, void *arg)
 {
-	struct domain *d;
-	int rc = subop_domain(v, ops->get_version->dom, &d);
+	struct gnttab_get_version *op = arg;
+	DOMAIN_REF d = NULL;
+	int rc = subop_domain(v, op->dom, &d);
 
-	if (rc != 0)
-		return rc;
-	*done = count;
-	domain_put(d);
-	ops->get_version->version = GNTTAB_VERSION;
-	return 0;
+	if (rc == 0)
+		op->version = GNTTAB_VERSION;
+	return rc;
 }
 
 /* Status frames belong to version 2. */
-static int get_status_frames(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int get_status_frames(struct vcpu *v, void *arg)
 {
-	struct gnttab_get_status_frames *op = ops->get_status_frames;
-	struct domain *d;
+	struct gnttab_get_status_frames *op = arg;
+	DOMAIN_REF d = NULL;
 
-	*done = count;
 	op->status = domain_find(v, op->dom, &d);
-	if (op->status == GNTST_okay) {
-		domain_put(d);
+	if (op->status == GNTST_okay)
 		op->status = GNTST_general_error;
-	}
 	return 0;
 }
 
 /* Refused: nobody has used it for long. With this status the page stays the caller's. */
-static int transfer(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int transfer(struct vcpu *v, void *arg)
 {
-	for (*done = 0; *done < count; (*done)++)
-		ops->transfer[*done].status = GNTST_bad_page;
+	((struct gnttab_transfer *)arg)->status = GNTST_bad_page;
 	return 0;
 }
 
-static int swap(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int swap(struct vcpu *v, void *arg)
 {
-	for (*done = 0; *done < count; (*done)++) {
-		struct gnttab_swap_grant_ref *op = &ops->swap_grant_ref[*done];
+	struct gnttab_swap_grant_ref *op = arg;
 
-		op->status = gnttab_swap(v->domain, op->ref_a, op->ref_b);
-	}
+	op->status = gnttab_swap(v->domain, op->ref_a, op->ref_b);
 	return 0;
 }
 
 /* For machines whose devices do not see what is in caches. */
-static int cache_flush(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done)
+static int cache_flush(struct vcpu *v, void *arg)
 {
-	for (*done = 0; *done < count; (*done)++)
-		if (ops->cache_flush[*done].length != 0 && ops->cache_flush[*done].op != 0)
-			return err(EOPNOTSUPP);
-	return 0;
+	const struct gnttab_cache_flush *op = arg;
+
+	return op->length != 0 && op->op != 0 ? err(EOPNOTSUPP) : 0;
 }
 
+/* Operations that are done a batch at a time, or one by one; some come alone. */
 static const struct row {
-	int (*fn)(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done);
+	int (*batch)(struct vcpu *v, union gnttab_ops *ops, u32 count, u32 *done);
+	int (*one)(struct vcpu *v, void *arg);
 	u16 bytes;
 	bool is_single;
 } rows[] = {
-#define ROW(name, handler, single)                                                 \
-	[GNTTABOP_##name] = {.fn = (handler),                                      \
-			     .bytes = sizeof(((union gnttab_ops *)NULL)->name[0]), \
-			     .is_single = (single)}
-	ROW(map_grant_ref, gnttab_map, false),
-	ROW(unmap_grant_ref, gnttab_unmap, false),
-	ROW(setup_table, setup_table, true),
-	ROW(transfer, transfer, false),
-	ROW(copy, gnttab_copy, false),
-	ROW(query_size, query_size, true),
-	ROW(unmap_and_replace, gnttab_replace, false),
-	ROW(set_version, set_version, true),
-	ROW(get_status_frames, get_status_frames, true),
-	ROW(get_version, get_version, true),
-	ROW(swap_grant_ref, swap, false),
-	ROW(cache_flush, cache_flush, false),
+#define ROW(name, ...) \
+	[GNTTABOP_##name] = {.bytes = sizeof(((union gnttab_ops *)NULL)->name[0]), __VA_ARGS__}
+	ROW(map_grant_ref, .batch = gnttab_map),
+	ROW(unmap_grant_ref, .batch = gnttab_unmap),
+	ROW(setup_table, .one = setup_table, .is_single = true),
+	ROW(transfer, .one = transfer),
+	ROW(copy, .batch = gnttab_copy),
+	ROW(query_size, .one = query_size, .is_single = true),
+	ROW(unmap_and_replace, .batch = gnttab_replace),
+	ROW(set_version, .one = set_version, .is_single = true),
+	ROW(get_status_frames, .one = get_status_frames, .is_single = true),
+	ROW(get_version, .one = get_version, .is_single = true),
+	ROW(swap_grant_ref, .one = swap),
+	ROW(cache_flush, .one = cache_flush),
 };
+
+static int each(struct vcpu *v, const struct row *row, union gnttab_ops *ops, u32 count, u32 *done)
+{
+	int rc = 0;
+
+	for (*done = 0; rc == 0 && *done < count; (*done)++)
+		rc = row->one(v, (u8 *)ops + *done * row->bytes);
+	return rc;
+}
 
 /* (operation, list, count). What is left of list and count after an interruption is judged again like any other. */
 int do_grant_table_op(struct vcpu *v, struct hcall_args *args)
@@ -160,7 +155,7 @@ int do_grant_table_op(struct vcpu *v, struct hcall_args *args)
 
 	if ((s32)left < 0 || (cmd < ARRAY_SIZE(rows) && row->is_single && left != 1))
 		return err(EINVAL);
-	if (cmd >= ARRAY_SIZE(rows) || row->fn == NULL)
+	if (cmd >= ARRAY_SIZE(rows) || row->bytes == 0)
 		return err(ENOSYS);
 	while (left != 0 && rc == 0) {
 		u32 count = MIN(left, GNTTAB_OPS_MAX), done = 0;
@@ -168,7 +163,8 @@ int do_grant_table_op(struct vcpu *v, struct hcall_args *args)
 
 		if (hw_copy_from_guest(&ops, at, count * row->bytes) != 0)
 			return err(EFAULT);
-		rc = row->fn(v, &ops, count, &done);
+		rc = row->batch != NULL ? row->batch(v, &ops, count, &done)
+					: each(v, row, &ops, count, &done);
 		if (done != 0 && hw_copy_to_guest(at, &ops, done * row->bytes) != 0)
 			return err(EFAULT);
 		left -= done;

@@ -145,12 +145,8 @@ static int chunk_give(struct exchange *x)
 
 static int chunk_do(struct exchange *x)
 {
-	int rc = chunk_probe(x);
+	int rc = chunk_probe(x) ?: chunk_steal(x) ?: chunk_alloc(x);
 
-	if (!rc)
-		rc = chunk_steal(x);
-	if (!rc)
-		rc = chunk_alloc(x);
 	if (rc) {
 		chunk_undo(x);
 		return rc;

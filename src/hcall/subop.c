@@ -74,16 +74,15 @@ int subop_compat(struct vcpu *v, const struct subop_row *rows, u32 first, u32 la
 int subop_domain(struct vcpu *v, domid_t id, struct domain **d)
 {
 	bool is_own = id == DOMID_SELF || id == v->domain->id;
+	DOMAIN_REF found = domain_get_by_id(is_own ? v->domain->id : id);
 
-	if (is_own)
-		domain_get(v->domain);
-	*d = is_own ? v->domain : domain_get_by_id(id);
-	if (*d == NULL)
+	if (found == NULL)
 		return err(ESRCH);
-	if (is_own || v->domain->is_privileged)
-		return 0;
-	domain_put(*d);
-	return err(EPERM);
+	if (!is_own && !v->domain->is_privileged)
+		return err(EPERM);
+	domain_get(found);
+	*d = found;
+	return 0;
 }
 
 int subop_domain_quiet(struct vcpu *v, domid_t id, struct domain **d)

@@ -19,7 +19,7 @@
 
 static int copy_out(u64 va, const void *data, size_t bytes)
 {
-	return hw_copy_to_guest(gva_make(va), data, bytes) == 0 ? 0 : err(EFAULT);
+	return hw_copy_to_guest(gva_make(va), data, bytes);
 }
 
 static int features(struct vcpu *v, u64 va)
@@ -35,7 +35,7 @@ static int features(struct vcpu *v, u64 va)
 			    BIT(XENFEAT_memory_op_vnode_supported));
 	if (v->domain->is_privileged)
 		info.submap |= (u32)BIT(XENFEAT_dom0);
-	return copy_out(va, &info, sizeof(info));
+	return guest_put(gva_make(va), info);
 }
 
 static int command_line(u64 va)
