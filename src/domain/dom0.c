@@ -147,10 +147,9 @@ static void own(struct build *b, mfn_t mfn, unsigned int order, u64 pfn)
 {
 	if (mm_domain_assign(b->d, mfn, order) != 0)
 		panic("Domain 0: frame %lx cannot be assigned", mfn_num(mfn));
-	for (u64 i = 0; i < 1ull << order; i++) {
+	m2p_set_run(mfn, 1u << order, pfn);
+	for (u64 i = 0; i < 1ull << order; i++)
 		*p2m_slot(b, pfn + i) = mfn_num(mfn) + i;
-		m2p_set(mfn_add(mfn, i), pfn + i);
-	}
 }
 
 static void p2m_list_alloc(struct build *b)

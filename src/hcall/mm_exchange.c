@@ -16,6 +16,8 @@ struct exchange {
 	u64 chunk_in;  /* extents a chunk */
 	u64 chunk_out; /* extents a chunk */
 	u32 stolen;    /* chain through frame.next */
+	mfn_t first;   /* of those */
+	bool is_run;   /* each of them follows the one before */
 	u32 fresh;     /* the same: first frames of the new extents, in order */
 };
 
@@ -76,6 +78,7 @@ static int chunk_probe(const struct exchange *x)
 
 static int chunk_steal(struct exchange *x)
 {
+	x->is_run = true;
 	for (u64 i = 0; i < x->chunk_in; i++) {
 		u64 number;
 		int rc = guest_get(number,
@@ -85,8 +88,13 @@ static int chunk_steal(struct exchange *x)
 			mfn_t mfn = mfn_make(number + j);
 
 			rc = mm_domain_steal(x->d, mfn);
-			if (!rc)
-				chain_push(&x->stolen, mfn);
+			if (rc)
+				break;
+			if (x->stolen == FRAME_LINK_NONE)
+				x->first = mfn;
+			else
+				x->is_run &= mfn_num(mfn) == x->stolen + 1ull;
+			chain_push(&x->stolen, mfn);
 		}
 		if (rc)
 			return rc;
@@ -137,10 +145,26 @@ static int chunk_give(struct exchange *x)
 			rc = err(EFAULT);
 			continue;
 		}
-		for (u64 j = 0; j < BIT(x->abi.out.extent_order); j++)
-			m2p_set(mfn_add(mfn, j), gpfn + j);
+		m2p_set_run(mfn, 1u << x->abi.out.extent_order, gpfn);
 	}
 	return rc;
+}
+
+/* The old frames are free: in one piece if they are one, as Domain 0's memory often is. */
+static void chunk_free(struct exchange *x)
+{
+	u64 first = mfn_num(x->first);
+	bool is_piece = x->is_run && !(first & (BIT(x->chunk_order) - 1));
+	unsigned int order = is_piece ? x->chunk_order : 0;
+
+	while (x->stolen != FRAME_LINK_NONE) {
+		mfn_t mfn = is_piece ? x->first : chain_pop(&x->stolen);
+
+		if (is_piece)
+			x->stolen = FRAME_LINK_NONE;
+		m2p_set_run(mfn, 1u << order, M2P_INVALID);
+		frame_free(mfn, order);
+	}
 }
 
 static int chunk_do(struct exchange *x)
@@ -151,12 +175,7 @@ static int chunk_do(struct exchange *x)
 		chunk_undo(x);
 		return rc;
 	}
-	while (x->stolen != FRAME_LINK_NONE) {
-		mfn_t mfn = chain_pop(&x->stolen);
-
-		m2p_set(mfn, M2P_INVALID);
-		frame_free(mfn, 0);
-	}
+	chunk_free(x);
 	rc = chunk_give(x);
 	x->abi.nr_exchanged += x->chunk_in;
 	return rc;

@@ -193,14 +193,15 @@ static void block_own(u64 mfn, unsigned int order)
 }
 
 /* The smallest dirty block, or a part of it; it still counts as free. */
-static bool block_take_dirty_locked(u64 *mfn, unsigned int *order)
+static bool block_take_dirty_locked(unsigned int zone_max, u64 *mfn, unsigned int *order)
 {
 	const struct pool *pool = &pools[DIRTY_POOL];
+	u64 zones = pool->zones_present & (BIT(zone_max + 1) - 1);
 	unsigned int zone, have;
 
-	if (!pool->zones_present)
+	if (!zones)
 		return false;
-	zone = bits_last(pool->zones_present);
+	zone = bits_last(zones);
 	have = bits_first(pool->orders_present[zone]);
 	*order = MIN(have, (unsigned int)SCRUB_ORDER);
 	*mfn = block_split_locked(pool->heads_plus_one[zone][have] - 1, have, *order);
@@ -212,7 +213,7 @@ bool frame_scrub_wanted(void)
 	return atomic_load(&pools[DIRTY_POOL].zones_present) && !atomic_load(&is_scrubbing);
 }
 
-bool frame_scrub(void)
+static bool scrub_below(unsigned int zone_max)
 {
 	unsigned int order;
 	bool found;
@@ -223,7 +224,7 @@ bool frame_scrub(void)
 		return true;
 	}
 	lock_acquire(&buddy_lock);
-	found = block_take_dirty_locked(&mfn, &order);
+	found = block_take_dirty_locked(zone_max, &mfn, &order);
 	lock_release(&buddy_lock);
 	if (found) {
 		block_own(mfn, order); /* from here on nobody can write into it */
@@ -238,20 +239,26 @@ bool frame_scrub(void)
 	return found;
 }
 
+bool frame_scrub(void)
+{
+	return scrub_below(ZONES - 1);
+}
+
 static mfn_t block_alloc(unsigned int order, unsigned int zone_max, bool zero)
 {
 	unsigned int tries = 0;
 	bool found;
 	u64 mfn;
 
+	zone_max = MIN(zone_max, ZONES - 1u);
 	if (order > FRAME_ORDER_MAX || hw_alloc_fails())
 		return MFN_NONE;
 	do {
 		lock_acquire(&buddy_lock);
-		found = block_take_locked(order, MIN(zone_max, ZONES - 1u), &mfn);
+		found = block_take_locked(order, zone_max, &mfn);
 		lock_release(&buddy_lock);
 		/* Clean and dirty neighbours may be a block together; or the last ones are being scrubbed. */
-	} while (!found && (order != 0 || atomic_load(&is_scrubbing)) && frame_scrub() &&
+	} while (!found && (order != 0 || atomic_load(&is_scrubbing)) && scrub_below(zone_max) &&
 		 ++tries < SCRUB_TRIES);
 	if (!found)
 		return MFN_NONE;

@@ -163,14 +163,6 @@ static void scrub(mfn_t mfn, u32 frames, bool all)
 			memset(hw_frame_map(mfn_add(mfn, i)), 0, PAGE_SIZE);
 }
 
-static void m2p_set_run(mfn_t mfn, u32 frames, u64 pfn)
-{
-	u64 *m2p = hw_m2p() + mfn_num(mfn), step = pfn == M2P_INVALID ? 0 : 1;
-
-	for (u32 i = 0; i < frames; i++, pfn += step)
-		atomic_store(&m2p[i], pfn);
-}
-
 /* Pages that domains may still take, and nobody else: the sum of their pages_claimed. [a] changed under a pages lock */
 static u64 claimed_total;
 

@@ -17,6 +17,17 @@ void m2p_set(mfn_t mfn, u64 pfn)
 	}
 }
 
+void m2p_set_run(mfn_t mfn, u32 frames, u64 pfn)
+{
+	u64 *m2p = hw_m2p() + mfn_num(mfn), step = pfn == M2P_INVALID ? 0 : 1;
+
+	for (u32 i = 0; i < frames; i++, pfn += step)
+		if (unlikely(atomic_load(&mirror_count)))
+			m2p_set(mfn_add(mfn, i), pfn);
+		else
+			atomic_store(&m2p[i], pfn);
+}
+
 u64 m2p_get(mfn_t mfn)
 {
 	return atomic_load(&hw_m2p()[mfn_num(mfn)]);

@@ -399,6 +399,8 @@ u32 flush_clock(void);
 /* ---------------------------------------------------------------- M2P (m2p.c) */
 
 void m2p_set(mfn_t mfn, u64 pfn);
+/* Of frames that follow each other, as many pfns; M2P_INVALID: that for all. */
+void m2p_set_run(mfn_t mfn, u32 frames, u64 pfn);
 u64 m2p_get(mfn_t mfn);
 #define M2P_INVALID (~0ull)
 

@@ -165,24 +165,51 @@ static inline bool are_eight_empty(const u64 *slot)
 	return !(slot[0] | slot[1] | slot[2] | slot[3] | slot[4] | slot[5] | slot[6] | slot[7]);
 }
 
+/*
+ * Neighbours in memory are often neighbours in tables: from slot on, as long as entries name the next frame with the same bits
+ * as before. raw and filled: the entry before, as it was and as it is. Returns where that ends.
+ */
+static inline u64 *leaf_run_fill(u64 *slot, const u64 *end, u64 raw, u64 filled, domid_t owner,
+				 bool writable)
+{
+	u64 next = mfn_num(pte_mfn(raw)) + 1, left = hw_frame_max - next;
+	struct frame *f = hw_frame_table() + next;
+
+	if (unlikely((u64)(end - slot) > left))
+		end = slot + left;
+	while (slot < end && *slot == (raw += PAGE_SIZE) && frame_get_quick(f++, owner, writable))
+		*slot++ = (filled += PAGE_SIZE);
+	return slot;
+}
+
 static int leaf_table_fill(struct frame *f, struct domain *d, u64 *table)
 {
 	const struct leaf_rules rules = leaf_rules(d);
+	const u64 *end = table + TABLE_ENTRIES;
 
-	for (u64 *eight = table; eight < table + TABLE_ENTRIES; eight += 8) {
-		if (are_eight_empty(eight))
+	for (u64 *slot = table; slot < end;) {
+		u64 entry = *slot;
+		int rc;
+
+		if (!((slot - table) & 7) && are_eight_empty(slot)) {
+			slot += 8;
 			continue;
-		for (u64 *slot = eight; slot < eight + 8; slot++) {
-			u64 entry = *slot;
-			int rc;
-
-			if (!entry || likely(leaf_fill_quick(slot, entry, &rules)))
-				continue;
-			rc = leaf_fill(d, slot);
-			if (rc) {
-				f->done = (u16)(slot - table);
-				return rc;
-			}
+		}
+		slot++;
+		if (!entry)
+			continue;
+		if (likely(leaf_fill_quick(slot - 1, entry, &rules))) {
+			if (entry & PTE_RW)
+				slot = leaf_run_fill(slot, end, entry, slot[-1], rules.owner, true);
+			else
+				slot = leaf_run_fill(slot, end, entry, slot[-1], rules.owner,
+						     false);
+			continue;
+		}
+		rc = leaf_fill(d, slot - 1);
+		if (rc) {
+			f->done = (u16)(slot - 1 - table);
+			return rc;
 		}
 	}
 	f->done = TABLE_ENTRIES;

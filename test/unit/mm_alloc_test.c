@@ -191,8 +191,9 @@ static void heap_objects(void **state)
 /* A freed frame that a guest had: clean for the next, and no TLB holds it. */
 static void frames_change_hands(void **state)
 {
+	static mfn_t others[BIT(24 - PAGE_SHIFT)];
+	unsigned int flushes, others_count = 0;
 	struct domain *one, *two;
-	unsigned int flushes;
 	mfn_t mfn, again;
 
 	(void)state;
@@ -205,10 +206,14 @@ static void frames_change_hands(void **state)
 	m2p_set(mfn, 7);
 	assert_int_equal(mm_domain_drop(one, mfn), 0);
 	assert_int_equal(m2p_get(mfn), M2P_INVALID);
-	flushes = fake_flush_count[2];
-	again = frame_alloc_below(0, 24);
-	assert_int_equal(mfn.m, again.m);
+	do { /* what is clean comes first */
+		assert_true(others_count < ARRAY_SIZE(others));
+		flushes = fake_flush_count[2];
+		others[others_count++] = again = frame_alloc_below(0, 24);
+	} while (mfn.m != again.m);
 	assert_int_equal(fake_flush_count[2], flushes + 1);
+	while (--others_count)
+		frame_free(others[others_count - 1], 0);
 	assert_int_equal(mm_domain_assign(two, mfn, 0), 0);
 	for (unsigned int i = 0; i < 512; i++)
 		assert_int_equal(table_of(mfn)[i], 0);
