@@ -465,7 +465,7 @@ hypercall:
 	push %r11
 	pushq $0xe033
 	push %rcx
-	pushq $0
+	push %rax			/* its number */
 	movl $ENTRY_SYSCALL, 4(%rsp)
 	PUSH_REGS
 	IF_ISOLATED 1f

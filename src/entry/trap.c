@@ -136,6 +136,12 @@ static void exception(struct vcpu *v, struct regs *regs, u64 cr2)
 	}
 }
 
+/* Interrupts are off: there is nothing for the exit loop to do. */
+static inline bool may_go_on(const struct vcpu *v)
+{
+	return likely(!work_is_raised() && !pv_events_wanted(v));
+}
+
 void entry_trap_guest(void)
 {
 	struct vcpu *v = current_vcpu();
@@ -174,24 +180,38 @@ void entry_trap_guest(void)
 		entry_limit_end("trap", "at", regs->rip);
 		break;
 	}
+	hw_irq_disable();
+	if (!may_go_on(v))
+		run_exit();
+}
+
+/* iret, and whatever somebody looks at. */
+static NOINLINE u64 hypercall_slow(struct vcpu *v, struct regs *regs)
+{
+	entry_limit_begin();
+	trace_call(regs->number, regs->rdi);
+	hw_irq_enable();
+	if (regs->rax == __HYPERVISOR_iret)
+		pv_iret(v); /* leaves with a whole set of registers of its own */
+	else
+		hcall_dispatch(v, regs);
+	entry_limit_end("hypercall", MICA_DEBUG ? hcall_name(regs->number) : NULL, regs->rdi);
 	run_exit();
+	return 0;
 }
 
 u64 entry_hypercall(void)
 {
 	struct vcpu *v = current_vcpu();
 	struct regs *regs = v->pv->regs;
-	u64 number = regs->rax;
 
-	entry_limit_begin();
+	if (unlikely(regs->rax == __HYPERVISOR_iret) || unlikely(opt_trace_calls) ||
+	    (MICA_DEBUG && opt_entry_limit))
+		return hypercall_slow(v, regs);
 	hw_irq_enable();
-	if (unlikely(number == __HYPERVISOR_iret))
-		pv_iret(v); /* leaves with a whole set of registers of its own */
-	else
-		hcall_dispatch(v, regs, number);
-	entry_limit_end("hypercall", MICA_DEBUG ? hcall_name(number) : NULL, regs->rdi);
+	hcall_dispatch(v, regs);
 	hw_irq_disable();
-	if (likely(number != __HYPERVISOR_iret && !work_is_raised() && !pv_events_wanted(v)))
+	if (may_go_on(v))
 		return 1;
 	run_exit();
 	return 0;

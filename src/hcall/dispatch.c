@@ -6,6 +6,7 @@
 #include "hcall/hcall.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
+#include "pv/pv.h"
 
 #define SYSCALL_BYTES 2
 
@@ -26,11 +27,13 @@ const char *hcall_name(u64 number)
 	return number < HCALL_COUNT && names[number] != NULL ? names[number] : "unknown";
 }
 
-void hcall_refused(struct regs *regs, u64 number, int rc)
+void hcall_refused(struct vcpu *v, int rc)
 {
+	struct regs *regs = v->pv->regs;
+
 	if (rc ==
 	    -ERESTART) { /* the instruction is run again, with what the handler made of its arguments */
-		regs->rax = number;
+		regs->rax = regs->number;
 		regs->rip -= SYSCALL_BYTES;
 	} else {
 		regs->rax = (u64)(s64)rc;

@@ -7,7 +7,6 @@
 #pragma once
 
 #include "core/domain.h"
-#include "core/trace.h"
 #include "hw/regs.h"
 #include "lib/types.h"
 
@@ -50,22 +49,22 @@ static inline int hcall_run(struct vcpu *v, u64 number, struct hcall_args *args)
 }
 
 /* Afterwards, if that said anything but 0: the answer, or that the call is to come again. */
-void hcall_refused(struct regs *regs, u64 number, int rc);
+void hcall_refused(struct vcpu *v, int rc);
 
 _Static_assert(offsetof(struct regs, rax) - offsetof(struct regs, rdi) ==
 		       offsetof(struct hcall_args, result),
 	       "");
 
 /* From entry/: runs the hypercall that v's registers ask for, which are its arguments. Not iret. */
-static inline void hcall_dispatch(struct vcpu *v, struct regs *regs, u64 number)
+static inline void hcall_dispatch(struct vcpu *v, struct regs *regs)
 {
+	u64 number = regs->rax;
 	int rc;
 
-	trace_call(number, regs->rdi);
 	regs->rax = 0;
 	rc = hcall_run(v, number, (struct hcall_args *)(void *)&regs->rdi);
 	if (unlikely(rc != 0))
-		hcall_refused(regs, number, rc);
+		hcall_refused(v, rc);
 }
 
 /* __HYPERVISOR_<name> is do_<name>(); what is not here answers -ENOSYS. */

@@ -428,19 +428,19 @@ static int op_do(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 
 static int ops_do(struct vcpu *v, struct domain *d, u64 from, u32 count, u32 *done)
 {
-	for (*done = 0; *done < count; (*done)++) {
+	for (u32 i = 0; i < count; *done = ++i) {
 		union {
 			struct mmuext_op op;
 			u64 words[sizeof(struct mmuext_op) / sizeof(u64)];
 		} copy;
 		int rc;
 
-		if (*done % 4 == 3 && hw_preempt_wanted())
+		if (i % 4 == 3 && hw_preempt_wanted())
 			return -ERESTART;
 		rc = pt_settle(v);
 		if (rc)
 			return rc;
-		if (!hw_get_words(copy.words, gva_make(from + *done * sizeof(copy)),
+		if (!hw_get_words(copy.words, gva_make(from + i * sizeof(copy)),
 				  ARRAY_SIZE(copy.words)))
 			return err(EFAULT);
 		rc = op_do(v, d, &copy.op);

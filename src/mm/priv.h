@@ -123,13 +123,21 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 	return false;
 }
 
-/* A typed reference on a frame of that owner, whose word is like that: the word as it was. 0: go the long way. */
-static inline u64 word_get_quick(struct frame *f, domid_t owner, u64 like)
+/* A typed reference on a frame (of that owner), whose word is like that: the word as it was. 0: go the long way. */
+static inline u64 word_take_quick(struct frame *f, u64 like)
 {
 	u64 old = atomic_load(&f->word);
 
 	if (unlikely((old & QUICK_MASK) != like) ||
 	    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
+		return 0;
+	return old;
+}
+static inline u64 word_get_quick(struct frame *f, domid_t owner, u64 like)
+{
+	u64 old = word_take_quick(f, like);
+
+	if (unlikely(!old))
 		return 0;
 	if (likely(atomic_load(&f->owner) == owner))
 		return old;
@@ -138,9 +146,10 @@ static inline u64 word_get_quick(struct frame *f, domid_t owner, u64 like)
 }
 
 /* On a judged table of that type. */
+#define QUICK_TABLE(type) (FRAME_VALID | FRAME_LIVE | type_bits(type))
 static inline u64 table_get_quick(struct frame *f, domid_t owner, enum frame_type type)
 {
-	return word_get_quick(f, owner, FRAME_VALID | FRAME_LIVE | type_bits(type));
+	return word_get_quick(f, owner, QUICK_TABLE(type));
 }
 
 /* Gives a typed reference back that is not the last one; false: go the long way. */

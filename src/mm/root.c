@@ -50,33 +50,56 @@ int pt_unpin(struct domain *d, mfn_t mfn)
 	return frame_type_put_preemptible(mfn);
 }
 
-int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
+static inline int root_set(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 {
 	mfn_t *root = user ? &v->mm->root_user : &v->mm->root_kernel;
 
-	*old = MFN_NONE;
-	if (mfn_is_none(mfn) && !user) /* also where there is none yet: a vCPU never runs without */
-		return err(EINVAL);
-	if (mfn_equal(mfn, *root))
-		return 0;
-	if (!mfn_is_none(mfn) &&
-	    unlikely(!table_get_quick(frame_of(mfn_nospec(mfn)), v->domain->id, FRAME_L4))) {
-		int rc = frame_type_get(mfn, v->domain, FRAME_L4);
-
-		if (rc)
-			return rc;
-	}
 	*old = *root;
 	*root = mfn;
-	twin_forget(v, user);
 	v->mm->walk_tag = 0;
+	twin_forget(v, user);
 	return 0;
+}
+
+/* taken: a reference that proved to be on another's frame. */
+static NOINLINE int root_switch_slow(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old, bool taken)
+{
+	int rc;
+
+	if (taken)
+		(void)frame_type_put_preemptible(mfn_nospec(mfn));
+	if (mfn_is_none(mfn))
+		return user ? root_set(v, mfn, user, old) : err(EINVAL);
+	rc = frame_type_get(mfn, v->domain, FRAME_L4);
+	return rc ? rc : root_set(v, mfn, user, old);
+}
+
+int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
+{
+	struct frame *f = frame_of(
+		mfn_nospec(mfn)); /* also of MFN_NONE: number 0, which is nobody's */
+
+	*old = MFN_NONE;
+	if (mfn_equal(mfn, user ? v->mm->root_user : v->mm->root_kernel))
+		/* Also where there is none yet: a vCPU never runs without one for its kernel. */
+		return mfn_is_none(mfn) && !user ? root_switch_slow(v, mfn, user, old, false) : 0;
+	if (unlikely(!word_take_quick(f, QUICK_TABLE(FRAME_L4))))
+		return root_switch_slow(v, mfn, user, old, false);
+	if (unlikely(atomic_load(&f->owner) != v->domain->id))
+		return root_switch_slow(v, mfn, user, old, true);
+	return root_set(v, mfn, user, old);
+}
+
+static NOINLINE void root_put_slow(struct vcpu *v, mfn_t old)
+{
+	if (!mfn_is_none(old) && type_put(frame_of(old)) == -ERESTART)
+		v->mm->unsettled = old;
 }
 
 void pt_root_put(struct vcpu *v, mfn_t old)
 {
-	if (!mfn_is_none(old) && type_put(frame_of(old)) == -ERESTART)
-		v->mm->unsettled = old;
+	if (mfn_is_none(old) || unlikely(!type_put_quick(frame_of(old))))
+		root_put_slow(v, old);
 }
 
 int pt_settle_rest(struct vcpu *v)

@@ -14,6 +14,8 @@
 #include "pv/priv.h"
 #include "sched/sched.h"
 
+#define OPCODE_RDMSR 0x320f
+
 static struct vcpu *vcpu_of(struct emul_state *state)
 {
 	return state->ctx;
@@ -290,18 +292,13 @@ static bool execute(struct vcpu *v, const struct emul_insn *insn)
  * base at each switch. False: nothing was done, and the emulator has a look. TF, prefixes and whatever is not allowed are the
  * emulator's too.
  */
-static bool emulate_quick(struct vcpu *v)
+static bool io_quick(struct vcpu *v, struct regs *regs, u64 code)
 {
-	struct regs *regs = v->pv->regs;
-	unsigned int bytes;
-	u64 code, value;
-	u8 opcode;
+	u8 opcode = (u8)code;
+	unsigned int bytes = opcode & 1 ? 4 : 1;
+	u64 value;
 	u16 port;
 
-	if ((regs->rflags & RFLAGS_TF) != 0 || !hw_get_words(&code, gva_make(regs->rip), 1))
-		return false;
-	opcode = (u8)code;
-	bytes = opcode & 1 ? 4 : 1;
 	if ((opcode & 0xf4) == 0xe4) { /* bit 1: OUT, bit 3: by DX */
 		port = opcode & 8 ? (u16)regs->rdx : (u8)(code >> 8);
 		if (!pv_io_allowed(v, port, bytes))
@@ -317,15 +314,33 @@ static bool emulate_quick(struct vcpu *v)
 		pv_ports_open(v, port);
 	} else if ((opcode & 0xfe) == 0xfa && pv_is_kernel(v)) {
 		regs->rip++;
-	} else if ((u16)code == 0x320f && pv_is_kernel(v)) {
-		if (!msr_get(v, (u32)regs->rcx, &value))
-			return false;
-		regs->rax = (u32)value;
-		regs->rdx = value >> 32;
-		regs->rip += 2;
 	} else {
 		return false;
 	}
+	return true;
+}
+
+static bool rdmsr_quick(const struct vcpu *v, struct regs *regs)
+{
+	u64 value;
+
+	if (!pv_is_kernel(v) || !msr_get(v, (u32)regs->rcx, &value))
+		return false;
+	regs->rax = (u32)value;
+	regs->rdx = value >> 32;
+	regs->rip += 2;
+	return true;
+}
+
+static bool emulate_quick(struct vcpu *v)
+{
+	struct regs *regs = v->pv->regs;
+	u64 code;
+
+	if (unlikely((regs->rflags & RFLAGS_TF) != 0) ||
+	    unlikely(!hw_get_words(&code, gva_make(regs->rip), 1)) ||
+	    !((u16)code == OPCODE_RDMSR ? rdmsr_quick(v, regs) : io_quick(v, regs, code)))
+		return false;
 	regs->rflags &= ~(u64)RFLAGS_RF;
 	return true;
 }

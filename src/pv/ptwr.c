@@ -129,7 +129,7 @@ static unsigned int modrm_bytes(u8 modrm, u8 sib)
 /*
  * What kernels do most: XCHG of a whole entry with a register that is 0. The address is the one that faulted (but at the
  * beginning of the page the instruction may have begun on the one before). False: nothing was done, and the emulator has a
- * look.
+ * look; also if the page is no table of the guest's, which pt_clear_quick() finds out.
  */
 static bool clear_quick(struct vcpu *v, u64 cr2, const struct ptwr *ptwr)
 {
@@ -179,6 +179,10 @@ bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 	if ((leaf & (PTE_PRESENT | PTE_RW)) != PTE_PRESENT)
 		return false;
 	ptwr.mfn = pte_mfn(leaf);
+	if (clear_quick(v, cr2, &ptwr)) {
+		perf_count(ptwr);
+		return true;
+	}
 	if (!hw_frame_is_ram(ptwr.mfn))
 		return device_write(v, &ptwr);
 	word = atomic_load(&frame_of(ptwr.mfn)->word);
@@ -186,5 +190,5 @@ bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 	    frame_word_type(word) > FRAME_L4)
 		return false;
 	perf_count(ptwr);
-	return clear_quick(v, cr2, &ptwr) || emulate(v, &table_ops, &ptwr);
+	return emulate(v, &table_ops, &ptwr);
 }

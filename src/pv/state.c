@@ -149,7 +149,7 @@ void pv_cr3_load(struct vcpu *v)
 	hw_cr3_write(pv_is_kernel(v) ? entry->c_kernel_cr3 : entry->c_user_cr3);
 }
 
-static ALWAYS_INLINE void roots_refresh(struct vcpu *v, bool is_user)
+static void roots_refresh(struct vcpu *v, bool is_user)
 {
 	struct pv_entry *entry = &v->pv->page->entry;
 	u64 ours = root_maddr(mm_mirror_root(v, is_user)), guests = ours;
@@ -233,16 +233,31 @@ void pv_entry_refresh(struct vcpu *v)
 	entry->fault_rip = fault->address;
 }
 
-void pv_root_changed(struct vcpu *v, bool is_user)
+static NOINLINE void root_changed_slow(struct vcpu *v, bool is_user)
 {
-	if (is_user)
-		roots_refresh(v, true);
-	else
-		roots_refresh(v, false);
+	roots_refresh(v, is_user);
 	if (is_user != pv_is_kernel(v))
 		pv_cr3_load(v);
 	if (opt_user_global)
 		flush_local();
+}
+
+void pv_root_changed(struct vcpu *v, bool is_user)
+{
+	struct pv_entry *entry = &v->pv->page->entry;
+
+	if (unlikely(atomic_load(&mirror_count) != 0) || unlikely(mm_twin_entry != 0) ||
+	    unlikely(opt_user_global)) {
+		root_changed_slow(v, is_user);
+	} else if (is_user) {
+		entry->c_user_cr3 = entry->user_cr3 = root_maddr(v->mm->root_user);
+		if (!pv_is_kernel(v))
+			pv_cr3_load(v);
+	} else {
+		entry->c_kernel_cr3 = entry->kernel_cr3 = root_maddr(v->mm->root_kernel);
+		if (pv_is_kernel(v))
+			pv_cr3_load(v);
+	}
 }
 
 /* ---------------------------------------------------------------- segments */

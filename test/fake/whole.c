@@ -418,13 +418,14 @@ static void hypercall(void)
 void guest_trap(struct vcpu *v, u32 vector, u32 error_code)
 {
 	struct regs *regs = v->pv->regs;
+	bool is_call = vector == VECTOR_SYSCALL && pv_is_kernel(v);
 
 	if (machine_current(v->cpu) != v)
 		die("a guest acts that does not run");
 	regs->vector = vector;
-	regs->error_code = error_code;
+	regs->error_code = is_call ? (u32)regs->rax : error_code;
 	fake_irq_off = true;
-	cpu_run(v->cpu, vector == VECTOR_SYSCALL && pv_is_kernel(v) ? hypercall : entry_trap_guest);
+	cpu_run(v->cpu, is_call ? hypercall : entry_trap_guest);
 }
 
 long guest_call_args(struct vcpu *v, u64 number, const u64 a[6])

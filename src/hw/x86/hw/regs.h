@@ -11,7 +11,10 @@ struct regs {
 	u64 r15, r14, r13, r12, rbp, rbx; /* those that C gives back as they were */
 	u64 rdi, rsi, rdx, r10, r8, r9, rax;
 	u64 r11, rcx;
-	u32 error_code;
+	union {
+		u32 error_code;
+		u32 number; /* of a hypercall, if it is one */
+	};
 	u32 vector; /* 0..255, or VECTOR_SYSCALL* */
 	u64 rip, cs, rflags, rsp, ss;
 };
