@@ -139,22 +139,27 @@ int evtchn_pirq_bind(struct domain *d, u32 pirq, u32 flags, u32 *port)
 	return rc;
 }
 
+/* Inside a read section: the event of a source, on the port that the slot names for it, unless that is closing. */
+static bool source_raise(struct domain *d, const u32 *slot, enum port_state state, u32 arg)
+{
+	u32 port = atomic_load(slot);
+	struct evtchn_port *p = port_find(d->evtchn, port); /* 0 is always there, and RESERVED */
+	u64 word = atomic_load(&p->word);
+
+	if (port_word_state(word) != state || port_word_arg(word) != arg)
+		return false;
+	port_raise(d, port, p, word);
+	return true;
+}
+
 void evtchn_pirq_raise(struct domain *d, u32 pirq)
 {
-	struct evtchn_domain *ed = d->evtchn;
-	const u32 *slot = pirq_slot_find(ed, pirq);
-	struct evtchn_port *p;
-	u32 port;
-	u64 word;
+	const u32 *slot = pirq_slot_find(d->evtchn, pirq);
 
 	if (slot == NULL)
 		return;
 	GRACE_SCOPE();
-	port = atomic_load(slot);
-	p = port_find(ed, port);
-	word = atomic_load(&p->word); /* port 0 is always there, and RESERVED */
-	if (port_word_state(word) == PORT_PIRQ && port_word_arg(word) == pirq)
-		port_raise(d, port, p, word);
+	(void)source_raise(d, slot, PORT_PIRQ, pirq);
 }
 
 void evtchn_pirq_unmask(struct domain *d, u32 pirq)
@@ -197,30 +202,13 @@ int evtchn_virq_bind(struct domain *d, u32 virq, u32 vcpu_id, u32 *port)
 	return rc;
 }
 
-static bool raise_inside(struct vcpu *v, u32 virq)
-{
-	struct domain *d = v->domain;
-	u32 port = atomic_load(&v->evtchn->virq_ports[virq]);
-	struct evtchn_port *p;
-	u64 word;
-
-	if (port == 0)
-		return false;
-	p = port_find(d->evtchn, port);
-	word = atomic_load(&p->word);
-	if (port_word_state(word) != PORT_VIRQ || port_word_arg(word) != virq)
-		return false; /* closing */
-	port_raise(d, port, p, word);
-	return true;
-}
-
 bool evtchn_virq_raise_vcpu(struct vcpu *v, u32 virq)
 {
 	ASSERT(virq < NR_VIRQS);
 	if (v->evtchn == NULL || atomic_load(&v->evtchn->virq_ports[virq]) == 0)
 		return false;
 	GRACE_SCOPE();
-	return raise_inside(v, virq);
+	return source_raise(v->domain, &v->evtchn->virq_ports[virq], PORT_VIRQ, virq);
 }
 
 void evtchn_virq_raise_global(u32 virq)
@@ -233,7 +221,7 @@ void evtchn_virq_raise_global(u32 virq)
 	if (d == NULL)
 		d = dom0;
 	if (d != NULL && d->vcpus[0] != NULL && d->vcpus[0]->evtchn != NULL)
-		(void)raise_inside(d->vcpus[0], virq);
+		(void)source_raise(d, &d->vcpus[0]->evtchn->virq_ports[virq], PORT_VIRQ, virq);
 }
 
 /* The pair lock is held. */

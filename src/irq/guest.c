@@ -245,7 +245,7 @@ static int bind_locked(struct irq *irq, irq_guest_fn fn, unsigned int cpu)
 	irq->is_storm = false;
 	irq->window_count = 0;
 	irq_move_locked(irq);
-	irq_unmask_locked(irq);
+	irq_mask_locked(irq, false);
 	return 0;
 }
 
@@ -309,7 +309,7 @@ int irq_guest_eoi(struct domain *d, u32 pirq)
 	if (!irq)
 		return err(EINVAL);
 	if (irq->needs_eoi && irq->fn)
-		irq_unmask_locked(irq);
+		irq_mask_locked(irq, false);
 	irq->needs_eoi = false;
 	pirq_unlock(d, irq, flags);
 	return 0;

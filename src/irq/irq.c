@@ -83,18 +83,13 @@ static bool irq_may_mask(const struct irq *irq)
 	return irq->kind == IRQ_GSI || msi_may_mask(irq);
 }
 
-static void mask_set_locked(struct irq *irq, bool is_masked)
+void irq_mask_locked(struct irq *irq, bool is_masked)
 {
 	irq->is_masked = is_masked;
 	if (irq->kind != IRQ_GSI)
 		msi_mask_locked(irq, is_masked);
 	else
 		hw_ioapic_mask(irq->number, is_masked);
-}
-
-void irq_unmask_locked(struct irq *irq)
-{
-	mask_set_locked(irq, false);
 }
 
 void irq_route_locked(struct irq *irq)
@@ -173,7 +168,7 @@ void irq_move_locked(struct irq *irq)
 	if (!irq->vector || irq->cpu_wanted == irq->cpu || !cpu_is_reachable(irq->cpu_wanted))
 		return;
 	if (!was_masked)
-		mask_set_locked(irq, true);
+		irq_mask_locked(irq, true);
 	if (!may_move_now(irq)) {
 		irq->is_moving = irq->kind == IRQ_GSI;
 	} else {
@@ -186,7 +181,7 @@ void irq_move_locked(struct irq *irq)
 		}
 	}
 	if (!was_masked)
-		irq_unmask_locked(irq);
+		irq_mask_locked(irq, false);
 }
 
 /* ---------------------------------------------------------------- storms */
@@ -196,7 +191,6 @@ static bool storm_begins_locked(struct irq *irq)
 {
 	u64 now = hw_tsc(), window = hw_tsc_khz * STORM_WINDOW_MS;
 
-	irq->total++;
 	if (now - irq->window_tsc > window) {
 		irq->window_tsc = now;
 		irq->window_count = 0;
@@ -205,24 +199,17 @@ static bool storm_begins_locked(struct irq *irq)
 	return irq->window_count > STORM_COUNT_MAX && irq_may_mask(irq) && !irq->is_masked;
 }
 
-/* What a handler is called with, read under the lock. */
-struct call {
-	irq_guest_fn fn;
-	struct domain *owner;
-	u32 pirq;
-};
-
-static struct call call_prepare_locked(struct irq *irq)
+/* Lets the lock go and calls the handler; interrupts stay off. */
+static void release_and_call(struct irq *irq)
 {
+	irq_guest_fn fn = irq->fn;
+	struct domain *owner = irq->owner;
+	u32 pirq = irq->pirq;
+
 	(void)atomic_add(&irq->running, 1u);
-	return (struct call){irq->fn, irq->owner, irq->pirq};
-}
-
-/* Interrupts are off, the lock is not held. */
-static void call_commit(struct irq *irq, const struct call *call)
-{
-	if (call->fn)
-		call->fn(call->owner, call->pirq);
+	lock_release(&irq->lock);
+	if (fn)
+		fn(owner, pirq);
 	(void)atomic_sub(&irq->running, 1u); /* pairs with irq_unbind() */
 }
 
@@ -231,7 +218,6 @@ static void storm_end(void *ctx)
 {
 	struct irq *irq = ctx;
 	u64 flags = lock_acquire_irq(&irq->lock);
-	struct call call;
 
 	if (!irq->is_storm) {
 		lock_release_irq(&irq->lock, flags);
@@ -241,10 +227,8 @@ static void storm_end(void *ctx)
 	irq->window_count = 0;
 	irq->window_tsc = hw_tsc();
 	if (irq->vector && irq->fn && !irq->needs_eoi)
-		irq_unmask_locked(irq);
-	call = call_prepare_locked(irq);
-	lock_release(&irq->lock);
-	call_commit(irq, &call);
+		irq_mask_locked(irq, false);
+	release_and_call(irq);
 	hw_irq_restore(flags);
 }
 
@@ -262,30 +246,24 @@ static void nobodys(u8 vector)
 /* Everything that the hardware needs. True: a storm has begun. */
 static bool acknowledge_locked(struct irq *irq)
 {
-	bool is_storm = false;
+	bool begins = !irq->is_level && storm_begins_locked(irq);
 
+	irq->total++;
+	irq->is_storm |= begins;
+	if (irq->is_level || begins)
+		irq_mask_locked(irq, true);
+	hw_lapic_eoi();
 	if (irq->is_level) {
-		irq->total++;
-		mask_set_locked(irq, true);
-		hw_lapic_eoi();
 		irq->needs_eoi = irq->fn != NULL;
 		if (irq->is_moving)
 			irq_move_locked(irq);
-	} else {
-		is_storm = storm_begins_locked(irq);
-		if (is_storm) {
-			irq->is_storm = true;
-			mask_set_locked(irq, true);
-		}
-		hw_lapic_eoi();
 	}
-	return is_storm;
+	return begins;
 }
 
 void irq_dispatch(u8 vector)
 {
 	struct irq *irq = vector_find(cpu_id(), vector);
-	struct call call;
 	bool is_storm;
 
 	if (!irq) {
@@ -295,9 +273,7 @@ void irq_dispatch(u8 vector)
 	trace(TRACE_IRQ, vector, irq->number, NULL);
 	lock_acquire(&irq->lock); /* interrupts are off already */
 	is_storm = acknowledge_locked(irq);
-	call = call_prepare_locked(irq);
-	lock_release(&irq->lock);
-	call_commit(irq, &call);
+	release_and_call(irq);
 	if (is_storm)
 		timer_set(&irq->timer, time_now_ns() + STORM_WINDOW_MS * 1000000ull);
 }
@@ -309,9 +285,9 @@ void irq_unbind(struct irq *irq)
 	irq->fn = NULL;
 	irq->needs_eoi = false;
 	irq->is_storm = false;
-	mask_set_locked(irq, true);
+	irq_mask_locked(irq, true);
 	lock_release_irq(&irq->lock, flags);
-	/* pairs with call_commit(): who took fn under the lock before is counted */
+	/* pairs with release_and_call(): who took fn under the lock before is counted */
 	while (atomic_load(&irq->running))
 		hw_relax();
 }

@@ -67,7 +67,7 @@ void irq_route_locked(struct irq *irq);
 /* Takes its vector away; it is masked. */
 void irq_unroute_locked(struct irq *irq);
 void irq_move_locked(struct irq *irq);
-void irq_unmask_locked(struct irq *irq);
+void irq_mask_locked(struct irq *irq, bool is_masked);
 /* Forgets the handler and waits until it has returned everywhere. */
 void irq_unbind(struct irq *irq);
 
