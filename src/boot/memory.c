@@ -98,23 +98,21 @@ void boot_map_read(enum image_error error)
 		take(boot_info.module[i].start, boot_info.module[i].end);
 }
 
-/* Pages for boot's own lasting use, from the top of what is mapped. */
-static u64 take_pages(u64 bytes, u64 align)
+/* Filled pages for boot's own lasting use, from the top of what is mapped. */
+static u64 take_pages(u64 bytes, u64 align, int fill)
 {
 	u64 start;
 
 	if (!e820_find(&boot_map, bytes, align, alloc_limit, &start))
 		panic("not enough memory for Mica itself (%lu KiB)", bytes >> 10);
 	take(start, start + bytes);
+	memset((void *)(LAYOUT_DIRECT + start), fill, bytes);
 	return start;
 }
 
 static mfn_t table_alloc_early(void)
 {
-	mfn_t mfn = maddr_to_mfn(maddr_make(take_pages(PAGE_SIZE, PAGE_SIZE)));
-
-	memset(hw_frame_map(mfn), 0, PAGE_SIZE);
-	return mfn;
+	return maddr_to_mfn(maddr_make(take_pages(PAGE_SIZE, PAGE_SIZE, 0)));
 }
 
 static mfn_t table_alloc_late(void)
@@ -149,8 +147,7 @@ static void back(u64 va, u64 bytes, int fill, u64 va2, u64 flags2)
 		    paddr;
 
 		if (!paging_lookup(va, &there)) {
-			paddr = take_pages(size, size);
-			memset((void *)(LAYOUT_DIRECT + paddr), fill, size);
+			paddr = take_pages(size, size, fill);
 			paging_map(va, paddr, size, MAP_DATA);
 			if (flags2 != 0)
 				paging_map(va2, paddr, size, flags2);
@@ -189,14 +186,10 @@ static void hole_map(u64 first, u64 end)
 	u64 va = ROUND_UP(LAYOUT_FRAMES + first * sizeof(struct frame), PAGE_SIZE);
 	u64 va_end = ROUND_DOWN(LAYOUT_FRAMES + end * sizeof(struct frame), PAGE_SIZE);
 
-	if (zero_page == 0) {
-		zero_page = take_pages(PAGE_SIZE, PAGE_SIZE);
-		memset((void *)(LAYOUT_DIRECT + zero_page), 0, PAGE_SIZE);
-	}
-	if (va < va_end && va_end - va > 16 * BIT(21) && zero_large == 0) {
-		zero_large = take_pages(BIT(21), BIT(21));
-		memset((void *)(LAYOUT_DIRECT + zero_large), 0, BIT(21));
-	}
+	if (zero_page == 0)
+		zero_page = take_pages(PAGE_SIZE, PAGE_SIZE, 0);
+	if (va < va_end && va_end - va > 16 * BIT(21) && zero_large == 0)
+		zero_large = take_pages(BIT(21), BIT(21), 0);
 	while (va < va_end) {
 		bool large = zero_large != 0 && (va & (BIT(21) - 1)) == 0 && va_end - va >= BIT(21);
 		u64 size = large ? BIT(21) : PAGE_SIZE;
@@ -227,8 +220,7 @@ void boot_memory_map(void)
 	__asm__ volatile("mov %0, %%cr3" : : "r"(paging_root_maddr()) : "memory");
 	alloc_limit = DIRECT_MAP_MAX;
 	bytes = ROUND_UP(hw_frame_max / 8 + 8, PAGE_SIZE);
-	hw_ram_bitmap = (u64 *)(LAYOUT_DIRECT + take_pages(bytes, PAGE_SIZE));
-	memset(hw_ram_bitmap, 0, bytes);
+	hw_ram_bitmap = (u64 *)(LAYOUT_DIRECT + take_pages(bytes, PAGE_SIZE, 0));
 	for (cursor = 0; e820_next(&boot_host_map, E820_RAM, &cursor, &start, &end);) {
 		start = MAX(start, BOOT_LOW_MEMORY);
 		end = MIN(end, DIRECT_MAP_MAX);

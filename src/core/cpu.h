@@ -20,7 +20,6 @@ struct cpumask {
 enum work_bit {
 	WORK_SCHEDULE, /* choose again who runs */
 	WORK_TIMER,    /* timers have expired */
-	WORK_EVENT,    /* look at pending events again (nothing else to do) */
 	WORK_NMI,      /* an NMI came: debug or Domain 0's */
 	WORK_CONSOLE,  /* the console ring has news for Domain 0 */
 	WORK_KEY,      /* a serial key was pressed */

@@ -35,13 +35,12 @@ static u64 add(unsigned int bytes, u64 a, u64 b, bool carry, u64 *flags)
 	return result;
 }
 
+/* a + ~b + 1, of which carries are no borrows. */
 static u64 subtract(unsigned int bytes, u64 a, u64 b, bool borrow, u64 *flags)
 {
-	u64 result = (a - b - borrow) & width_mask(bytes);
+	u64 result = add(bytes, a, ~b & width_mask(bytes), !borrow, flags);
 
-	*flags = flags_of_result(result, bytes) | flag_if(a < b || (borrow && a == b), FLAG_CF) |
-		 flag_if((a ^ b ^ result) & 0x10, FLAG_AF) |
-		 flag_if((a ^ b) & (a ^ result) & sign_bit(bytes), FLAG_OF);
+	*flags ^= FLAG_CF | FLAG_AF;
 	return result;
 }
 

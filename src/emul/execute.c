@@ -138,22 +138,18 @@ static int memory_read(const struct emul_insn *insn, struct emul_state *state,
 		       const struct emul_operand *operand, u64 *value)
 {
 	gva_t va;
-	int rc = access_prepare(insn, state, operand, &va);
 
-	if (!rc)
-		rc = CALL(state, read, va, value, operand->bytes);
-	return rc;
+	return access_prepare(insn, state, operand, &va)
+		       ?: CALL(state, read, va, value, operand->bytes);
 }
 
 static int memory_write(const struct emul_insn *insn, struct emul_state *state,
 			const struct emul_operand *operand, u64 value)
 {
 	gva_t va;
-	int rc = access_prepare(insn, state, operand, &va);
 
-	if (!rc)
-		rc = CALL(state, write, va, value, operand->bytes);
-	return rc;
+	return access_prepare(insn, state, operand, &va)
+		       ?: CALL(state, write, va, value, operand->bytes);
 }
 
 static u16 port_of(const struct emul_insn *insn, const struct emul_operand *operand,
@@ -402,23 +398,18 @@ static void edx_eax_write(struct emul_regs *regs, u64 value)
 static int do_clts(struct emul_state *state)
 {
 	u64 cr0;
-	int rc = CALL(state, cr_read, 0, &cr0);
 
-	if (!rc)
-		rc = CALL(state, cr_write, 0, cr0 & ~CR0_TS);
-	return rc;
+	return CALL(state, cr_read, 0, &cr0) ?: CALL(state, cr_write, 0, cr0 & ~CR0_TS);
 }
 
 static int do_lmsw(const struct emul_insn *insn, struct emul_state *state)
 {
 	u64 cr0, word;
-	int rc = operand_read(insn, state, &insn->src, &word);
 
-	if (!rc)
-		rc = CALL(state, cr_read, 0, &cr0);
-	if (!rc)
-		rc = CALL(state, cr_write, 0, (cr0 & ~CR0_LMSW_CLEARS) | (word & CR0_PE_MP_EM_TS));
-	return rc;
+	return operand_read(insn, state, &insn->src, &word)
+		       ?: CALL(state, cr_read, 0, &cr0)
+		       ?: CALL(state, cr_write, 0,
+			       (cr0 & ~CR0_LMSW_CLEARS) | (word & CR0_PE_MP_EM_TS));
 }
 
 static int do_cpuid(struct emul_state *state)

@@ -51,7 +51,7 @@ static void memory_work(void)
 	evtchn_virq_raise_global(VIRQ_ENOMEM);
 }
 
-/* Interrupts on. WORK_SCHEDULE is the loop's own; WORK_EVENT only makes it look at pending events. */
+/* Interrupts on. WORK_SCHEDULE is the loop's own. */
 static void work_handle(u64 bits)
 {
 	static void (*const handlers[WORK_COUNT])(void) = {

@@ -77,26 +77,17 @@ struct evtchn_vcpu {
 	struct vcpu_info dummy; /* for a vCPU that has no vcpu_info that its guest can see */
 };
 
-static inline enum port_state port_word_state(u64 word)
-{
-	return (enum port_state)(word & 7);
-}
-static inline u32 port_word_priority(u64 word)
-{
-	return (u32)(word >> PORT_PRIORITY_SHIFT) & 0xf;
-}
-static inline u32 port_word_vcpu(u64 word)
-{
-	return (u32)(word >> PORT_VCPU_SHIFT) & 0xffff;
-}
-static inline u32 port_word_arg(u64 word)
-{
-	return (u32)(word >> PORT_ARG_SHIFT) & PORT_ARG_MAX;
-}
-static inline domid_t port_word_domid(u64 word)
-{
-	return (domid_t)(word >> PORT_DOMID_SHIFT);
-}
+#define PORT_FIELD(name, type, shift, bits)                       \
+	static inline type port_word_##name(u64 word)             \
+	{                                                         \
+		return (type)(word >> (shift) & (BIT(bits) - 1)); \
+	}
+PORT_FIELD(state, enum port_state, 0, 3)
+PORT_FIELD(priority, u32, PORT_PRIORITY_SHIFT, 4)
+PORT_FIELD(vcpu, u32, PORT_VCPU_SHIFT, 16)
+PORT_FIELD(arg, u32, PORT_ARG_SHIFT, 24)
+PORT_FIELD(domid, domid_t, PORT_DOMID_SHIFT, 16)
+
 /* A word with the default priority. */
 static inline u64 port_word_make(enum port_state state, u32 vcpu_id, u32 arg, domid_t domid)
 {

@@ -22,28 +22,27 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-typedef struct {
-	u64 m;
-} mfn_t;
-typedef struct {
-	u64 m;
-} maddr_t;
-typedef struct {
-	u64 g;
-} gva_t;
+/* name_t, name_make() of a number, name_num() of it. */
+#define ADDRESS_TYPE(name, member)                     \
+	typedef struct {                               \
+		u64 member;                            \
+	} name##_t;                                    \
+	static inline name##_t name##_make(u64 number) \
+	{                                              \
+		return (name##_t){number};             \
+	}                                              \
+	static inline u64 name##_num(name##_t address) \
+	{                                              \
+		return address.member;                 \
+	}
+ADDRESS_TYPE(mfn, m)
+ADDRESS_TYPE(maddr, m)
+ADDRESS_TYPE(gva, g)
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  4096ul
 #define PAGE_MASK  (~(PAGE_SIZE - 1))
 
-static inline mfn_t mfn_make(u64 m)
-{
-	return (mfn_t){m};
-}
-static inline u64 mfn_num(mfn_t mfn)
-{
-	return mfn.m;
-}
 static inline bool mfn_equal(mfn_t a, mfn_t b)
 {
 	return a.m == b.m;
@@ -57,25 +56,9 @@ static inline bool mfn_is_none(mfn_t mfn)
 {
 	return mfn.m == ~0ull;
 }
-static inline maddr_t maddr_make(u64 m)
-{
-	return (maddr_t){m};
-}
-static inline u64 maddr_num(maddr_t maddr)
-{
-	return maddr.m;
-}
 static inline mfn_t maddr_to_mfn(maddr_t maddr)
 {
 	return (mfn_t){maddr.m >> PAGE_SHIFT};
-}
-static inline gva_t gva_make(u64 g)
-{
-	return (gva_t){g};
-}
-static inline u64 gva_num(gva_t gva)
-{
-	return gva.g;
 }
 static inline gva_t gva_add(gva_t gva, u64 bytes)
 {
