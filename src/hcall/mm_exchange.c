@@ -9,6 +9,8 @@
 #include "hw/mem.h"
 #include "mm/mm.h"
 
+#define NUMBERS_COPIED 16ul /* at a time */
+
 struct exchange {
 	struct xen_memory_exchange abi;
 	struct domain *d;
@@ -78,14 +80,18 @@ static int chunk_probe(const struct exchange *x)
 
 static int chunk_steal(struct exchange *x)
 {
+	u64 numbers[NUMBERS_COPIED];
+
 	x->is_run = true;
 	for (u64 i = 0; i < x->chunk_in; i++) {
-		u64 number;
-		int rc = guest_get(number,
-				   guest_at(x->abi.in.extent_start, x->abi.nr_exchanged + i));
+		int rc = 0;
 
+		if (i % NUMBERS_COPIED == 0)
+			rc = hw_copy_from_guest(
+				numbers, guest_at(x->abi.in.extent_start, x->abi.nr_exchanged + i),
+				MIN(x->chunk_in - i, NUMBERS_COPIED) * sizeof(numbers[0]));
 		for (u64 j = 0; !rc && j < BIT(x->abi.in.extent_order); j++) {
-			mfn_t mfn = mfn_make(number + j);
+			mfn_t mfn = mfn_make(numbers[i % NUMBERS_COPIED] + j);
 
 			rc = mm_domain_steal(x->d, mfn);
 			if (rc)

@@ -17,15 +17,15 @@ void m2p_set(mfn_t mfn, u64 pfn)
 	}
 }
 
+/* They have not been anybody's, so only the new pfns are to be marked. */
 void m2p_set_run(mfn_t mfn, u32 frames, u64 pfn)
 {
-	u64 *m2p = hw_m2p() + mfn_num(mfn), step = pfn == M2P_INVALID ? 0 : 1;
+	u64 *m2p = hw_m2p() + mfn_num(mfn), step = pfn == M2P_INVALID ? 0 : 1, here = pfn;
 
-	for (u32 i = 0; i < frames; i++, pfn += step)
-		if (unlikely(atomic_load(&mirror_count)))
-			m2p_set(mfn_add(mfn, i), pfn);
-		else
-			atomic_store(&m2p[i], pfn);
+	for (const u64 *end = m2p + frames; m2p < end; here += step)
+		atomic_store(m2p++, here);
+	if (step && unlikely(atomic_load(&mirror_count)))
+		mirror_mark_pfns(frame_owner(mfn), pfn, frames);
 }
 
 u64 m2p_get(mfn_t mfn)
