@@ -60,17 +60,14 @@ void domain_shutdown(struct domain *d, u8 reason)
 
 void domain_resume(struct domain *d)
 {
-	bool was_down;
-
-	lock_acquire(&d->lock);
-	was_down = d->is_shut_down && !atomic_load(&d->is_crashed);
-	if (was_down) {
+	{
+		LOCK_SCOPE(&d->lock);
+		if (!d->is_shut_down || atomic_load(&d->is_crashed))
+			return;
 		d->is_shut_down = d->is_code_set = false;
 		d->shutdown_code = 0xff;
 	}
-	lock_release(&d->lock);
-	if (was_down)
-		domain_unpause(d);
+	domain_unpause(d);
 }
 
 void domain_crash_finish(void)

@@ -86,7 +86,7 @@ static int reservation(struct vcpu *v, struct subop *op)
 	const struct xen_memory_reservation *r = &op->arg.reservation;
 	u32 cmd = (u32)op->cmd;
 	u64 *done = &op->args->result;
-	struct domain *d;
+	DOMAIN_REF d = NULL;
 	int rc;
 
 	*done = op->args->a[0] >> MEMORY_EXTENT_SHIFT;
@@ -102,7 +102,6 @@ static int reservation(struct vcpu *v, struct subop *op)
 	if (rc && rc != -ERESTART && d != v->domain)
 		log_debug("d%u: memory_op %u on d%u: %lu of %lu extents, then %d", v->domain->id,
 			  cmd, d->id, *done, (u64)r->nr_extents, rc);
-	domain_put(d);
 	if (rc != -ERESTART)
 		return 0;
 	op->args->a[0] = cmd | *done << MEMORY_EXTENT_SHIFT;
@@ -121,23 +120,20 @@ static int map_give(struct xen_memory_map *map, const struct mm_e820_entry *entr
 
 static int own_map(struct vcpu *v, struct subop *op)
 {
-	struct domain *d = v->domain;
-	struct mm_e820_entry *copy;
-	u32 count;
-	int rc;
-
 	/* Copied: no lock is held while guest memory is written. */
-	copy = heap_alloc(MM_E820_MAX * sizeof(*copy));
+	HEAP_SCOPE struct mm_e820_entry *copy = heap_alloc(MM_E820_MAX * sizeof(*copy));
+	struct mm_domain *mm = v->domain->mm;
+	u32 count;
+
 	if (!copy)
 		return err(ENOMEM);
-	lock_acquire(&d->lock);
-	count = d->mm->e820 ? d->mm->e820_count : 0;
-	if (count)
-		memcpy(copy, d->mm->e820, count * sizeof(*copy));
-	lock_release(&d->lock);
-	rc = count ? map_give(&op->arg.memory_map, copy, count) : err(ENOSYS);
-	heap_free(copy);
-	return rc;
+	{
+		LOCK_SCOPE(&v->domain->lock);
+		count = mm->e820 ? mm->e820_count : 0;
+		if (count)
+			memcpy(copy, mm->e820, count * sizeof(*copy));
+	}
+	return count ? map_give(&op->arg.memory_map, copy, count) : err(ENOSYS);
 }
 
 static int host_map(struct vcpu *v, struct subop *op)
@@ -148,27 +144,23 @@ static int host_map(struct vcpu *v, struct subop *op)
 static int map_set(struct vcpu *v, struct subop *op)
 {
 	const struct xen_memory_map *map = &op->arg.foreign_memory_map.map;
-	struct mm_e820_entry *entries, *old;
-	struct domain *d = op->d;
+	HEAP_SCOPE struct mm_e820_entry *entries = heap_alloc(MM_E820_MAX * sizeof(*entries));
+	struct mm_e820_entry *old;
 
 	if (map->nr_entries > MM_E820_MAX)
 		return err(EINVAL);
 	if (!v->domain->is_privileged)
 		return err(EPERM);
-	entries = heap_alloc(MM_E820_MAX * sizeof(*entries));
 	if (!entries)
 		return err(ENOMEM);
-	if (hw_copy_from_guest(entries, gva_make((u64)map->buffer.p),
-			       map->nr_entries * sizeof(*entries)) != 0) {
-		heap_free(entries);
+	if (hw_copy_from_guest(entries, guest_at(map->buffer, 0),
+			       map->nr_entries * sizeof(*entries)) != 0)
 		return err(EFAULT);
-	}
-	lock_acquire(&d->lock);
-	old = d->mm->e820;
-	d->mm->e820 = entries;
-	d->mm->e820_count = map->nr_entries;
-	lock_release(&d->lock);
-	heap_free(old);
+	LOCK_SCOPE(&op->d->lock);
+	old = op->d->mm->e820;
+	op->d->mm->e820 = entries;
+	op->d->mm->e820_count = map->nr_entries;
+	entries = old;
 	return 0;
 }
 
@@ -286,7 +278,7 @@ static int resource_acquire(struct vcpu *v, struct subop *op)
 static int claim(struct vcpu *v, struct subop *op)
 {
 	const struct xen_memory_reservation *arg = &op->arg.reservation;
-	struct domain *d;
+	DOMAIN_REF d = NULL;
 	int rc;
 
 	if (!v->domain->is_privileged)
@@ -299,7 +291,6 @@ static int claim(struct vcpu *v, struct subop *op)
 	if (rc)
 		log_debug("d%u: claim of %lu pages for d%u fails: %d", v->domain->id,
 			  arg->nr_extents, d->id, rc);
-	domain_put(d);
 	return rc;
 }
 

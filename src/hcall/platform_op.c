@@ -323,16 +323,15 @@ static void cpu_describe(struct mcinfo_logical_cpu *info, unsigned int cpu)
 
 static int cpus(struct xen_mc_physcpuinfo *arg)
 {
-	u64 gva = (u64)arg->info.p;
-	u32 count = MIN(arg->ncpus, cpu_count);
+	bool is_wanted = (u64)arg->info.p != 0;
 	struct mcinfo_logical_cpu info;
 
-	for (u32 cpu = 0; gva && cpu < count; cpu++) {
+	arg->ncpus = is_wanted ? MIN(arg->ncpus, cpu_count) : cpu_count;
+	for (u32 cpu = 0; is_wanted && cpu < arg->ncpus; cpu++) {
 		cpu_describe(&info, cpu);
-		if (guest_put(gva_make(gva + cpu * sizeof(info)), info) != 0)
+		if (guest_put(guest_at(arg->info, cpu), info) != 0)
 			return err(EFAULT);
 	}
-	arg->ncpus = gva ? count : cpu_count;
 	return 0;
 }
 
@@ -361,9 +360,5 @@ int do_mca(struct vcpu *v, struct hcall_args *args)
 	struct xen_mc op;
 	int rc = subop_tool_begin(v, args, &op, sizeof(op), XEN_MCA_INTERFACE_VERSION);
 
-	if (rc == 0)
-		rc = mca_command(&op);
-	if (rc == 0 && guest_put(gva_make(args->a[0]), op) != 0)
-		rc = err(EFAULT);
-	return rc;
+	return rc ?: mca_command(&op) ?: guest_put(gva_make(args->a[0]), op);
 }

@@ -62,13 +62,14 @@ static int down(struct vcpu *v, struct subop *op)
 	bool is_last = true;
 	struct vcpu *other;
 
-	lock_acquire(&d->lock);
-	for_each_vcpu(d, other)
-		if (other != op->target && !atomic_load(&other->is_down))
-			is_last = false;
-	if (!is_last)
-		atomic_store(&op->target->is_down, true);
-	lock_release(&d->lock);
+	{
+		LOCK_SCOPE(&d->lock);
+		for_each_vcpu(d, other)
+			if (other != op->target && !atomic_load(&other->is_down))
+				is_last = false;
+		if (!is_last)
+			atomic_store(&op->target->is_down, true);
+	}
 	if (is_last)
 		domain_shutdown(d, SHUTDOWN_poweroff);
 	else
