@@ -26,16 +26,14 @@ static void key_audit(void)
 
 static void key_events(void)
 {
-	if (dom0 != NULL)
-		evtchn_print(dom0);
+	evtchn_print(dom0);
 }
 
 static void key_domains(void)
 {
-	struct domain *d;
 	struct vcpu *v;
 
-	for (domid_t id = 0; (d = domain_get_next(id)) != NULL; id = (domid_t)(d->id + 1)) {
+	for_each_domain(d) {
 		log_info("d%u: %lu frames of %lu, %u vCPUs, %u grants mapped%s", d->id,
 			 d->mm->pages_current, d->mm->pages_max, d->vcpu_max,
 			 gnttab_mapped_count(d), d->is_dying ? ", dying" : "");
@@ -43,7 +41,6 @@ static void key_domains(void)
 			log_info("  v%u on CPU %u: %s%s%s", v->id, v->cpu,
 				 v->is_down ? "down " : "", v->is_running ? "running " : "",
 				 v->info->evtchn_upcall_pending != 0 ? "pending" : "");
-		domain_put(d);
 	}
 	log_info("free %lu frames, heap %lu bytes", frame_free_count(), heap_bytes());
 }
@@ -52,9 +49,8 @@ static void key_registers(void)
 {
 	struct vcpu *v;
 
-	if (dom0 != NULL)
-		for_each_vcpu(dom0, v)
-			debug_regs_print(v->pv->regs);
+	for_each_vcpu(dom0, v)
+		debug_regs_print(v->pv->regs);
 }
 
 static void key_trace(void)
@@ -103,7 +99,7 @@ void debug_key_work(void)
 {
 	u64 now[2] = {atomic_exchange(&pressed[0], 0), atomic_exchange(&pressed[1], 0)};
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+	for (size_t i = 0; dom0 != NULL && i < ARRAY_SIZE(keys); i++)
 		if (now[keys[i].key >> 6] >> (keys[i].key & 63) & 1)
 			keys[i].fn();
 }

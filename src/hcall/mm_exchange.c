@@ -62,14 +62,18 @@ static int judge(struct vcpu *v, struct exchange *x)
 	return subop_domain_quiet(v, abi->in.domid, &x->d);
 }
 
+/* Where the guest says what number the i-th new extent of this chunk shall have, and gets the frame's. */
+static gva_t out_slot(const struct exchange *x, u64 i)
+{
+	return guest_at(x->abi.out.extent_start,
+			x->abi.nr_exchanged / x->chunk_in * x->chunk_out + i);
+}
+
 /* Where the new numbers go can be written: known before the old frames are given up. */
 static int chunk_probe(const struct exchange *x)
 {
-	u64 first = (x->abi.nr_exchanged >> (x->chunk_order - x->abi.in.extent_order))
-		    << (x->chunk_order - x->abi.out.extent_order);
-
 	for (u64 i = 0; i < x->chunk_out; i++) {
-		gva_t slot = guest_at(x->abi.out.extent_start, first + i);
+		gva_t slot = out_slot(x, i);
 		u64 gpfn;
 
 		if (guest_get(gpfn, slot) || guest_put(slot, gpfn))
@@ -133,12 +137,10 @@ static void chunk_undo(struct exchange *x)
 /* The new extents become the domain's, at the guest frame numbers that it wants. */
 static int chunk_give(struct exchange *x)
 {
-	u64 first = (x->abi.nr_exchanged >> (x->chunk_order - x->abi.in.extent_order))
-		    << (x->chunk_order - x->abi.out.extent_order);
 	int rc = 0;
 
 	for (u64 i = 0; i < x->chunk_out; i++) {
-		gva_t slot = guest_at(x->abi.out.extent_start, first + i);
+		gva_t slot = out_slot(x, i);
 		mfn_t mfn = chain_pop(&x->fresh);
 		u64 gpfn, number = mfn_num(mfn);
 

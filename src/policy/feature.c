@@ -115,12 +115,9 @@ void policy_featureset(const struct policy *policy, u32 words[POLICY_FEATURE_WOR
 	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++) {
 		const struct cpuid_leaf *v = policy_leaf_find(policy, word_place[w].leaf,
 							      word_place[w].sub);
-		u32 reg[4];
 
-		if (word_place[w].leaf == 0 || v == NULL)
-			continue;
-		memcpy(reg, v, sizeof(reg));
-		words[w] = reg[word_place[w].reg];
+		if (word_place[w].leaf != 0 && v != NULL)
+			words[w] = ((const u32 *)v)[word_place[w].reg];
 	}
 	words[WORD_ARCH_CAPS] = (u32)policy->arch_caps;
 	words[WORD_ARCH_CAPS + 1] = (u32)(policy->arch_caps >> 32);
@@ -130,13 +127,9 @@ static void featureset_store(struct policy *policy, const u32 words[POLICY_FEATU
 {
 	for (unsigned int w = 0; w < POLICY_FEATURE_WORDS; w++) {
 		struct cpuid_leaf *v = policy_leaf(policy, word_place[w].leaf, word_place[w].sub);
-		u32 reg[4];
 
-		if (word_place[w].leaf == 0 || v == NULL)
-			continue;
-		memcpy(reg, v, sizeof(reg));
-		reg[word_place[w].reg] = words[w];
-		memcpy(v, reg, sizeof(reg));
+		if (word_place[w].leaf != 0 && v != NULL)
+			((u32 *)v)[word_place[w].reg] = words[w];
 	}
 	policy->arch_caps = words[WORD_ARCH_CAPS] | (u64)words[WORD_ARCH_CAPS + 1] << 32;
 }
