@@ -66,27 +66,39 @@ static struct irq *pirq_irq_locked(const struct irq_domain *di, u64 pirq)
 	return pirq < di->count ? di->pirqs[idx_nospec(pirq, di->count)].irq : NULL;
 }
 
-/* The irq of a pirq, with the domain's table and the irq locked; NULL, nothing locked: none. */
-static struct irq *pirq_lock(struct domain *d, u32 pirq, u64 *flags)
-{
+/* The irq of a pirq, with the domain's table and the irq locked to the end of the block; NULL, nothing locked: none. */
+struct pirq_scope {
+	struct domain *d;
 	struct irq *irq;
+	u64 flags;
+};
+
+static struct pirq_scope pirq_scope_begin(struct domain *d, u32 pirq)
+{
+	struct pirq_scope scope = {.d = d};
 
 	if (!d->irq)
-		return NULL;
+		return scope;
 	lock_acquire(&d->irq->lock);
-	irq = pirq_irq_locked(d->irq, pirq);
-	if (irq)
-		*flags = lock_acquire_irq(&irq->lock);
+	scope.irq = pirq_irq_locked(d->irq, pirq);
+	if (scope.irq)
+		scope.flags = lock_acquire_irq(&scope.irq->lock);
 	else
 		lock_release(&d->irq->lock);
-	return irq;
+	return scope;
 }
 
-static void pirq_unlock(struct domain *d, struct irq *irq, u64 flags)
+static void pirq_scope_end(const struct pirq_scope *scope)
 {
-	lock_release_irq(&irq->lock, flags);
-	lock_release(&d->irq->lock);
+	if (!scope->irq)
+		return;
+	lock_release_irq(&scope->irq->lock, scope->flags);
+	lock_release(&scope->d->irq->lock);
 }
+
+#define PIRQ_SCOPE(irq, d, pirq)                                                                 \
+	AT_EXIT(pirq_scope_end) const struct pirq_scope irq##_scope = pirq_scope_begin(d, pirq); \
+	struct irq *irq = irq##_scope.irq
 
 static bool run_is_free(const struct irq_domain *di, u32 first, u32 count)
 {
@@ -226,10 +238,20 @@ int irq_unmap(struct domain *d, s64 pirq)
 
 /* ---------------------------------------------------------------- binding */
 
-static int bind_locked(struct irq *irq, irq_guest_fn fn, unsigned int cpu)
+int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsigned int cpu)
 {
-	int rc = 0;
+	int rc;
 
+	/* BIND_PIRQ__WILL_SHARE: a line has one owner, see irq_map_gsi(). */
+	(void)flags;
+	if (pirq >= irq_pirq_count(d))
+		return err(EINVAL);
+	rc = vector_prepare(cpu);
+	if (rc)
+		return rc;
+	PIRQ_SCOPE(irq, d, pirq);
+	if (!irq)
+		return err(EPERM); /* not mapped: as Xen */
 	if (irq->fn)
 		return err(EEXIST);
 	if (!irq->vector) {
@@ -246,30 +268,8 @@ static int bind_locked(struct irq *irq, irq_guest_fn fn, unsigned int cpu)
 	irq->window_count = 0;
 	irq_move_locked(irq);
 	irq_mask_locked(irq, false);
+	pirq_eoi_mark(d, pirq, irq->is_level);
 	return 0;
-}
-
-int irq_guest_bind(struct domain *d, u32 pirq, u32 flags, irq_guest_fn fn, unsigned int cpu)
-{
-	struct irq *irq;
-	u64 saved;
-	int rc;
-
-	/* BIND_PIRQ__WILL_SHARE: a line has one owner, see irq_map_gsi(). */
-	(void)flags;
-	if (pirq >= irq_pirq_count(d))
-		return err(EINVAL);
-	rc = vector_prepare(cpu);
-	if (rc)
-		return rc;
-	irq = pirq_lock(d, pirq, &saved);
-	if (!irq)
-		return err(EPERM); /* not mapped: as Xen */
-	rc = bind_locked(irq, fn, cpu);
-	if (!rc)
-		pirq_eoi_mark(d, pirq, irq->is_level);
-	pirq_unlock(d, irq, saved);
-	return rc;
 }
 
 int irq_guest_unbind(struct domain *d, u32 pirq)
@@ -288,44 +288,32 @@ int irq_guest_unbind(struct domain *d, u32 pirq)
 
 void irq_guest_set_affinity(struct domain *d, u32 pirq, unsigned int cpu)
 {
-	struct irq *irq;
-	u64 flags;
-
 	if (cpu >= CPU_MAX || vector_prepare(cpu))
 		return;
-	irq = pirq_lock(d, pirq, &flags);
+	PIRQ_SCOPE(irq, d, pirq);
 	if (!irq)
 		return;
 	irq->cpu_wanted = cpu;
 	irq_move_locked(irq);
-	pirq_unlock(d, irq, flags);
 }
 
 int irq_guest_eoi(struct domain *d, u32 pirq)
 {
-	u64 flags;
-	struct irq *irq = pirq_lock(d, pirq, &flags);
-
+	PIRQ_SCOPE(irq, d, pirq);
 	if (!irq)
 		return err(EINVAL);
 	if (irq->needs_eoi && irq->fn)
 		irq_mask_locked(irq, false);
 	irq->needs_eoi = false;
-	pirq_unlock(d, irq, flags);
 	return 0;
 }
 
 int irq_guest_status(struct domain *d, u32 pirq, u32 *flags)
 {
-	struct irq *irq;
-	u64 saved;
-
 	if (pirq >= irq_pirq_count(d))
 		return err(EINVAL);
-	irq = pirq_lock(d, pirq, &saved);
+	PIRQ_SCOPE(irq, d, pirq);
 	*flags = !irq || irq->is_level ? XENIRQSTAT_needs_eoi : 0;
-	if (irq)
-		pirq_unlock(d, irq, saved);
 	return 0;
 }
 

@@ -33,9 +33,9 @@ static u16 msi_data_register(const struct pci_dev *dev)
 	return (u16)(dev->msi + (dev->msi_is_64bit ? 12 : 8));
 }
 
-static u16 msi_mask_register(const struct pci_dev *dev)
+static void msi_mask_write(struct pci_dev *dev, u32 mask)
 {
-	return (u16)(dev->msi + (dev->msi_is_64bit ? 16 : 12));
+	hw_pci_write(dev->id, (u16)(msi_data_register(dev) + 4), 4, mask);
 }
 
 static void msi_write(const struct irq *irq)
@@ -89,7 +89,7 @@ void msi_mask_locked(const struct irq *irq, bool is_masked)
 	}
 	mask = is_masked ? atomic_fetch_or(&irq->dev->msi_mask, bit) | bit
 			 : atomic_fetch_and(&irq->dev->msi_mask, ~bit) & ~bit;
-	hw_pci_write(irq->dev->id, msi_mask_register(irq->dev), 4, mask);
+	msi_mask_write(irq->dev, mask);
 }
 
 /* ---------------------------------------------------------------- giving and taking */
@@ -132,7 +132,7 @@ static void msi_program(struct pci_dev *dev, u32 count)
 	hw_pci_write(dev->id, at, 2, control);
 	if (dev->msi_may_mask) {
 		atomic_store(&dev->msi_mask, 0xffffffffu);
-		hw_pci_write(dev->id, msi_mask_register(dev), 4, 0xffffffff);
+		msi_mask_write(dev, 0xffffffff);
 	}
 	if (dev->msi_irqs[0])
 		msi_write(dev->msi_irqs[0]);
@@ -312,7 +312,7 @@ void msi_restore_locked(struct pci_dev *dev)
 		msi_program(dev, dev->msi_count);
 		if (dev->msi_may_mask) {
 			atomic_store(&dev->msi_mask, mask);
-			hw_pci_write(dev->id, msi_mask_register(dev), 4, mask);
+			msi_mask_write(dev, mask);
 		}
 	}
 	for (u32 n = 0; n < dev->msix_entry_count && dev->msix_count; n++)

@@ -422,24 +422,19 @@ int irq_ports_deny(struct rangeset *ioports)
 		{0xcf8, 0xcf8}, /* PCI: shadowed for each vCPU; 0xcf9, reset, is Domain 0's */
 		{0xcfa, 0xcff}, /* PCI: mediated */
 	};
+	int rc = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(denied); i++) {
-		int rc = rangeset_remove(ioports, denied[i].start, denied[i].end);
-
-		if (rc)
-			return rc;
-	}
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(denied) && !rc; i++)
+		rc = rangeset_remove(ioports, denied[i].start, denied[i].end);
+	return rc;
 }
 
 int irq_iomem_deny(struct rangeset *iomem)
 {
 	u64 lapic = hw_acpi.lapic_address >> PAGE_SHIFT;
-	int rc = rangeset_remove(iomem, lapic, lapic);
-
 	/* Messages are written to this megabyte (SDM 3A 11.11.1). */
-	if (!rc)
-		rc = rangeset_remove(iomem, 0xfee00, 0xfeeff);
+	int rc = rangeset_remove(iomem, lapic, lapic) ?: rangeset_remove(iomem, 0xfee00, 0xfeeff);
+
 	for (unsigned int i = 0; i < hw_acpi.ioapic_count && !rc; i++) {
 		u64 mfn = hw_acpi.ioapics[i].address >> PAGE_SHIFT;
 

@@ -34,34 +34,28 @@ static u64 rsdp_search(void)
 	return at >= 0 ? 0xe0000 + (u64)at : 0;
 }
 
-/* The whole table, mapped and checked; NULL with a line in the log. */
+/* The whole table, as long as it says; NULL: there is none. */
 static const u8 *table_map(u64 address, size_t *bytes)
 {
 	const u8 *header = address ? hw_phys_map(address, ACPI_HEADER_BYTES) : NULL;
-	const u8 *table;
 
 	*bytes = header ? acpi_table_length(header) : 0;
-	table = *bytes ? hw_phys_map(address, *bytes) : NULL;
-	if (!table) {
-		log_warning("ACPI: no table at %lx", address);
-		return NULL;
-	}
-	if (!acpi_table_is_sound(table, *bytes)) {
-		log_warning("ACPI: table %.4s at %lx has a wrong checksum, not used",
-			    (const char *)table, address);
-		return NULL;
-	}
-	return table;
+	return *bytes ? hw_phys_map(address, *bytes) : NULL;
 }
 
-static void dsdt_read(void)
+/* The same, checked; NULL with a line in the log. */
+static const u8 *table_open(u64 address, size_t *bytes)
 {
-	const u8 *header = hw_acpi.dsdt ? hw_phys_map(hw_acpi.dsdt, ACPI_HEADER_BYTES) : NULL;
-	size_t bytes = header ? acpi_table_length(header) : 0;
-	const u8 *table = bytes ? hw_phys_map(hw_acpi.dsdt, bytes) : NULL;
+	const u8 *table = table_map(address, bytes);
 
-	if (table && acpi_table_signature(table) == ACPI_SIG('D', 'S', 'D', 'T'))
-		(void)acpi_s5_find(&hw_acpi, table, bytes);
+	if (!table)
+		log_warning("ACPI: no table at %lx", address);
+	else if (!acpi_table_is_sound(table, *bytes))
+		log_warning("ACPI: table %.4s at %lx has a wrong checksum, not used",
+			    (const char *)table, address);
+	else
+		return table;
+	return NULL;
 }
 
 enum {
@@ -81,7 +75,7 @@ static void table_read(u64 address, bool *has_madt)
 	if (signature != SIG_MADT && signature != SIG_FADT && signature != SIG_HPET &&
 	    signature != SIG_MCFG)
 		return;
-	table = table_map(address, &bytes);
+	table = table_open(address, &bytes);
 	if (!table)
 		return;
 	if (signature == SIG_FADT)
@@ -112,7 +106,7 @@ int hw_acpi_init(u64 rsdp)
 		return -ENOENT;
 	if (acpi_rsdp_judge(p, RSDP_BYTES, &root_address, &is_xsdt))
 		return -EINVAL;
-	root = table_map(root_address, &bytes);
+	root = table_open(root_address, &bytes);
 	if (!root)
 		return -EINVAL;
 	hw_acpi.rsdp = rsdp;
@@ -122,7 +116,9 @@ int hw_acpi_init(u64 rsdp)
 		if (address)
 			table_read(address, &has_madt);
 	}
-	dsdt_read();
+	p = table_map(hw_acpi.dsdt, &bytes);
+	if (p && acpi_table_signature(p) == ACPI_SIG('D', 'S', 'D', 'T'))
+		(void)acpi_s5_find(&hw_acpi, p, bytes);
 	if (!has_madt)
 		return -ENOENT;
 	if (hw_acpi.cpus_left_out)
