@@ -113,6 +113,59 @@ static void flags_as_linux_expects(void **state)
 	assert_int_equal(table_of(t.l1)[1], user);
 }
 
+/* Entries that name neighbours, and in their midst somebody else's, a table, one with other bits, the end of memory. */
+static void neighbours(void **state)
+{
+	enum { PAGES = 16 };
+	struct domain *other = world_domain(9, 1, 100);
+	struct tree t = tree_make(P | RW);
+	u64 *entries = table_of(t.l1);
+	mfn_t first = frame_alloc(4, 0), theirs = world_page(other);
+
+	(void)state;
+	assert_int_equal(mm_domain_assign(d, first, 4), 0);
+	for (unsigned int writable = 0; writable < 2; writable++) {
+		u64 flags = P | US | (writable ? RW : 0);
+
+		for (u64 i = 0; i < PAGES; i++)
+			entries[5 + i] = pte_make(mfn_add(first, i), flags);
+		entries[5 + 7] = pte_make(mfn_add(first, 7), flags & ~(u64)US);
+		assert_int_equal(pt_pin(d, t.l1, 1), 0);
+		assert_int_equal(world_audit(), 0);
+		for (u64 i = 0; i < PAGES; i++)
+			assert_int_equal(entries[5 + i], pte_make(mfn_add(first, i),
+								  flags | (i == 7 ? PTE_GUEST_KERNEL
+										  : PTE_GLOBAL)));
+		for (u64 i = 0; i < PAGES; i++)
+			assert_int_equal(frame_word_typed(frame_of(mfn_add(first, i))->word),
+					 writable);
+		assert_int_equal(pt_unpin(d, t.l1), 0);
+		assert_int_equal(world_audit(), 0);
+		for (int i = -2; i < 3;
+		     i++) /* the fourth is not d's; beyond the end it is nobody's */
+			entries[100 + i] = pte_make(mfn_make(mfn_num(theirs) + (u64)i), flags);
+		assert_int_equal(pt_pin(d, t.l1, 1), -EINVAL);
+		for (u64 i = 0; i < 5; i++)
+			entries[98 + i] = pte_make(mfn_make(hw_frame_max - 2 + i), flags);
+		assert_int_equal(pt_pin(d, t.l1, 1), -EINVAL);
+		memset(&entries[98], 0, 5 * 8);
+		assert_int_equal(world_audit(), 0);
+		for (u64 i = 0; i < PAGES; i++)
+			assert_int_equal(frame_word_typed(frame_of(mfn_add(first, i))->word), 0);
+	}
+	/* A table among them: to be read only. */
+	memset(table_of(mfn_add(first, 9)), 0, PAGE_SIZE);
+	for (u64 i = 0; i < PAGES; i++)
+		entries[5 + i] = pte_make(mfn_add(first, i), P | US | RW);
+	assert_int_equal(pt_pin(d, mfn_add(first, 9), 1), 0);
+	assert_int_equal(pt_pin(d, t.l1, 1), -EINVAL);
+	for (u64 i = 0; i < PAGES; i++)
+		entries[5 + i] &= ~(u64)RW;
+	assert_int_equal(pt_pin(d, t.l1, 1), 0);
+	assert_int_equal(world_audit(), 0);
+	world_domain_kill(other);
+}
+
 static void writable_page_is_no_table(void **state)
 {
 	struct tree t = tree_make(P | RW);
@@ -621,6 +674,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(pin_and_unpin),
 		CASE(flags_as_linux_expects),
+		CASE(neighbours),
 		CASE(writable_page_is_no_table),
 		CASE(xsa_148_superpage_refused),
 		CASE(xsa_182_harmless_flags_only),
