@@ -204,9 +204,10 @@ def ops():
 
 # ---------------------------------------------------------------- the table
 
-def limits():
+def limits(column=0):
+    """{operation: its limit}, or with column=2 why it may not hold."""
     lines = [line.split('\t') for line in (BENCH / 'limits.txt').read_text().splitlines() if not line.startswith('#')]
-    return {name: most for most, name in lines}
+    return {line[1]: line[column] for line in lines if len(line) > column}
 
 
 def collect():

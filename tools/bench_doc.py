@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Puts the figures of the last `make bench` (build/plugin/bench.json) into doc/: performance.json, the tables of
+performance.md between its marks, and one plot of each table (SVG, made by gnuplot)."""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import bench
+
+DOC = bench.ROOT / 'doc'
+PLOT = '''set terminal svg size 1000,560 font "sans,12" background "white"
+set output "{out}"
+set title "{title}: instructions that the hypervisor itself executes"
+set style data histogram
+set style histogram clustered gap 1
+set style fill solid 0.9 border -1
+set boxwidth 0.9
+set logscale y
+set yrange [10:*]
+set grid y
+set key top left
+set xtics rotate by -40 font "sans,10"
+set bmargin 12
+set rmargin 12
+plot "-" using 2:xtic(1) title "Xen 4.17" linecolor rgb "#c0504d", "-" using 2:xtic(1) title "Mica" linecolor rgb "#4f81bd", \\
+     "-" using 2:xtic(1) title "at most" with points pointtype 7 pointsize 0.6 linecolor rgb "black"
+{xen}e
+{mica}e
+{most}e
+'''
+MARKS = '<!-- figures -->\n{}<!-- end of figures -->'
+
+
+def markdown(title, cells):
+    """A table; columns that are empty throughout are left out."""
+    keep = [i for i in range(len(cells[0])) if any(row[i] for row in cells[1:])]
+    lines = [f'### {title}\n', '| ' + ' | '.join(cells[0][i] for i in keep) + ' |',
+             '|' + '|'.join(' --- ' if i == 0 else ' ---: ' for i in keep) + '|']
+    lines += ['| ' + ' | '.join(row[i].replace('>', '\\>') for i in keep) + ' |' for row in cells[1:]]
+    return '\n'.join(lines) + '\n'
+
+
+def not_held(found):
+    """A line for each limit that some table is above."""
+    over, why = {}, bench.limits(2)
+    for (mode, where), title in bench.TITLES.items():
+        _, *rows = bench.rows_of(found, mode, where)
+        for row in rows:
+            if '>' in row[7]:
+                over.setdefault(row[0].replace(' of totals to native', ''), []).append(
+                    f'{title.lower()} {(row[5] or row[4]).strip("()")} (at most {row[6]})')
+    return ''.join(f'- **{name}**: {"; ".join(rows)}. Why: {why.get(name, "not looked at yet")}.\n' for name, rows in over.items())
+
+
+def plot(out, title, mode, systems):
+    """Bars of Xen's and Mica's own instructions, and points for the limits; what costs neither is left out."""
+    names = [n for n in systems['mica'] if systems['mica'][n]['hypervisor'] > 1 and n in systems['xen']]
+
+    def data(value):
+        values = ((n, value(n)) for n in names)
+        return ''.join(f'"{n}" {v if v else "NaN"}\n' for n, v in values)
+
+    text = PLOT.format(out=out, title=title, xen=data(lambda n: systems['xen'][n]['hypervisor']),
+                       mica=data(lambda n: systems['mica'][n]['hypervisor']),
+                       most=data(lambda n: bench.at_most(n, systems['mica'][n], mode, systems['xen'][n])))
+    subprocess.run(['gnuplot'], input=text, text=True, check=True)
+
+
+def main():
+    found = json.loads((bench.BUILD / 'bench.json').read_text())
+    if not all(where in found.get(mode, {}) for mode in bench.MODES for where in bench.PLACES):
+        sys.exit('bench_doc.py: the last `make bench` was only a part')
+    text = 'Packages: ' + ', '.join(f'{name} {version}' for name, version in found['versions'].items()
+                             if name.startswith(('linux', 'xen')) and 'cloud' not in name) + '.\n\n'
+    for (mode, where), title in bench.TITLES.items():
+        name = f'performance-{mode}-{where}.svg'
+        plot(DOC / name, title, mode, found[mode][where])
+        text += markdown(title, list(bench.rows_of(found, mode, where))) + f'\n![{title}]({name})\n\n'
+    text = 'Limits that do not hold:\n\n' + (not_held(found) or 'none.\n') + '\n' + text
+    page = DOC / 'performance.md'
+    page.write_text(re.sub(MARKS.format('.*?'), lambda _: MARKS.format(text), page.read_text(), flags=re.S))
+    for mode in bench.MODES:
+        for rows in [found[mode]['native'], *(found[mode][w][hv] for w in bench.PLACES for hv in found[mode][w])]:
+            for row in rows.values():
+                row.pop('said', None)
+                row.update((k, round(v, 3)) for k, v in row.items())
+    (DOC / 'performance.json').write_text(json.dumps(found, separators=(',', ':')).replace('},"', '},\n"') + '\n')
+    print('doc/performance.md, its plots and performance.json are made')
+
+
+main()
