@@ -5,6 +5,7 @@
 bench.py boot		between Domain 0's first and its first user instruction
 bench.py ops		each operation of test/bench/ops.c in Domain 0, with the hypervisor's part
 bench.py table		the same natively, on Xen and on Mica, in Domain 0 and in a PV guest, and bare calls, beside the limits
+bench.py life		a guest created and destroyed by xl, and the memory that the hypervisor keeps
 bench.py compare	what Mica's working tree costs beside that of BASE=<git ref>
 bench.py quick		fails when an operation costs Mica more than test/bench/expected.json says; `keep` makes that file
 
@@ -52,6 +53,11 @@ vcpus = 1
 tsc_mode = "native"
 extra = "console=hvc0 loglevel=4 mica.do=poweroff {words}"
 '''
+# In Domain 0. Pauses let what comes after a command (scrubbing, say) be counted with it.
+LIFE = '''for i in 1 2; do
+sleep 1; /srv/ops --mark; xl create -q -p /srv/bench.cfg; sleep 1; /srv/ops --mark; xl destroy bench; sleep 1; /srv/ops --mark
+done
+xl info | grep _memory; xl list'''
 
 
 def compile_tools():
@@ -81,6 +87,7 @@ def script_word(script):
 def guest_initrd(inner):
     """Domain 0 with xl in an initramfs, and a guest there whose ramdisk is the small one."""
     archive = fetch.Cpio()
+    archive.add('srv/ops', 0o100755, (BUILD / 'ops').read_bytes())
     archive.add('srv/bench.img', 0o100644, initrd().read_bytes())
     archive.add('srv/bench.cfg', 0o100644, GUEST_CFG.format(words=inner).encode())
     path = BUILD / 'xl-initrd'
@@ -100,9 +107,9 @@ def settings(hv, mode, where, script):
         env.update(KERNEL=str(ROOT / 'build/guest/bench/calls.elf'), INITRD='none', MEM='256M', APPEND='')
         env['HVARGS'] = f'dom0_mem=64M {XEN_WORDS[mode]}'
         return env
-    if where == 'guest':
+    if where in ('guest', 'life'):
         memory = 'dom0_mem=640M'
-        outer = 'xl create -q -F /srv/bench.cfg; cat /var/log/xen/console/guest-bench.log'
+        outer = LIFE if where == 'life' else 'xl create -q -F /srv/bench.cfg; cat /var/log/xen/console/guest-bench.log'
         env.update(INITRD=str(guest_initrd(inner)), APPEND=f'{words} {script_word(outer)}')
     else:
         native = NATIVE_WORDS if hv == 'native' else ''
@@ -200,6 +207,18 @@ def ops():
             if which and hv == 'mica' and (which == '1' or name.startswith(which)):
                 profile(row['said'], row['repeats'])
 
+
+
+def life():
+    """A guest made, paused, and destroyed: the second time, when Domain 0 has all it needs in memory."""
+    print(f'{"":6} {"own boot":>10} {"create":>10} {"destroy":>10} {"memory kept":>12}   (millions of instructions of the hypervisor; MiB)')
+    for hv in wanted('HV', ('xen', 'mica')):
+        text, rows = run(hv, os.environ.get('MODE', 'plain'), 'life')
+        marks = [row['hypervisor'] / 1e6 for what, row in rows if what == 'mark']
+        memory = {k: int(n) for k, n in re.findall(r'^(\w+)_memory +: (\d+)', text, re.M)}
+        domains = sum(int(n) for n in re.findall(r'^\S+ +\d+ +(\d+) +\d+ +[-\w]{6} ', text, re.M))
+        print(f'{hv:6} {rows[0][1]["hypervisor"] / 1e6:10.1f} {marks[4]:10.2f} {marks[5]:10.2f}'
+              f' {memory["total"] - memory["free"] - domains:12}')
 
 
 # ---------------------------------------------------------------- the table
@@ -377,7 +396,7 @@ def quick():
 
 
 def main():
-    commands = {'boot': boot, 'ops': ops, 'table': table, 'compare': compare, 'quick': quick, 'keep': keep}
+    commands = {'boot': boot, 'ops': ops, 'table': table, 'life': life, 'compare': compare, 'quick': quick, 'keep': keep}
     what = sys.argv[1] if len(sys.argv) > 1 else 'table'
     if what not in commands:
         sys.exit(__doc__)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One operation after the other, each several rounds long, each round between two marks that tools/plugin/count.c sees.
- * Says "op <rounds> <operations of a round> <name>" after each. An argument: only names that begin so.
+ * Says "op <rounds> <operations of a round> <name>" after each. An argument: only names that begin so; --mark: a mark.
  * Runs in the small initramfs, natively, in Domain 0 and in a guest, started by tools/bench.py.
  *
  * Every operation has a process of its own, made anew by exec, and begins after a pause, so that what came before it
@@ -484,6 +484,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(wanted, "--one") == 0)
 		measure((unsigned int)atoi(argv[2]));
+	else if (strcmp(wanted, "--mark") == 0)
+		MARK();
 	else if (strcmp(wanted, "--nothing") != 0)
 		for (unsigned int n = 0; n < OPS; n++) {
 			pid_t pid;
