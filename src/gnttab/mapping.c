@@ -25,29 +25,25 @@ void mapping_free(struct gnttab *gt, u32 first, struct mapping *last)
 static bool grow(struct gnttab *gt)
 {
 	struct mapping *page = NULL;
-	u32 pages;
+	u32 pages, first;
 
-	lock_acquire(&gt->mapping_lock);
+	LOCK_SCOPE(&gt->mapping_lock);
 	pages = gt->mapping_pages;
-	if ((u32)atomic_load(&gt->mapping_free) != 0) {
-		lock_release(&gt->mapping_lock);
+	first = pages * (u32)MAPPINGS_PER_PAGE;
+	if ((u32)atomic_load(&gt->mapping_free) != 0)
 		return true; /* another CPU was faster */
-	}
 	if (gt->mappings == NULL)
 		gt->mappings = heap_alloc(gt->mapping_pages_max * sizeof(void *));
 	if (gt->mappings != NULL && pages < gt->mapping_pages_max)
 		page = heap_alloc(PAGE_SIZE);
-	if (page != NULL) {
-		u32 first = pages * (u32)MAPPINGS_PER_PAGE;
-
-		for (u32 i = 0; i < MAPPINGS_PER_PAGE - 1; i++)
-			page[i].next = first + i + 2;
-		gt->mappings[pages] = page;
-		atomic_store(&gt->mapping_pages, pages + 1); /* pairs with mapping_find() */
-		mapping_free(gt, first, &page[MAPPINGS_PER_PAGE - 1]);
-	}
-	lock_release(&gt->mapping_lock);
-	return page != NULL;
+	if (page == NULL)
+		return false;
+	for (u32 i = 0; i < MAPPINGS_PER_PAGE - 1; i++)
+		page[i].next = first + i + 2;
+	gt->mappings[pages] = page;
+	atomic_store(&gt->mapping_pages, pages + 1); /* pairs with mapping_find() */
+	mapping_free(gt, first, &page[MAPPINGS_PER_PAGE - 1]);
+	return true;
 }
 
 /* The first of the list; NULL: it is empty, or another CPU was faster. */

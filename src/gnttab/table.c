@@ -66,10 +66,9 @@ int gnttab_grow(struct domain *d, u32 frames)
 		return err(EINVAL);
 	if (frames <= atomic_load(&gt->frames))
 		return 0;
-	lock_acquire(&gt->lock);
+	LOCK_SCOPE(&gt->lock);
 	while (gt->frames < frames && rc == 0)
 		rc = grow_by_one_locked(d, gt);
-	lock_release(&gt->lock);
 	return rc;
 }
 

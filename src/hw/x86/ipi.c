@@ -60,7 +60,7 @@ void hw_flush_mask(const struct cpumask *mask, unsigned int kind, u64 va)
 {
 	unsigned int self;
 
-	lock_acquire(&flush_lock);
+	LOCK_SCOPE(&flush_lock);
 	self = hw_cpu_id();
 	mailbox.kind = kind;
 	mailbox.va = va;
@@ -73,7 +73,6 @@ void hw_flush_mask(const struct cpumask *mask, unsigned int kind, u64 va)
 		hw_flush_answer(kind, va);
 	while (!is_answered())
 		__asm__ volatile("pause");
-	lock_release(&flush_lock);
 }
 
 void hw_flush_tlb_local(void)
