@@ -372,9 +372,8 @@ static int op_own(struct vcpu *v, const struct mmuext_op *op)
 {
 	switch (op->cmd) {
 	case MMUEXT_NEW_BASEPTR:
-		return baseptr_new(v, op->arg1.mfn, false);
 	case MMUEXT_NEW_USER_BASEPTR:
-		return baseptr_new(v, op->arg1.mfn, true);
+		return baseptr_new(v, op->arg1.mfn, op->cmd == MMUEXT_NEW_USER_BASEPTR);
 	case MMUEXT_TLB_FLUSH_LOCAL:
 		flush_local();
 		return 0;
