@@ -65,7 +65,6 @@ static void mm_facts_set(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(mm_l4_template); i++)
 		mm_l4_template[i] = paging_root[LAYOUT_FIRST_SLOT + i];
 	mm_l4_template[LAYOUT_PERDOMAIN_SLOT - LAYOUT_FIRST_SLOT] = 0;
-	opt_user_global = false;
 	mm_pte_reserved = (PTE_ADDR & ~hw_paddr_mask) | (hw_has_nx ? 0 : PTE_NX);
 	hw_flush_answer = flush_answer;
 }

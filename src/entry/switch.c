@@ -83,9 +83,6 @@ void switch_to(struct vcpu *prev, struct vcpu *next)
 			    cpu->id); /* before the root is loaded; pairs with flush_domain() */
 		v_set(pv_entry_va(next));
 		pv_state_load(next);
-		/* Loading its root keeps what is global: the user half of a vCPU of the same domain that ran here. */
-		if (!prev->is_idle && next->domain == prev->domain && opt_user_global)
-			flush_local();
 		time_vcpu_update(next);
 		areas_publish(next);
 	}

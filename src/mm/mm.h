@@ -217,7 +217,6 @@ extern bool opt_xpti_dom0,
 	opt_xpti_domu; /* [c] page-table isolation; counts if mm_twin_entry is set */
 extern u64
 	mm_twin_entry; /* [c] L4 entry of what entry stubs need of Mica's own slot; 0: no isolation */
-extern bool opt_user_global; /* [c] no PCID: guest-user pages are global */
 extern u64
 	mm_pte_reserved; /* [c] address bits of an entry above the CPU's MAXPHYADDR; NX if it has none */
 

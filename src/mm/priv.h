@@ -185,7 +185,6 @@ static inline void leaf_put(u64 entry)
 /* What a loop over leaves need not look up each time. */
 struct leaf_rules {
 	u64 looked_at; /* these bits, compared with PRESENT alone: others want a closer look */
-	u64 global;    /* PTE_GLOBAL or 0, for what the guest's user may use */
 	domid_t owner;
 };
 
@@ -193,15 +192,12 @@ static inline struct leaf_rules leaf_rules(const struct domain *d)
 {
 	return (struct leaf_rules){
 		.looked_at = PTE_PRESENT | mm_pte_reserved | CACHE_BITS | PTE_GRANTED,
-		.global = opt_user_global ? PTE_GLOBAL : 0,
 		.owner = d->id,
 	};
 }
 
-static inline u64 leaf_adjusted(u64 entry, u64 global)
+static inline u64 leaf_adjusted(u64 entry)
 {
 	entry &= ~PTE_GLOBAL;
-	if (entry & PTE_USER && likely(!(entry & PTE_GUEST_KERNEL)))
-		return entry | global;
-	return entry | PTE_USER | PTE_GUEST_KERNEL;
+	return entry & PTE_USER ? entry : entry | PTE_USER | PTE_GUEST_KERNEL;
 }

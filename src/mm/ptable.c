@@ -5,8 +5,7 @@
  * entries' frames, one level down. No lock: the table is BUSY in the caller's hand, or he holds its type.
  *
  * The guest's kernel runs in ring 3 too, so every entry gets USER. What the guest gave without USER is marked
- * GUEST_KERNEL instead and is never global; what it gave with USER is global (where there is no PCID), so that going
- * from user to kernel and back drops the kernel's translations alone.
+ * GUEST_KERNEL instead. Nothing of a guest's is global: a change of its mode loads CR3, and that flushes.
  */
 #include "mm/priv.h"
 
@@ -18,7 +17,6 @@
 u64 mm_l4_template[16];
 struct rangeset mm_iomem_readonly;
 bool opt_l1tf_dom0, opt_l1tf_domu;
-bool opt_user_global = true;
 u64 mm_pte_reserved;
 static struct domain io_domain = {.id = DOMID_IO};
 struct domain *mm_io_domain = &io_domain;
@@ -61,7 +59,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 		*entry = e | PTE_USER;
 		return 0;
 	}
-	*entry = leaf_adjusted(e & ~PTE_GRANTED, leaf_rules(d).global);
+	*entry = leaf_adjusted(e & ~PTE_GRANTED);
 	if (hw_frame_is_ram(mfn)) {
 		if (unlikely(e & CACHE_BITS) && !mm_has_io_rights(d))
 			return err(EINVAL);
@@ -149,7 +147,7 @@ static inline bool leaf_fill_quick(u64 *slot, u64 entry, const struct leaf_rules
 	if (unlikely((entry & rules->looked_at) != PTE_PRESENT) ||
 	    unlikely(!frame_get_quick(f, rules->owner, entry & PTE_RW)))
 		return false;
-	*slot = leaf_adjusted(entry, rules->global);
+	*slot = leaf_adjusted(entry);
 	return true;
 }
 

@@ -100,7 +100,7 @@ static inline bool change_leaf_quick(const struct domain *owner, u64 *entry, u64
 	if (value & PTE_PRESENT) {
 		if (unlikely((value & rules.looked_at) != PTE_PRESENT))
 			return false;
-		value = leaf_adjusted(value, rules.global);
+		value = leaf_adjusted(value);
 		is_taken = ((old ^ value) & ~LEAF_HARMLESS) != 0;
 		/* A number out of range is taken for 0, nobody's: as for holes, the long way finds out. */
 		if (is_taken && unlikely(!frame_get_quick(frame_of(mfn_nospec(pte_mfn(value))),
@@ -426,8 +426,7 @@ void pt_leaf_put(struct vcpu *v, struct pt_leaf *leaf)
 
 void pt_grant_map(u64 *entry, u64 value)
 {
-	u64 global = opt_user_global ? PTE_GLOBAL : 0;
-	u64 old = atomic_exchange(entry, leaf_adjusted(value, global) | PTE_GRANTED);
+	u64 old = atomic_exchange(entry, leaf_adjusted(value) | PTE_GRANTED);
 
 	entry_changed(entry, old);
 	if (unlikely(old & PTE_PRESENT))

@@ -238,16 +238,13 @@ static NOINLINE void root_changed_slow(struct vcpu *v, bool is_user)
 	roots_refresh(v, is_user);
 	if (is_user != pv_is_kernel(v))
 		pv_cr3_load(v);
-	if (opt_user_global)
-		flush_local();
 }
 
 void pv_root_changed(struct vcpu *v, bool is_user)
 {
 	struct pv_entry *entry = &v->pv->page->entry;
 
-	if (unlikely(atomic_load(&mirror_count) != 0) || unlikely(mm_twin_entry != 0) ||
-	    unlikely(opt_user_global)) {
+	if (unlikely(atomic_load(&mirror_count) != 0) || unlikely(mm_twin_entry != 0)) {
 		root_changed_slow(v, is_user);
 	} else if (is_user) {
 		entry->c_user_cr3 = entry->user_cr3 = root_maddr(v->mm->root_user);

@@ -25,7 +25,6 @@ static int setup(void **state)
 	(void)state;
 	fake_preempt_every = 0;
 	opt_l1tf_dom0 = opt_l1tf_domu = false;
-	opt_user_global = true;
 	mm_pte_reserved = 0;
 	world_init(4096);
 	free_before = frame_free_count();
@@ -103,12 +102,11 @@ static void flags_as_linux_expects(void **state)
 	assert_int_equal(table_of(t.l1)[0], pte_make(t.leaf, P | RW | US | PTE_ACCESSED |
 								     PTE_DIRTY | PTE_GUEST_KERNEL));
 	assert_int_equal(update(slot(t.l1, 1), user), 0);
-	assert_int_equal(table_of(t.l1)[1], user | PTE_GLOBAL);
+	assert_int_equal(table_of(t.l1)[1], user);
 	/* Read back and written again, an entry stays what it was. */
 	assert_int_equal(update(slot(t.l1, 0), table_of(t.l1)[0]), 0);
 	assert_int_equal(table_of(t.l1)[0], pte_make(t.leaf, P | RW | US | PTE_ACCESSED |
 								     PTE_DIRTY | PTE_GUEST_KERNEL));
-	opt_user_global = false;
 	assert_int_equal(update(slot(t.l1, 1), user | PTE_GLOBAL), 0);
 	assert_int_equal(table_of(t.l1)[1], user);
 }
