@@ -20,10 +20,8 @@ struct hcall_args {
 #define guest_at(handle, i) gva_make((u64)(handle).p + (u64)(i) * sizeof(*(handle).p))
 
 /* A whole object from the guest's memory, and to it: 0 or -EFAULT. Whoever uses them includes hw/mem.h. */
-#define guest_get(object, at) \
-	(hw_copy_from_guest(&(object), at, sizeof(object)) != 0 ? err(EFAULT) : 0)
-#define guest_put(at, object) \
-	(hw_copy_to_guest(at, &(object), sizeof(object)) != 0 ? err(EFAULT) : 0)
+#define guest_get(object, at) hw_copy_from_guest(&(object), at, sizeof(object))
+#define guest_put(at, object) hw_copy_to_guest(at, &(object), sizeof(object))
 
 /*
  * 0 with args->result (not negative as a long, unless the ABI says so), a negative errno, or -ERESTART after a[] was

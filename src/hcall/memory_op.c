@@ -113,9 +113,10 @@ static int reservation(struct vcpu *v, struct subop *op)
 static int map_give(struct xen_memory_map *map, const struct mm_e820_entry *entries, u32 count)
 {
 	map->nr_entries = map->buffer.p ? MIN(map->nr_entries, count) : count;
-	return map->buffer.p ? hw_copy_to_guest(gva_make((u64)map->buffer.p), entries,
-						map->nr_entries * sizeof(*entries))
-			     : 0;
+	if (!map->buffer.p)
+		return 0;
+	return hw_copy_to_guest(guest_at(map->buffer, 0), entries,
+				map->nr_entries * sizeof(*entries));
 }
 
 static int own_map(struct vcpu *v, struct subop *op)

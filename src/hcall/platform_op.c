@@ -235,14 +235,15 @@ static int symbol(struct vcpu *v, struct subop *op)
 	xenpf_symdata_t *arg = &op->arg.symdata;
 	const char *name;
 	size_t bytes;
+	int rc;
 
 	if (arg->symnum >= symbols_count)
 		return 0; /* unchanged: the end */
 	name = symbols_names + symbols_name_off[arg->symnum];
 	bytes = strlen(name) + 1;
-	if (hw_copy_to_guest(gva_make((u64)arg->name.p), name, MIN(bytes, (size_t)arg->namelen)) !=
-	    0)
-		return err(EFAULT);
+	rc = hw_copy_to_guest(guest_at(arg->name, 0), name, MIN(bytes, (size_t)arg->namelen));
+	if (rc != 0)
+		return rc;
 	arg->namelen = (u32)bytes;
 	arg->address = symbols_addr[arg->symnum];
 	arg->type = 't';
