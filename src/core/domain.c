@@ -15,8 +15,18 @@ struct domain *idle_domain;
 struct domain *dom0;
 
 static struct lock table_lock = LOCK_INIT(LOCK_RANK_DOMLIST);
-static struct domain *table[DOMID_COUNT]; /* [l] */
-static u32 table_end;			  /* [l] one more than the highest id ever used */
+static struct domain *table[256]; /* [l] by the low bits of the id, chained by table_next */
+static u32 table_end;		  /* [l] one more than the highest id ever used */
+
+/* Where the domain of that number is, or would be put. */
+static struct domain **table_find(u32 id)
+{
+	struct domain **at = &table[id % ARRAY_SIZE(table)];
+
+	while (*at != NULL && (*at)->id != id)
+		at = &(*at)->table_next;
+	return at;
+}
 
 /* One that nobody refers to any more is about to be freed: it does not come back to life. */
 static bool get_alive(struct domain *d)
@@ -36,30 +46,34 @@ struct domain *domain_get_by_id(domid_t id)
 {
 	struct domain *d;
 
-	if (id >= DOMID_COUNT)
-		return NULL;
 	LOCK_SCOPE(&table_lock);
-	d = table[idx_nospec(id, DOMID_COUNT)];
+	d = *table_find(id);
 	return get_alive(d) ? d : NULL;
 }
 
 struct domain *domain_get_next(domid_t id)
 {
 	LOCK_SCOPE(&table_lock);
-	for (u32 i = id; i < table_end; i++)
-		if (get_alive(table[i]))
-			return table[i];
+	for (u32 i = id; i < table_end; i++) {
+		struct domain *d = *table_find(i);
+
+		if (get_alive(d))
+			return d;
+	}
 	return NULL;
 }
 
 struct domain *domain_take_dead(void)
 {
 	LOCK_SCOPE(&table_lock);
-	for (u32 i = 0; i < table_end; i++)
-		if (table[i] != NULL && atomic_load(&table[i]->refs) == 0 && !table[i]->is_reaped) {
-			table[i]->is_reaped = true;
-			return table[i];
+	for (u32 i = 0; i < table_end; i++) {
+		struct domain *d = *table_find(i);
+
+		if (d != NULL && atomic_load(&d->refs) == 0 && !d->is_reaped) {
+			d->is_reaped = true;
+			return d;
 		}
+	}
 	return NULL;
 }
 
@@ -76,20 +90,28 @@ void domain_put(struct domain *d)
 
 int domain_list_add(struct domain *d)
 {
+	struct domain **at;
+
 	if (d->id >= DOMID_COUNT)
 		return err(EINVAL);
 	LOCK_SCOPE(&table_lock);
-	if (table[d->id] != NULL)
+	at = table_find(d->id);
+	if (*at != NULL)
 		return err(EEXIST);
-	table[d->id] = d;
+	d->table_next = NULL;
+	*at = d;
 	table_end = MAX(table_end, (u32)d->id + 1);
 	return 0;
 }
 
 void domain_list_remove(struct domain *d)
 {
+	struct domain **at;
+
 	LOCK_SCOPE(&table_lock);
-	table[d->id] = NULL;
+	at = table_find(d->id);
+	if (*at != NULL)
+		*at = d->table_next;
 }
 
 void domain_crash(struct domain *d, const char *format, ...)

@@ -95,6 +95,7 @@ struct domain {
 	struct watchdog *watchdog;	 /* [l] domain/watchdog.c; NULL until used */
 	struct rangeset *iomem_allowed;	 /* [l] frames of device memory it may map */
 	struct rangeset *ioport_allowed; /* [l] ports it may use */
+	struct domain *table_next;	 /* [l] of the table's lock */
 	struct rangeset *irq_allowed;	 /* [l] GSIs it may bind */
 	struct cpumask dirty_cpus;	 /* [a] CPUs that may hold its translations (lazily too) */
 };
