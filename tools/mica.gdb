@@ -33,9 +33,11 @@ define mica-domains
 	if idle_domain
 		mica-domain idle_domain
 	end
-	while $slot < 'src/core/domain.c'::table_end
-		if 'src/core/domain.c'::table[$slot]
-			mica-domain 'src/core/domain.c'::table[$slot]
+	while $slot < sizeof('src/core/domain.c'::table) / sizeof('src/core/domain.c'::table[0])
+		set $next = 'src/core/domain.c'::table[$slot]
+		while $next
+			mica-domain $next
+			set $next = $next->table_next
 		end
 		set $slot = $slot + 1
 	end
