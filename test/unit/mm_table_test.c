@@ -131,9 +131,9 @@ static void neighbours(void **state)
 		assert_int_equal(pt_pin(d, t.l1, 1), 0);
 		assert_int_equal(world_audit(), 0);
 		for (u64 i = 0; i < PAGES; i++)
-			assert_int_equal(entries[5 + i], pte_make(mfn_add(first, i),
-								  flags | (i == 7 ? PTE_GUEST_KERNEL
-										  : PTE_GLOBAL)));
+			assert_int_equal(entries[5 + i],
+					 pte_make(mfn_add(first, i),
+						  flags | (i == 7 ? PTE_GUEST_KERNEL : 0)));
 		for (u64 i = 0; i < PAGES; i++)
 			assert_int_equal(frame_word_typed(frame_of(mfn_add(first, i))->word),
 					 writable);
