@@ -115,9 +115,9 @@ define mica-trace
 		printf "%16lu ", $t->tsc
 		output (enum trace_event)$t->event
 		printf " %#lx %#lx", $t->a, $t->b
-		if $t->event == TRACE_HYPERCALL && $t->a < sizeof('src/hcall/dispatch.c'::table) / sizeof('src/hcall/dispatch.c'::table[0])
-			if 'src/hcall/dispatch.c'::table[$t->a].name
-				printf " %s", 'src/hcall/dispatch.c'::table[$t->a].name
+		if $t->event == TRACE_HYPERCALL && $t->a < sizeof(hcall_name::names) / sizeof(hcall_name::names[0])
+			if hcall_name::names[$t->a]
+				printf " %s", hcall_name::names[$t->a]
 			end
 		else
 			if $t->text
