@@ -186,17 +186,21 @@ static int leaf_table_fill(struct frame *f, struct domain *d, u64 *table)
 	const u64 *end = table + TABLE_ENTRIES;
 
 	for (u64 *slot = table; slot < end;) {
-		u64 entry = *slot;
+		u64 entry;
 		int rc;
 
-		if (!((slot - table) & 7) && are_eight_empty(slot)) {
-			slot += 8;
-			continue;
+		if (!((u64)slot & 63)) {
+			while (slot < end && are_eight_empty(slot))
+				slot += 8;
+			if (slot == end)
+				break;
 		}
-		slot++;
+		entry = *slot++;
 		if (!entry)
 			continue;
 		if (likely(leaf_fill_quick(slot - 1, entry, &rules))) {
+			if (slot == end || *slot != entry + PAGE_SIZE)
+				continue;
 			if (entry & PTE_RW)
 				slot = leaf_run_fill(slot, end, entry, slot[-1], rules.owner, true);
 			else
