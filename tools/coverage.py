@@ -60,6 +60,8 @@ def collect():
     total = collections.defaultdict(lambda: collections.defaultdict(int))
     for notes in OBJ.rglob('*.gcno'):
         for file, lines in gcov(notes).items():
+            if not pathlib.Path(file).exists():  # an earlier build's
+                continue
             for line, count in lines.items():
                 total[file][line] += count
     flags = shlex.split(subprocess.run(['make', '-s', 'print-cflags'], check=True, text=True,
