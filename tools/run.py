@@ -223,7 +223,9 @@ class Boot:
         regex = re.compile(pattern, re.M)
         limit = time.time() + timeout * SLOW
         while True:
-            found = regex.search(self.log)
+            # Where the end of a line is asked for, only lines that have come whole count.
+            whole = self.log.rfind('\n') + 1 if pattern.endswith('$') else len(self.log)
+            found = regex.search(self.log, 0, whole)
             if found:
                 return found
             left = limit - time.time()
