@@ -45,6 +45,7 @@ NATIVE_WORDS = 'clocksource=tsc tsc=reliable'
 STABLE = {'mica': 'tsc=stable'}
 COUNTS = ('hypervisor', 'kernel', 'user', 'entries', 'changes', 'cr3', 'flushes')
 WORSE = 1.02  # bench.py quick lets that pass
+WORSE_ELSEWHERE = 1.1  # and with another kernel
 GUEST_CFG = '''name = "bench"
 kernel = "/srv/vmlinux"
 ramdisk = "/srv/bench.img"
@@ -378,19 +379,21 @@ def keep():
 
 def quick():
     before, after = json.loads(EXPECTED.read_text()), kept()
+    worse = WORSE
     if before['versions'] != after['versions']:
-        sys.exit(f'{EXPECTED.name} was made with other packages than these: `make bench-keep` on the commit before')
+        worse = WORSE_ELSEWHERE
+        print(f'bench: {EXPECTED.name} was made with other packages than these: {worse} times is let pass; make bench-keep')
     passed = failed = 0
     for mode in MODES:
         lines, _ = difference(before[mode], after[mode])
         if lines:
             print(f'{mode}: kept -> now\n' + '\n'.join(lines))
         for name in before[mode]:
-            bad = name not in after[mode] or difference({name: before[mode][name]}, {name: after[mode][name]}, WORSE)[1]
+            bad = name not in after[mode] or difference({name: before[mode][name]}, {name: after[mode][name]}, worse)[1]
             failed += bad
             passed += not bad
             if bad:
-                print(f'bench: {mode}: {name}: more than 2 % worse')
+                print(f'bench: {mode}: {name}: more than {worse} times what was kept')
     print(f'{passed} passed, {failed} failed')
     sys.exit(1 if failed else 0)
 
