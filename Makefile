@@ -276,22 +276,22 @@ soak: build/mica disk	## load inside Domain 0, an hour (SOAK=seconds)
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
 .PHONY: bench bench-doc bench-boot bench-ops bench-life bench-compare bench-quick bench-keep
-bench: build/mica build/guest/bench/calls.elf disk	## instructions of operations: native, Xen, Mica, Domain 0 and guest (MODE= WHERE= OP= HV= for some)
+bench: build/mica $(BENCH_GUESTS) disk	## instructions of operations: native, Xen, Mica, Domain 0 and guest (MODE= WHERE= OP= HV= for some)
 	$(Q)$(PY) tools/bench.py table
 bench-doc: bench	## the same, and its tables and plots into doc/performance.md
 	$(Q)tools/deps.sh
 	$(Q)$(PY) tools/bench_doc.py
 bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one, PROFILE=1)
 	$(Q)$(PY) tools/bench.py boot
-bench-ops: build/mica build/guest/bench/calls.elf guest	## hypervisor's, kernel's and user's part of operations (HV= MODE= OP=, PROFILE=1 or a name)
+bench-ops: build/mica $(BENCH_GUESTS) guest	## hypervisor's, kernel's and user's part of operations (HV= MODE= OP=, PROFILE=1 or a name)
 	$(Q)$(PY) tools/bench.py ops
 bench-life: build/mica disk	## the hypervisor's work for a guest made and destroyed; memory that it keeps (HV= for one)
 	$(Q)$(PY) tools/bench.py life
-bench-compare: build/mica build/guest/bench/calls.elf guest	## what a change does: BASE=ref beside this tree (MODE= OP=)
+bench-compare: build/mica $(BENCH_GUESTS) guest	## what a change does: BASE=ref beside this tree (MODE= OP=)
 	$(Q)$(PY) tools/bench.py compare
-bench-quick: build/mica build/guest/bench/calls.elf guest	## fail if an operation costs Mica more than test/bench/expected.json says
+bench-quick: build/mica $(BENCH_GUESTS) guest	## fail if an operation costs Mica more than test/bench/expected.json says
 	$(Q)$(PY) tools/bench.py quick
-bench-keep: build/mica build/guest/bench/calls.elf guest	## make that file
+bench-keep: build/mica $(BENCH_GUESTS) guest	## make that file
 	$(Q)$(PY) tools/bench.py keep
 
 .PHONY: help

@@ -14,7 +14,7 @@ kernel and user code execute. Each figure is the least of a few rounds, so that 
 every run. A halted CPU executes nothing.
 
 Settings: HV=native|xen|mica  MODE=plain (no mitigation anywhere) or asis (nothing said to anybody)
-          WHERE=dom0|guest|calls (test/bench/calls.c: bare calls of a small kernel)  OP=beginning of names  PROFILE=1 or the beginning of a name (with ops and boot): Mica's functions
+          WHERE=dom0|guest|calls (test/bench/calls.c and pair.c: bare calls of small kernels)  OP=beginning of names  PROFILE=1 or the beginning of a name (with ops and boot): Mica's functions
           RAW=file: the figures as JSON
 """
 import base64
@@ -37,6 +37,7 @@ BUILD = ROOT / 'build/plugin'
 BENCH = ROOT / 'test/bench'
 EXPECTED = BENCH / 'expected.json'
 ALIAS = 0xffff82a100000000  # where each CPU sees the entry text (src/entry/cpu.c)
+BARE = ('calls', 'pair')  # kernels of our own: test/bench/<name>.c; the second on two CPUs
 SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest', 'calls')
 KERNEL_WORDS = {'plain': 'mitigations=off', 'asis': ''}
 XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
@@ -44,6 +45,7 @@ XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
 NATIVE_WORDS = 'clocksource=tsc tsc=reliable'
 STABLE = {'mica': 'tsc=stable'}
 COUNTS = ('hypervisor', 'kernel', 'user', 'entries', 'changes', 'cr3', 'flushes')
+SMP_COUNTS = ('ipis', 'remote')  # and where there are two CPUs
 WORSE = 1.02  # bench.py quick lets that pass
 WORSE_ELSEWHERE = 1.1  # and with another kernel
 GUEST_CFG = '''name = "bench"
@@ -104,9 +106,12 @@ def settings(hv, mode, where, script):
     env = dict(os.environ, HV='none' if hv == 'native' else hv, ICOUNT='1', MEM='1G' if hv == 'native' else '2G',
                CPU='Haswell', SMP='1', TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile')
     memory = 'dom0_mem=1G,max:1G'
-    if where == 'calls':
-        env.update(KERNEL=str(ROOT / 'build/guest/bench/calls.elf'), INITRD='none', MEM='256M', APPEND='')
-        env['HVARGS'] = f'dom0_mem=64M {XEN_WORDS[mode]}'
+    if where in BARE:
+        env.update(KERNEL=str(ROOT / f'build/guest/bench/{where}.elf'), INITRD='none', MEM='256M', APPEND='')
+        env['HVARGS'] = f'dom0_mem=64M dom0_max_vcpus=1 {XEN_WORDS[mode]}'
+        if where != 'calls':
+            env.update(SMP='2')
+            env['QEMU'] += ',ipis=1'
         return env
     if where in ('guest', 'life'):
         memory = 'dom0_mem=640M'
@@ -164,15 +169,21 @@ def total(counts):
 
 def measure(hv, mode='plain', where='dom0'):
     """{operation: {counter: value of one}}, each of the round that executed least; 'said' is its row."""
+    if where == 'calls':
+        return {name: row for part in BARE for name, row in measure_part(hv, mode, part).items()}
+    return measure_part(hv, mode, where)
+
+
+def measure_part(hv, mode, where):
     text, rows = run(hv, mode, where, f'insmod /xen-privcmd.ko; /ops "{os.environ.get("OP", "")}"\n')
     marks = iter([idx for idx, (what, _) in enumerate(rows) if what == 'mark'])
     found = {}
     for rounds, repeats, name in re.findall(r'^op (\d+) (\d+) ([^\r\n]*)', text, re.M):
         ends = [(next(marks), next(marks))[1] for _ in range(int(rounds))]
         least = min(ends, key=lambda idx: total(rows[idx][1]))
-        found[name] = {k: rows[least][1][k] / int(repeats) for k in COUNTS}
+        found[name] = {k: rows[least][1][k] / int(repeats) for k in COUNTS + SMP_COUNTS if k in rows[least][1]}
         found[name].update(said=least, repeats=int(repeats))
-    complete = re.search(r'^op end' if where == 'calls' else r'^MICA-SCRIPT-DONE 0', text, re.M)
+    complete = re.search(r'^op end' if where in BARE else r'^MICA-SCRIPT-DONE 0', text, re.M)
     if not complete or re.search(r'^ops: ', text, re.M):
         sys.exit(f'{hv} {mode} {where}: it did not come to its end\n' + text[-2000:])
     return {name: row for name, row in found.items() if name.startswith(os.environ.get('OP', ''))}
@@ -197,13 +208,15 @@ def boot():
 
 
 def ops():
-    print(f'{"":6} {"instructions for each":30} {"hypervisor":>12} {"kernel":>12} {"user":>10} {"entries":>8}'
-          f' {"CR3":>8} {"flushes":>8}')
+    print(f'{"":6} {"instructions for each":36} {"hypervisor":>12} {"kernel":>12} {"user":>10} {"entries":>8}'
+          f' {"CR3":>8} {"flushes":>8} {"IPIs":>8} {"remote flushes":>8}')
     mode, where = os.environ.get('MODE', 'plain'), os.environ.get('WHERE', 'dom0')
     for hv in wanted('HV', ('xen', 'mica')):
-        for name, row in measure(hv, mode, where).items():
-            print(f'{hv:6} {name:30} {row["hypervisor"]:12.1f} {row["kernel"]:12.1f} {row["user"]:10.1f}'
-                  f' {row["entries"]:8.2f} {row["cr3"]:8.2f} {row["flushes"]:8.2f}')
+        for name, row in ((name, row) for part in (BARE if where == 'calls' else [where])
+                          for name, row in measure_part(hv, mode, part).items()):
+            print(f'{hv:6} {name:36} {row["hypervisor"]:12.1f} {row["kernel"]:12.1f} {row["user"]:10.1f}'
+                  f' {row["entries"]:8.2f} {row["cr3"]:8.2f} {row["flushes"]:8.2f}'
+                  + (f' {row["ipis"]:8.2f} {row["remote"]:8.2f}' if 'ipis' in row else ''))
             which = os.environ.get('PROFILE')
             if which and hv == 'mica' and (which == '1' or name.startswith(which)):
                 profile(row['said'], row['repeats'])

@@ -3,41 +3,17 @@
  * Bare calls of a small PV kernel (the library of test/guest) in Domain 0's place, measured as ops.c measures operations:
  * rounds between two marks, then "op <rounds> <operations of a round> <name>". Started by tools/bench.py.
  */
-#include "guest.h"
+#include "bench.h"
 
-#define MARK()	  asm volatile(".byte 0x0f, 0x1f, 0x80, 'M', 'A', 'R', 'K'" ::: "memory")
-#define FRAME(p)  (mfn_of(p) << 12)
-#define AREA	  ((char *)0x0000200000000000ul)
-#define ROUNDS	  9u
-#define TABLES	  8u
-#define GRANTS	  256u
-#define FIRST_REF 8u
+#define TABLES 8u
 
 static u64 *l1, *empty[TABLES], *full[TABLES];
 static char *page, *other;
 static u64 other_entry, page_entry;
 static unsigned int port, batch;
-static bool strict;
-static struct grant_entry_v1 *grants;
-static char *windows;
-static struct gnttab_map_grant_ref maps[GRANTS];
-static struct gnttab_unmap_grant_ref unmaps[GRANTS];
 static struct mmu_update updates[64];
 static struct multicall_entry list[8];
 static u64 *gdt, gdt_mfn;
-
-static void must(bool good, const char *what)
-{
-	if (!good)
-		fatal("%s", what);
-}
-
-/* While it is measured, what is called succeeds. */
-static void good(long rc)
-{
-	if (strict && rc < 0)
-		fatal("a call: %ld", rc);
-}
 
 static void xen_version(unsigned int i)
 {
@@ -217,31 +193,14 @@ static void set_timer(unsigned int i)
 static void grant_map_unmap(unsigned int i)
 {
 	(void)i;
-	for (unsigned int n = 0; n < batch; n++)
-		maps[n] = (struct gnttab_map_grant_ref){.host_addr = (u64)windows + n * PAGE_SIZE,
-							.flags = GNTMAP_host_map,
-							.ref = FIRST_REF + n};
-	good(hypercall(grant_table_op, GNTTABOP_map_grant_ref, maps, batch));
-	must(maps[batch - 1].status == 0, "grant map");
-	for (unsigned int n = 0; n < batch; n++)
-		unmaps[n] = (struct gnttab_unmap_grant_ref){.host_addr = maps[n].host_addr,
-							    .handle = maps[n].handle};
-	good(hypercall(grant_table_op, GNTTABOP_unmap_grant_ref, unmaps, batch));
-	must(unmaps[batch - 1].status == 0, "grant unmap");
+	grants_map(0, FIRST_REF, AREA + 128 * 4096, batch);
+	grants_unmap(batch);
 }
 
 static void grant_copy(unsigned int i)
 {
-	struct gnttab_copy copy = {
-		.source = {.u.ref = FIRST_REF, .domid = DOMID_SELF},
-		.dest = {.u.gmfn = mfn_of(other), .domid = DOMID_SELF},
-		.len = 4096,
-		.flags = GNTCOPY_source_gref,
-	};
-
 	(void)i;
-	good(hypercall(grant_table_op, GNTTABOP_copy, &copy, 1));
-	must(copy.status == 0, "grant copy");
+	grants_copy(0, other, 1);
 }
 
 static void batch_of_1(void)
@@ -259,12 +218,7 @@ static void batch_of_256(void)
 	batch = GRANTS;
 }
 
-static const struct op {
-	const char *name;
-	void (*run)(unsigned int i);
-	unsigned int repeats, of;
-	void (*prepare)(void);
-} ops[] = {
+static const struct op ops[] = {
 	{"xen_version", xen_version, 64, 1, NULL},
 	{"update_va_mapping", va_mapping, 64, 1, NULL},
 	{"update_va_mapping, INVLPG", va_mapping_invlpg, 64, 1, NULL},
@@ -296,16 +250,12 @@ static const struct op {
 
 static void tables_ready(void)
 {
-	u64 *l2, *l3;
-
 	page = page_alloc();
 	other = page_alloc();
 	page_entry = FRAME(page) | PTE_RW;
 	other_entry = FRAME(other) | PTE_RW;
-	l1 = table_alloc(page_entry);
-	l2 = table_alloc(FRAME(l1) | PTE_RW);
-	l3 = table_alloc(FRAME(l2) | PTE_RW);
-	must(mmu_update(maddr_of(root()) + 64 * 8, FRAME(l3) | PTE_RW) == 0, "tables");
+	l1 = area_make(512)[0];
+	must(set_va(AREA, page_entry, UVMF_INVLPG) == 0, "an entry");
 	must(set_va(AREA + 4096, page_entry, UVMF_INVLPG) == 0, "an entry");
 	for (unsigned int i = 0; i < ARRAY_SIZE(updates); i++)
 		updates[i].ptr = maddr_of(l1) + (i + 1) * 8;
@@ -318,31 +268,10 @@ static void tables_ready(void)
 	}
 }
 
-static void grants_ready(void)
-{
-	u64 frame;
-	struct gnttab_setup_table s = {
-		.dom = DOMID_SELF, .nr_frames = 1, .frame_list.p = (void *)&frame};
-
-	must(hypercall(grant_table_op, GNTTABOP_setup_table, &s, 1) == 0 && s.status == 0,
-	     "grants");
-	grants = page_alloc();
-	set_va(grants, (frame << 12) | PTE_RW, UVMF_INVLPG);
-	windows = AREA + 128 * 4096;
-	for (unsigned int n = 0; n < GRANTS; n++) {
-		char *granted = page_alloc();
-
-		grants[FIRST_REF + n].domid = 0;
-		grants[FIRST_REF + n].frame = (u32)mfn_of(granted);
-		barrier();
-		ACCESS(grants[FIRST_REF + n].flags) = GTF_permit_access;
-	}
-}
-
 void guest_main(void)
 {
 	tables_ready();
-	grants_ready();
+	grants_give(GRANTS, 0, NULL);
 	port = (unsigned int)bind_ipi(0);
 	list[0] = (struct multicall_entry){.op = __HYPERVISOR_stack_switch,
 					   .args = {FLAT_KERNEL_SS64, (u64)kernel_stack_top}};
@@ -353,20 +282,6 @@ void guest_main(void)
 	for (unsigned int i = 1; i < 4; i++)
 		list[i] = (struct multicall_entry){.op = __HYPERVISOR_update_descriptor,
 						   .args = {maddr_of(gdt) + (11 + i) * 8, 0}};
-	for (const struct op *op = ops; op < ops + ARRAY_SIZE(ops); op++) {
-		for (unsigned int round = 0; round < ROUNDS; round++) {
-			if (op->prepare != NULL)
-				op->prepare();
-			strict = true;
-			MARK();
-			for (unsigned int i = 0; i < op->repeats; i++)
-				op->run(i);
-			MARK();
-			strict = false;
-		}
-		print("op %u %u %s\n", ROUNDS, op->repeats * op->of, op->name);
-	}
-	print("op end\n");
-	/* Xen would only halt at a power-off without ACPI. */
-	schedop(SCHEDOP_shutdown, &(struct sched_shutdown){.reason = SHUTDOWN_reboot});
+	ops_measure(ops, ARRAY_SIZE(ops));
+	bench_end();
 }

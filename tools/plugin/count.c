@@ -4,13 +4,17 @@
  * address. It says a line when the first guest instruction and the first user instruction are reached, one at each mark,
  * and one at the end; each counts since the one before. A mark is the no-operation of seven bytes 0f 1f 80 "MARK".
  * A halted CPU counts nothing; one that waits in a loop counts. Also how often the hypervisor is entered, the guest goes
- * from user to kernel or back, and, whoever does it, CR3 is loaded and the TLB flushed. With profile=FILE, what its blocks executed goes there line by line: number of the line said, address,
- * times, instructions (several CPUs may lose some of these).
+ * from user to kernel or back, and, whoever does it, CR3 is loaded and the TLB flushed. With
+ * ipis, also how often a command was written to a local APIC (its page in memory, not x2APIC; an IPI to itself counts, as
+ * what is written cannot be seen), and how many of the flushes were done by other CPUs than the one that marks. With
+ * profile=FILE, what its blocks executed goes there line by line: number of the line said, address, times, instructions
+ * (several CPUs may lose some of these).
  * Debian packages no header for plugins, so the few prototypes are declared here (QEMU 7.2, docs/devel/tcg-plugins).
  *
  * Blocks are counted when they start: one that a fault leaves early counts whole.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +41,12 @@ extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 extern void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
 						 void (*cb)(unsigned int cpu, void *data),
 						 int flags, void *data);
+extern void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
+					     void (*cb)(unsigned int cpu, uint32_t info,
+							uint64_t vaddr, void *data),
+					     int flags, int access, void *data);
+extern struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(uint32_t info, uint64_t vaddr);
+extern bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *hwaddr);
 extern void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
 					   void (*cb)(qemu_plugin_id_t id, void *data), void *data);
 
@@ -45,11 +55,13 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 #define HYPERVISOR_START 0xffff800000000000ull
 #define HYPERVISOR_END	 0xffff880000000000ull
 #define USER_END	 0x0000800000000000ull
+#define APIC_COMMAND	 0x300 /* in its page: the only device with something there that a kernel writes */
+#define ACCESS_WRITE	 2
 
 enum owner { HYPERVISOR, KERNEL, USER, OWNERS };
 enum phase { FIRMWARE, BOOT, GUEST, RUNNING };
 
-enum count { ENTRIES = OWNERS, CHANGES, CR3_LOADS, FLUSHES, COUNTS };
+enum count { ENTRIES = OWNERS, CHANGES, CR3_LOADS, FLUSHES, IPIS, COUNTS };
 
 #define CPUS 64 /* each its own counts, since each may be a thread of QEMU */
 static struct {
@@ -66,6 +78,7 @@ struct block {
 static struct block *blocks;
 static FILE *profile;
 static unsigned int said;
+static bool sees_ipis;
 static enum phase phase;
 
 static enum owner owner_of(uint64_t va)
@@ -83,8 +96,8 @@ static void count_anew(void)
 		block->hits = 0;
 }
 
-/* Says what was counted since it last did. */
-static void say(const char *what)
+/* Says what was counted since it last did; a CPU asks. */
+static void say(const char *what, unsigned int cpu_asking)
 {
 	uint64_t sum[COUNTS] = {0};
 
@@ -93,9 +106,13 @@ static void say(const char *what)
 			sum[of] += counts[cpu].of[of];
 	fprintf(stderr,
 		"count: %s hypervisor %" PRIu64 " kernel %" PRIu64 " user %" PRIu64
-		" entries %" PRIu64 " changes %" PRIu64 " cr3 %" PRIu64 " flushes %" PRIu64 "\n",
+		" entries %" PRIu64 " changes %" PRIu64 " cr3 %" PRIu64 " flushes %" PRIu64,
 		what, sum[HYPERVISOR], sum[KERNEL], sum[USER], sum[ENTRIES], sum[CHANGES],
 		sum[CR3_LOADS], sum[FLUSHES]);
+	if (sees_ipis)
+		fprintf(stderr, " ipis %" PRIu64 " remote %" PRIu64, sum[IPIS],
+			sum[FLUSHES] - counts[cpu_asking % CPUS].of[FLUSHES]);
+	fputc('\n', stderr);
 	for (struct block *block = blocks; block != NULL && profile != NULL; block = block->next)
 		if (block->hits != 0 && block->owner == HYPERVISOR)
 			fprintf(profile, "%u %" PRIx64 " %" PRIu64 " %" PRIu64 "\n", said,
@@ -115,11 +132,11 @@ static void executed(unsigned int cpu, void *data)
 	}
 	if (phase == BOOT && block->owner == KERNEL) {
 		phase = GUEST;
-		say("boot");
+		say("boot", cpu);
 	}
 	if (phase == GUEST && block->owner == USER) {
 		phase = RUNNING;
-		say("start");
+		say("start", cpu);
 	}
 	block->hits++;
 	of[block->owner] += block->insns;
@@ -135,9 +152,27 @@ static void executed(unsigned int cpu, void *data)
 
 static void marked(unsigned int cpu, void *data)
 {
-	(void)cpu;
 	(void)data;
-	say("mark");
+	say("mark", cpu);
+}
+
+static void stored(unsigned int cpu, uint32_t info, uint64_t vaddr, void *data)
+{
+	(void)data;
+	if ((vaddr & 0xfff) != APIC_COMMAND)
+		return;
+	const struct qemu_plugin_hwaddr *at = qemu_plugin_get_hwaddr(info, vaddr);
+	if (at != NULL && qemu_plugin_hwaddr_is_io(at))
+		counts[cpu % CPUS].of[IPIS]++;
+}
+
+/* mov or xchg of 32 bits to memory: so is an APIC written. */
+static bool is_store(const uint8_t *code, size_t size)
+{
+	size_t at = (code[0] & 0xf8) == 0x40; /* REX, not of 64 bits */
+
+	return size > at + 1 && (code[at] == 0x89 || code[at] == 0xc7 || code[at] == 0x87) &&
+	       code[at + 1] < 0xc0;
 }
 
 static void look(struct block *block, struct qemu_plugin_insn *insn)
@@ -147,6 +182,8 @@ static void look(struct block *block, struct qemu_plugin_insn *insn)
 
 	if (size == 7 && !memcmp(code, "\x0f\x1f\x80MARK", 7))
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, marked, 0, NULL);
+	if (sees_ipis && block->owner != USER && is_store(code, size))
+		qemu_plugin_register_vcpu_mem_cb(insn, stored, 0, ACCESS_WRITE, NULL);
 	if (size < 3)
 		return;
 	if (!memcmp(code, "\x0f\x22", 2)) { /* mov to CR3, to CR4 */
@@ -177,7 +214,7 @@ static void finished(qemu_plugin_id_t id, void *data)
 {
 	(void)id;
 	(void)data;
-	say("end");
+	say("end", 0);
 	if (profile != NULL)
 		fclose(profile);
 }
@@ -188,9 +225,11 @@ __attribute__((visibility("default"))) int qemu_plugin_install(qemu_plugin_id_t 
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
 {
 	(void)info;
-	for (int i = 0; i < argc; i++)
+	for (int i = 0; i < argc; i++) {
 		if (!strncmp(argv[i], "profile=", 8))
 			profile = fopen(argv[i] + 8, "w");
+		sees_ipis |= !strncmp(argv[i], "ipis=", 5);
+	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	qemu_plugin_register_atexit_cb(id, finished, NULL);
 	return 0;
