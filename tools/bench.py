@@ -9,12 +9,13 @@ bench.py life		a guest created and destroyed by xl, and the memory that the hype
 bench.py compare	what Mica's working tree costs beside that of BASE=<git ref>
 bench.py quick		fails when an operation costs Mica more than test/bench/expected.json says; `keep` makes that file
 
-Stock kernel, small initramfs, one CPU, QEMU -icount: tools/plugin/count.c tells apart, by address, what the hypervisor, a
+Stock kernel, small initramfs, one CPU (in dom0x2 and guestx2 two), QEMU -icount: tools/plugin/count.c tells apart, by address, what the hypervisor, a
 kernel and user code execute. Each figure is the least of a few rounds, so that no timer tick is in it: it is the same in
 every run. A halted CPU executes nothing.
 
 Settings: HV=native|xen|mica  MODE=plain (no mitigation anywhere) or asis (nothing said to anybody)
-          WHERE=dom0|guest|calls (test/bench/calls.c and pair.c: bare calls of small kernels)  OP=beginning of names  PROFILE=1 or the beginning of a name (with ops and boot): Mica's functions
+          WHERE=dom0|guest|calls (test/bench/calls.c and pair.c: bare calls of small kernels)|dom0x2|guestx2 (across two CPUs)
+          OP=beginning of names  PROFILE=1 or the beginning of a name (with ops and boot): Mica's functions
           RAW=file: the figures as JSON
 """
 import base64
@@ -38,7 +39,7 @@ BENCH = ROOT / 'test/bench'
 EXPECTED = BENCH / 'expected.json'
 ALIAS = 0xffff82a100000000  # where each CPU sees the entry text (src/entry/cpu.c)
 BARE = ('calls', 'pair')  # kernels of our own: test/bench/<name>.c; the second on two CPUs
-SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest', 'calls')
+SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest', 'dom0x2', 'guestx2', 'calls')
 KERNEL_WORDS = {'plain': 'mitigations=off', 'asis': ''}
 XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
 # QEMU has no invariant TSC, which any real Haswell has: who would ask for it is told (and tsc_mode in GUEST_CFG).
@@ -52,7 +53,8 @@ GUEST_CFG = '''name = "bench"
 kernel = "/srv/vmlinux"
 ramdisk = "/srv/bench.img"
 memory = 256
-vcpus = 1
+vcpus = {cpus}
+cpus = {pins}
 tsc_mode = "native"
 extra = "console=hvc0 loglevel=4 mica.do=poweroff {words}"
 '''
@@ -87,12 +89,12 @@ def script_word(script):
     return 'mica.sh=' + base64.b64encode(script.encode()).decode()
 
 
-def guest_initrd(inner):
+def guest_initrd(inner, cpus):
     """Domain 0 with xl in an initramfs, and a guest there whose ramdisk is the small one."""
     archive = fetch.Cpio()
     archive.add('srv/ops', 0o100755, (BUILD / 'ops').read_bytes())
     archive.add('srv/bench.img', 0o100644, initrd().read_bytes())
-    archive.add('srv/bench.cfg', 0o100644, GUEST_CFG.format(words=inner).encode())
+    archive.add('srv/bench.cfg', 0o100644, GUEST_CFG.format(words=inner, cpus=cpus, pins=[str(i) for i in range(cpus)]).encode())
     path = BUILD / 'xl-initrd'
     path.write_bytes((xl_initramfs.GUEST / 'xl-initramfs.cpio').read_bytes() + archive.done())
     return path
@@ -101,10 +103,11 @@ def guest_initrd(inner):
 def settings(hv, mode, where, script):
     """The environment of tools/run.py."""
     name = 'mica' if '/' in hv else hv
+    cpus = 2 if where.endswith('x2') else 1
     words = KERNEL_WORDS[mode]
     inner = f'{words} {script_word(script)}' if script else words
     env = dict(os.environ, HV='none' if hv == 'native' else hv, ICOUNT='1', MEM='1G' if hv == 'native' else '2G',
-               CPU='Haswell', SMP='1', TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile')
+               CPU='Haswell', SMP=str(cpus), TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile')
     memory = 'dom0_mem=1G,max:1G'
     if where in BARE:
         env.update(KERNEL=str(ROOT / f'build/guest/bench/{where}.elf'), INITRD='none', MEM='256M', APPEND='')
@@ -113,10 +116,10 @@ def settings(hv, mode, where, script):
             env.update(SMP='2')
             env['QEMU'] += ',ipis=1'
         return env
-    if where in ('guest', 'life'):
+    if where in ('guest', 'guestx2', 'life'):
         memory = 'dom0_mem=640M'
         outer = LIFE if where == 'life' else 'xl create -q -F /srv/bench.cfg; cat /var/log/xen/console/guest-bench.log'
-        env.update(INITRD=str(guest_initrd(inner)), APPEND=f'{words} {script_word(outer)}')
+        env.update(INITRD=str(guest_initrd(inner, cpus)), APPEND=f'{words} {script_word(outer)}')
     else:
         native = NATIVE_WORDS if hv == 'native' else ''
         env.update(APPEND=f'{native} {inner} mica.do=poweroff')
@@ -247,8 +250,11 @@ def collect():
     """{'plain': {'native': {...}, 'dom0': {'xen': {...}, 'mica': {...}}, 'guest': ...}, 'asis': ...}"""
     found = {'versions': json.loads((ROOT / 'build/guest/versions.json').read_text())}
     for mode in wanted('MODE', MODES):
-        found[mode] = {'native': measure('native', mode)} if os.environ.get('WHERE') != 'calls' else {'native': {}}
-        for where in wanted('WHERE', PLACES):
+        places = wanted('WHERE', PLACES)
+        found[mode] = {'native': {}}
+        for where in {'dom0x2' if where.endswith('x2') else 'dom0' for where in places if where != 'calls'}:
+            found[mode]['native'].update(measure('native', mode, where))
+        for where in places:
             found[mode][where] = {hv: measure(hv, mode, where) for hv in wanted('HV', SYSTEMS[1:])}
     if 'plain' not in found and os.environ.get('WHERE') != 'calls':
         found['plain'] = {'native': measure('native', 'plain')}
@@ -304,7 +310,7 @@ def rows_of(found, mode, where):
         most = at_most(name, mica, mode, xen) if mica else None
         cells += [number(most) if most is not None else '', marks(mica, most, xen) if mica else '']
         yield cells + [pair(systems, name, key) for key in ('entries', 'cr3', 'flushes')]
-    if where == 'calls':
+    if where not in ('dom0', 'guest'):
         return
     means = {hv: mean_ratio(systems[hv], found['plain']['native']) for hv in systems}
     most = int(limits()['geometric mean']) / 100
@@ -314,8 +320,11 @@ def rows_of(found, mode, where):
 
 
 TITLES = {('plain', 'dom0'): 'Plain, Domain 0', ('plain', 'guest'): 'Plain, PV guest',
+          ('plain', 'dom0x2'): 'Plain, Domain 0, across two CPUs', ('plain', 'guestx2'): 'Plain, PV guest, across two CPUs',
           ('plain', 'calls'): 'Plain, bare calls',
           ('asis', 'dom0'): 'As it comes, Domain 0', ('asis', 'guest'): 'As it comes, PV guest',
+          ('asis', 'dom0x2'): 'As it comes, Domain 0, across two CPUs',
+          ('asis', 'guestx2'): 'As it comes, PV guest, across two CPUs',
           ('asis', 'calls'): 'As it comes, bare calls'}
 
 

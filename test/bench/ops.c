@@ -4,6 +4,9 @@
  * Says "op <rounds> <operations of a round> <name>" after each. An argument: only names that begin so; --mark: a mark.
  * Runs in the small initramfs, natively, in Domain 0 and in a guest, started by tools/bench.py.
  *
+ * With two CPUs (Linux's) only the operations across both run, with one only the others: the one that measures is on CPU 0,
+ * whom it works with on CPU 1.
+ *
  * Every operation has a process of its own, made anew by exec, and begins after a pause, so that what came before it
  * (output, RCU, memory that the hypervisor scrubs) is over. Addresses are not random: they decide how many page tables
  * an operation needs.
@@ -12,8 +15,10 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +45,23 @@
 
 static char *page, *many, *source, *target;
 static volatile int hits;
+static atomic_int is_round; /* between two marks */
 static pid_t self, other;
 static int to[2], from[2], privcmd = -1, fd = -1;
-static int ring[RING_MAX + 1][2], ring_size;
+static int ring[RING_MAX + 1][2];
+static const struct op *op; /* the one that is measured */
+
+struct op {
+	const char *name;
+	void (*run)(unsigned int i);
+	unsigned int repeats;
+	void (*setup)(void);	/* before the first round */
+	void (*prepare)(void);	/* before each */
+	unsigned int cpus;	/* 2: across both */
+	unsigned int processes; /* of a ring: a lap is so many operations */
+	unsigned int kib;	/* each touches between two switches */
+};
+
 static struct futexes {
 	atomic_int turn[2];
 } * futexes;
@@ -55,14 +74,34 @@ static void must(int ok)
 	}
 }
 
-/* A child that dies with its parent: 0 in it. */
+static cpu_set_t one_cpu(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return set;
+}
+
+/* From now on; does nothing with one CPU. */
+static void go_to_cpu(unsigned int cpu)
+{
+	cpu_set_t set = one_cpu(cpu);
+
+	if (op != NULL && op->cpus == 2)
+		must(sched_setaffinity(0, sizeof(set), &set) == 0);
+}
+
+/* A child that dies with its parent, on the other CPU if there is one: 0 in it. */
 static pid_t child(void)
 {
 	pid_t pid = fork();
 
 	must(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		go_to_cpu(1);
+	}
 	return pid;
 }
 
@@ -144,6 +183,39 @@ static void signal_self(unsigned int i)
 	syscall(SYS_tgkill, self, self, SIGUSR1);
 }
 
+static void signal_answer(pid_t to_whom)
+{
+	sigset_t set;
+	int n;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	kill(to_whom, SIGUSR1);
+	must(sigwait(&set, &n) == 0);
+}
+
+/* Two processes wake each other; neither has a handler. */
+static void signal_pair(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	other = child();
+	if (other != 0)
+		return;
+	sigwait(&set, &(int){0});
+	for (;;)
+		signal_answer(getppid());
+}
+
+static void signal_round_trip(unsigned int i)
+{
+	(void)i;
+	signal_answer(other);
+}
+
 /* Steps over the three bytes of the instruction in protection_fault(). */
 static void on_fault(int n, siginfo_t *info, void *context)
 {
@@ -210,6 +282,47 @@ static void protect(unsigned int i)
 	mprotect(page, 4096, i & 1 ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 
+/* A thread that runs on the other CPU during a round, so that CPU has in its TLB what this one changes. */
+static void *spin(void *arg)
+{
+	go_to_cpu(1);
+	for (;;) {
+		syscall(SYS_futex, &is_round, FUTEX_WAIT, 0, NULL, NULL, 0);
+		for (hits = 1; atomic_load(&is_round); __builtin_ia32_pause())
+			for (unsigned int i = 0; i < 100; i++)
+				hits += *(volatile char *)page;
+	}
+	return arg;
+}
+
+static void spinner(void)
+{
+	pthread_t thread;
+
+	protect_ready();
+	must(pthread_create(&thread, NULL, spin, NULL) == 0);
+}
+
+static void round_begin(void)
+{
+	hits = 0;
+	atomic_store(&is_round, 1);
+	if (op->setup != spinner)
+		return;
+	syscall(SYS_futex, &is_round, FUTEX_WAKE, 1, NULL, NULL, 0);
+	while (hits == 0)
+		__builtin_ia32_pause();
+}
+
+static void map_touch_unmap_page(unsigned int i)
+{
+	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)i;
+	*(volatile char *)p = 1;
+	munmap(p, 4096);
+}
+
 static void map_touch_unmap(unsigned int i)
 {
 	char *p = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -266,10 +379,15 @@ static void *no_work(void *arg)
 
 static void thread_create(unsigned int i)
 {
+	cpu_set_t set = one_cpu(1);
+	pthread_attr_t attr;
 	pthread_t thread;
 
 	(void)i;
-	must(pthread_create(&thread, NULL, no_work, NULL) == 0);
+	pthread_attr_init(&attr);
+	if (op->cpus == 2)
+		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	must(pthread_create(&thread, &attr, no_work, NULL) == 0);
 	pthread_join(thread, NULL);
 }
 
@@ -309,36 +427,31 @@ static void socket_echo(void)
 	echo();
 }
 
-/* Processes that hand a byte on in a ring; the first one is ours. */
-static void ring_of(int size)
+static void touch_between(void)
+{
+	for (size_t at = 0; at < op->kib * 1024; at += 64)
+		((volatile char *)source)[at]++;
+}
+
+/* Processes that hand a byte on in a ring; the first one is ours. On two CPUs each hands it to the other CPU. */
+static void ring_ready(void)
 {
 	char c;
 
-	ring_size = size;
-	for (int i = 0; i < size; i++)
+	source = memory(MIB);
+	memset(source, 1, MIB);
+	for (unsigned int i = 0; i < op->processes; i++)
 		must(pipe(ring[i]) == 0);
-	for (int i = 1; i < size; i++) {
+	for (unsigned int i = 1; i < op->processes; i++) {
 		if (child() != 0)
 			continue;
-		while (read(ring[i - 1][0], &c, 1) == 1 && write(ring[i][1], &c, 1) == 1)
-			continue;
+		go_to_cpu(i % 2);
+		while (read(ring[i - 1][0], &c, 1) == 1) {
+			touch_between();
+			must(write(ring[i][1], &c, 1) == 1);
+		}
 		_exit(0);
 	}
-}
-
-static void ring_of_2(void)
-{
-	ring_of(2);
-}
-
-static void ring_of_8(void)
-{
-	ring_of(8);
-}
-
-static void ring_of_16(void)
-{
-	ring_of(16);
 }
 
 static void ring_lap(unsigned int i)
@@ -346,7 +459,8 @@ static void ring_lap(unsigned int i)
 	char c = 0;
 
 	(void)i;
-	must(write(ring[0][1], &c, 1) == 1 && read(ring[ring_size - 1][0], &c, 1) == 1);
+	must(write(ring[0][1], &c, 1) == 1 && read(ring[op->processes - 1][0], &c, 1) == 1);
+	touch_between();
 }
 
 static void futex_pass(int from_side)
@@ -416,14 +530,9 @@ static void read_clock(unsigned int i)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(unsigned int i);
-	unsigned int repeats;
-	unsigned int of;       /* operations in each, if more than one */
-	void (*setup)(void);   /* before the first round */
-	void (*prepare)(void); /* before each */
-} ops[] = {
+#define RING(n, laps, ...) ring_lap, laps, .setup = ring_ready, .processes = n, ##__VA_ARGS__
+
+static const struct op ops[] = {
 	{"null system call", null_call, 200},
 	{"read one byte", read_byte, 200, .setup = open_zero},
 	{"write one byte", write_byte, 200, .setup = open_zero},
@@ -443,54 +552,80 @@ static const struct {
 	{"pipe round trip", round_trip, 20, .setup = pipe_echo},
 	{"socket round trip", round_trip, 20, .setup = socket_echo},
 	{"futex round trip", futex_round_trip, 20, .setup = futex_ready},
-	{"context switch, 2 processes", ring_lap, 20, 2, ring_of_2},
-	{"context switch, 8 processes", ring_lap, 5, 8, ring_of_8},
-	{"context switch, 16 processes", ring_lap, 3, 16, ring_of_16},
+	{"signal round trip", signal_round_trip, 20, .setup = signal_pair},
+	{"context switch, 2 processes", RING(2, 20)},
+	{"context switch, 2, 16 KiB", RING(2, 20, .kib = 16)},
+	{"context switch, 2, 64 KiB", RING(2, 20, .kib = 64)},
+	{"context switch, 8 processes", RING(8, 5)},
+	{"context switch, 8, 16 KiB", RING(8, 5, .kib = 16)},
+	{"context switch, 8, 64 KiB", RING(8, 5, .kib = 64)},
+	{"context switch, 16 processes", RING(16, 3)},
+	{"context switch, 16, 16 KiB", RING(16, 3, .kib = 16)},
+	{"context switch, 16, 64 KiB", RING(16, 3, .kib = 64)},
 	{"hypercall through privcmd", hypercall, 100, .setup = device},
 	{"sleep 100 us", nap, 10},
 	{"clock_gettime", read_clock, 200},
+	/* across two CPUs */
+	{"2 CPUs: pipe round trip", round_trip, 20, .setup = pipe_echo, .cpus = 2},
+	{"2 CPUs: socket round trip", round_trip, 20, .setup = socket_echo, .cpus = 2},
+	{"2 CPUs: futex round trip", futex_round_trip, 20, .setup = futex_ready, .cpus = 2},
+	{"2 CPUs: signal round trip", signal_round_trip, 20, .setup = signal_pair, .cpus = 2},
+	{"2 CPUs: context switch, 2", RING(2, 20, .cpus = 2)},
+	{"2 CPUs: context switch, 8", RING(8, 5, .cpus = 2)},
+	{"2 CPUs: context switch, 16, 16 KiB", RING(16, 3, .kib = 16, .cpus = 2)},
+	{"2 CPUs: thread create and join", thread_create, 5, .cpus = 2},
+	{"2 CPUs: mprotect, thread runs", protect, 100, .setup = spinner, .cpus = 2},
+	{"2 CPUs: munmap, thread runs", map_touch_unmap_page, 20, .setup = spinner, .cpus = 2},
+	{"2 CPUs: fork, thread runs", fork_exit, 2, .setup = spinner, .cpus = 2},
 };
 
 #define OPS    (sizeof(ops) / sizeof(ops[0]))
 #define ROUNDS 15
 
-static void measure(unsigned int n)
+static void measure(void)
 {
 	struct timespec rest = {0, PAUSE_NS};
 
-	if (ops[n].setup != NULL)
-		ops[n].setup();
+	go_to_cpu(0);
+	if (op->setup != NULL)
+		op->setup();
 	nanosleep(&rest, NULL);
 	for (unsigned int round = 0; round < ROUNDS; round++) {
-		if (ops[n].prepare != NULL)
-			ops[n].prepare();
+		if (op->prepare != NULL)
+			op->prepare();
 		rest.tv_nsec = BREATH_NS + round * STEP_NS;
 		nanosleep(&rest, NULL);
-		if (ops[n].run != touch)
-			ops[n].run(1);
+		round_begin();
+		if (op->run != touch)
+			op->run(1);
 		MARK();
-		for (unsigned int i = 0; i < ops[n].repeats; i++)
-			ops[n].run(i);
+		for (unsigned int i = 0; i < op->repeats; i++)
+			op->run(i);
 		MARK();
+		atomic_store(&is_round, 0);
 	}
-	printf("op %u %u %s\n", ROUNDS, ops[n].repeats * (ops[n].of ? ops[n].of : 1), ops[n].name);
+	printf("op %u %u %s\n", ROUNDS, op->repeats * (op->processes ? op->processes : 1),
+	       op->name);
 }
 
 int main(int argc, char **argv)
 {
 	const char *wanted = argc > 1 ? argv[1] : "";
+	bool has_two = sysconf(_SC_NPROCESSORS_ONLN) > 1;
 	char number[12];
 	int status;
 
-	if (argc == 3 && strcmp(wanted, "--one") == 0)
-		measure((unsigned int)atoi(argv[2]));
-	else if (strcmp(wanted, "--mark") == 0)
+	if (argc == 3 && strcmp(wanted, "--one") == 0) {
+		op = &ops[atoi(argv[2])];
+		measure();
+	} else if (strcmp(wanted, "--mark") == 0)
 		MARK();
 	else if (strcmp(wanted, "--nothing") != 0)
 		for (unsigned int n = 0; n < OPS; n++) {
 			pid_t pid;
 
-			if (strncmp(ops[n].name, wanted, strlen(wanted)) != 0)
+			if (strncmp(ops[n].name, wanted, strlen(wanted)) != 0 ||
+			    (ops[n].cpus == 2) != has_two)
 				continue;
 			snprintf(number, sizeof(number), "%u", n);
 			pid = child();
