@@ -252,7 +252,7 @@ def collect():
     for mode in wanted('MODE', MODES):
         places = wanted('WHERE', PLACES)
         found[mode] = {'native': {}}
-        for where in {'dom0x2' if where.endswith('x2') else 'dom0' for where in places if where != 'calls'}:
+        for where in sorted({'dom0x2' if w.endswith('x2') else 'dom0' for w in places if w != 'calls'}):
             found[mode]['native'].update(measure('native', mode, where))
         for where in places:
             found[mode][where] = {hv: measure(hv, mode, where) for hv in wanted('HV', SYSTEMS[1:])}
