@@ -5,8 +5,6 @@
  */
 #include "emul/priv.h"
 
-#define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
-
 static u64 flag_if(bool condition, u64 flag)
 {
 	return condition ? flag : 0;

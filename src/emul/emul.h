@@ -248,6 +248,31 @@ int emul_address(const struct emul_insn *insn, const struct emul_regs *regs, gva
  */
 int emul_execute(const struct emul_insn *insn, struct emul_state *state);
 
+/*
+ * change.c: an instruction that changes a word of memory, in 64-bit code, without prefixes but LOCK and REX: MOV, XCHG and
+ * CMPXCHG of 8 bytes with a register, BTS, BTR, BTC of 8 bytes and OR, AND of one by a constant. Where its memory is, the
+ * caller knows (it faulted); the whole of it.
+ */
+struct emul_change {
+	enum { EMUL_CHANGE_MOV, EMUL_CHANGE_XCHG, EMUL_CHANGE_CMPXCHG, EMUL_CHANGE_ALU } op;
+	enum emul_alu alu;
+	u8 length;
+	u8 bytes; /* of memory: 1 or 8 */
+	u8 reg;	  /* the source, or EMUL_NO_REG: imm */
+	u8 imm;
+};
+/* False: another one. */
+bool emul_change_decode(struct emul_change *change, const u8 bytes[16]);
+/* What memory becomes that is `old`; flags as they are then. Memory first, registers after: emul_change_commit(). */
+u64 emul_change_value(const struct emul_change *change, u64 old, u64 src, u64 rax, u64 *rflags);
+static inline void emul_change_commit(const struct emul_change *change, u64 old, u64 *reg, u64 *rax)
+{
+	if (change->op == EMUL_CHANGE_XCHG)
+		*reg = old;
+	else if (change->op == EMUL_CHANGE_CMPXCHG)
+		*rax = old;
+}
+
 /* For callbacks: note the exception and return -EFAULT. The error code is ignored for #UD. */
 static inline int emul_raise(struct emul_state *state, enum emul_vector vector, u32 error_code)
 {

@@ -6,15 +6,16 @@
 
 #include "emul/emul.h"
 
-#define FLAG_CF BIT(0)
-#define FLAG_PF BIT(2)
-#define FLAG_AF BIT(4)
-#define FLAG_ZF BIT(6)
-#define FLAG_SF BIT(7)
-#define FLAG_TF BIT(8)
-#define FLAG_DF BIT(10)
-#define FLAG_OF BIT(11)
-#define FLAG_RF BIT(16)
+#define FLAG_CF		 BIT(0)
+#define FLAG_PF		 BIT(2)
+#define FLAG_AF		 BIT(4)
+#define FLAG_ZF		 BIT(6)
+#define FLAG_SF		 BIT(7)
+#define FLAG_TF		 BIT(8)
+#define FLAG_DF		 BIT(10)
+#define FLAG_OF		 BIT(11)
+#define FLAG_RF		 BIT(16)
+#define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 /* Where a row's operand is found in the instruction. */
 enum spec {

@@ -111,7 +111,7 @@ static void page_fault(struct vcpu *v, struct regs *regs, u64 cr2)
 	pv_page_fault_inject(v, cr2, regs->error_code);
 }
 
-static void exception(struct vcpu *v, struct regs *regs, u64 cr2)
+static void exception(struct vcpu *v, struct regs *regs)
 {
 	switch (regs->vector) {
 	case EXCEPTION_DB:
@@ -126,9 +126,6 @@ static void exception(struct vcpu *v, struct regs *regs, u64 cr2)
 		break;
 	case EXCEPTION_GP:
 		general_protection(v, regs);
-		break;
-	case EXCEPTION_PF:
-		page_fault(v, regs, cr2);
 		break;
 	default:
 		pv_trap_inject(v, regs->vector, regs->error_code);
@@ -167,6 +164,13 @@ void entry_trap_guest(void)
 		hw_irq_enable();
 		pv_trap_inject(v, INT80, 0);
 		break;
+	case EXCEPTION_PF:
+		perf_count(exceptions[EXCEPTION_PF]);
+		cr2 = hw_cr2_read();
+		hw_irq_enable();
+		page_fault(v, regs, cr2);
+		entry_limit_end("trap", "at", regs->rip);
+		break;
 	default:
 		if (regs->vector >= EXCEPTION_COUNT) {
 			perf_count(interrupts);
@@ -174,9 +178,8 @@ void entry_trap_guest(void)
 			break;
 		}
 		perf_count(exceptions[regs->vector]);
-		cr2 = regs->vector == EXCEPTION_PF ? hw_cr2_read() : 0;
 		hw_irq_enable();
-		exception(v, regs, cr2);
+		exception(v, regs);
 		entry_limit_end("trap", "at", regs->rip);
 		break;
 	}

@@ -289,8 +289,8 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 	      u64 value, bool preserve_ad);
 /* The same, but only if the entry is *expected (as the guest reads it); *expected becomes what was found. */
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
-/* The common case of clearing an L1 entry: what it said is in *old. False: nothing was done, use pt_update_if(). */
-bool pt_clear_quick(struct vcpu *v, maddr_t pte, u64 *old);
+/* The common case, an L1 entry of the guest's own frames that says `old`. False: nothing was done, use pt_update_if(). */
+bool pt_change_quick(struct vcpu *v, maddr_t pte, u64 old, u64 value);
 extern struct domain *mm_io_domain; /* page_owner for DOMID_IO: device memory only */
 extern struct domain
 	*mm_xen_domain; /* page_owner for DOMID_XEN: what is shared by mm_readable_share() */

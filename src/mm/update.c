@@ -90,11 +90,11 @@ static int change_entry(struct vcpu *v, struct change *change)
  * The common case, in few instructions: an L1 entry that names frames of the table's owner, with nothing special about
  * them. False: nothing was done, go the long way.
  */
-static inline bool change_leaf_quick(const struct domain *owner, u64 *entry, u64 value,
-				     bool preserve_ad)
+static ALWAYS_INLINE bool change_leaf_quick(const struct domain *owner, u64 *entry, u64 value,
+				     bool preserve_ad, const u64 *expected)
 {
 	const struct leaf_rules rules = leaf_rules(owner);
-	u64 old = atomic_load(entry);
+	u64 old = expected ? *expected : atomic_load(entry);
 	bool is_taken = false;
 
 	if (value & PTE_PRESENT) {
@@ -198,8 +198,8 @@ static void table_unhold(struct vcpu *v, struct frame *f)
  * The common ones: an L1 of its owner's, which is never left half-done, and a page that is no table (yet). The reference was
  * Mica's alone, so no TLB has seen it: unless somebody else was there, the word becomes what it was, without a stamp.
  */
-static inline bool update_quick(const struct vcpu *v, struct domain *owner, maddr_t pte, u64 value,
-				bool preserve_ad)
+static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, maddr_t pte, u64 value,
+				bool preserve_ad, const u64 *expected)
 {
 	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
 	struct frame *f = frame_of(mfn);
@@ -213,9 +213,9 @@ static inline bool update_quick(const struct vcpu *v, struct domain *owner, madd
 		     f); /* as in table_hold(); it stays if the long way is to be gone */
 	before = table_get_quick(f, owner->id, FRAME_L1);
 	if (likely(before != 0)) {
-		is_done = change_leaf_quick(owner, entry, value, preserve_ad);
+		is_done = change_leaf_quick(owner, entry, value, preserve_ad, expected);
 	} else {
-		before = word_get_quick(f, owner->id, QUICK_WRITABLE);
+		before = expected ? 0 : word_get_quick(f, owner->id, QUICK_WRITABLE);
 		if (before == 0)
 			return false;
 		atomic_store(entry, value);
@@ -255,31 +255,14 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 	      u64 value, bool preserve_ad)
 {
 	if (likely(page_owner == table_owner) &&
-	    likely(update_quick(v, table_owner, pte, value, preserve_ad)))
+	    likely(update_quick(v, table_owner, pte, value, preserve_ad, NULL)))
 		return 0;
 	return update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
 }
 
-bool pt_clear_quick(struct vcpu *v, maddr_t pte, u64 *old)
+bool pt_change_quick(struct vcpu *v, maddr_t pte, u64 old, u64 value)
 {
-	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
-	struct frame *f = frame_of(mfn);
-	u64 *entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
-
-	if (unlikely(maddr_num(pte) & 7) || unlikely(!mfn_is_none(v->mm->unsettled)))
-		return false;
-	atomic_store(&v->mm->held, f); /* as in table_hold() */
-	if (unlikely(table_get_quick(f, v->domain->id, FRAME_L1) == 0)) {
-		atomic_store(&v->mm->held, NULL);
-		return false;
-	}
-	*old = atomic_exchange(entry, 0ull);
-	entry_changed(entry, *old);
-	if (*old & PTE_PRESENT)
-		leaf_put(*old);
-	(void)type_put(f);
-	atomic_store(&v->mm->held, NULL);
-	return true;
+	return update_quick(v, v->domain, pte, value, false, &old);
 }
 
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)

@@ -108,67 +108,85 @@ static const struct emul_ops readonly_ops = {
 	.write = ignore_write,
 };
 
-/* Bytes of ModRM and what belongs to it, in 64-bit mode; 0: it names a register (SDM 2A 2.1). */
-static unsigned int modrm_bytes(u8 modrm, u8 sib)
+/* The instruction at rip, remembered by its bytes, as the same ones come again and again. Its width is 0: not change.c's. */
+static const struct emul_change *change_fetch(struct pv_vcpu *pv)
 {
-	unsigned int mod = modrm >> 6, rm = modrm & 7, bytes = 1;
+	u64 rip = pv->regs->rip, code[2];
+	struct pv_change *slot = &pv->changes[(rip ^ rip >> 4) % PV_CHANGES];
 
-	if (mod == 3)
-		return 0;
-	if (rm == 4) {
-		bytes++;
-		rm = sib & 7;
-		if (mod == 0 && rm == 5)
-			return bytes + 4;
-	} else if (mod == 0 && rm == 5) {
-		return bytes + 4;
+	if (!hw_get_words(code, gva_make(rip), 2))
+		return NULL;
+	if (unlikely(((code[0] ^ slot->code[0]) | (code[1] ^ slot->code[1])) != 0)) {
+		slot->code[0] = code[0];
+		slot->code[1] = code[1];
+		if (!emul_change_decode(&slot->change, (const u8 *)code))
+			slot->change.bytes = 0;
 	}
-	return bytes + (mod == 1 ? 1 : mod == 2 ? 4 : 0);
+	return &slot->change;
 }
 
 /*
- * What kernels do most: XCHG of a whole entry with a register that is 0. The address is the one that faulted (but at the
- * beginning of the page the instruction may have begun on the one before). False: nothing was done, and the emulator has a
- * look; also if the page is no table of the guest's, which pt_clear_quick() finds out.
+ * What kernels do most, without the emulator: an instruction of change.c's on an L1 entry. Its memory is where it faulted
+ * (but at the beginning of the page it may have begun on the one before). False: nothing was done, and the emulator has a look;
+ * also if the page is no L1 of the guest's, which pt_change_quick() finds out.
  */
-static bool clear_quick(struct vcpu *v, u64 cr2, const struct ptwr *ptwr)
+static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 {
 	struct regs *regs = v->pv->regs;
-	unsigned int bytes;
-	u64 code, *reg;
-	maddr_t entry = maddr_make((mfn_num(ptwr->mfn) << PAGE_SHIFT) + (cr2 & (PAGE_SIZE - 1)));
+	const struct emul_change *change;
+	unsigned int shift = 8 * (cr2 & 7);
+	u64 rflags = regs->rflags, entry, old, new, *reg = NULL;
+	u64 at = (mfn_num(table) << PAGE_SHIFT) + (cr2 & (PAGE_SIZE - 8));
 
-	if ((cr2 & (PAGE_SIZE - 1)) == 0 || (regs->rflags & RFLAGS_TF) != 0 ||
-	    (regs->cs & 0xffff) != FLAT_KERNEL_CS || !hw_get_words(&code, gva_make(regs->rip), 1) ||
-	    (code & 0xfff8) != 0x8748)
-		return false; /* REX.W, and opcode 87 */
-	bytes = modrm_bytes((u8)(code >> 16), (u8)(code >> 24));
-	reg = pv_gpr(regs, (unsigned int)(code >> 19 & 7) + (code & 4 ? 8 : 0));
-	if (bytes == 0 || *reg != 0 || !pt_clear_quick(v, entry, reg))
+	if (unlikely((rflags & RFLAGS_TF) != 0) || unlikely((u16)regs->cs != FLAT_KERNEL_CS) ||
+	    unlikely((cr2 & (PAGE_SIZE - 1)) == 0))
 		return false;
-	regs->rip += 2 + bytes;
-	regs->rflags &= ~(u64)RFLAGS_RF;
+	change = change_fetch(v->pv);
+	if (unlikely(!change) ||
+	    unlikely((cr2 & (change->bytes - 1u)) != 0)) /* a width of 0, too */
+		return false;
+	if (change->reg != EMUL_NO_REG)
+		reg = pv_gpr(regs, change->reg);
+	old = entry = walk_l1_read(maddr_make(at));
+	if (change->bytes == 1)
+		old = (u8)(old >> shift);
+	new = emul_change_value(change, old, reg ? *reg : change->imm, regs->rax, &rflags);
+	if (!pt_change_quick(v, maddr_make(at), entry,
+			     change->bytes == 1 ? entry ^ (old ^ new) << shift : new))
+		return false;
+	emul_change_commit(change, old, reg, &regs->rax);
+	regs->rip += change->length;
+	regs->rflags = rflags & ~(u64)RFLAGS_RF;
 	return true;
 }
 
-static bool emulate(struct vcpu *v, const struct emul_ops *ops, struct ptwr *ptwr)
+/* Whatever else writes to a table, or to a device's page that may only be read. */
+static NOINLINE bool emulate(struct vcpu *v, u64 cr2, mfn_t mfn)
 {
+	struct ptwr ptwr = {.v = v, .page_va = cr2 & PAGE_MASK, .mfn = mfn};
+	const struct emul_ops *ops = &table_ops;
 	struct emul_insn insn;
+	u64 word;
 
-	return pv_emul_fetch(v, &insn) && pv_emul_execute(v, &insn, ops, ptwr, 1);
-}
-
-static NOINLINE bool device_write(struct vcpu *v, struct ptwr *ptwr)
-{
-	return rangeset_contains(&mm_iomem_readonly, mfn_num(ptwr->mfn), mfn_num(ptwr->mfn)) &&
-	       emulate(v, &readonly_ops, ptwr);
+	if (!hw_frame_is_ram(mfn)) {
+		if (!rangeset_contains(&mm_iomem_readonly, mfn_num(mfn), mfn_num(mfn)))
+			return false;
+		ops = &readonly_ops;
+	} else {
+		word = atomic_load(&frame_of(mfn)->word);
+		if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 ||
+		    frame_word_type(word) > FRAME_L4)
+			return false;
+		perf_count(ptwr);
+	}
+	return pv_emul_fetch(v, &insn) && pv_emul_execute(v, &insn, ops, &ptwr, 1);
 }
 
 bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 {
-	struct ptwr ptwr = {.v = v, .page_va = cr2 & PAGE_MASK};
 	maddr_t at;
-	u64 word, leaf;
+	mfn_t mfn;
+	u64 leaf;
 
 	if (!pv_is_kernel(v) || (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED | PF_FETCH)) !=
 					(PF_PRESENT | PF_WRITE))
@@ -178,17 +196,9 @@ bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 	leaf = walk_l1_read(at);
 	if ((leaf & (PTE_PRESENT | PTE_RW)) != PTE_PRESENT)
 		return false;
-	ptwr.mfn = pte_mfn(leaf);
-	if (clear_quick(v, cr2, &ptwr)) {
-		perf_count(ptwr);
-		return true;
-	}
-	if (!hw_frame_is_ram(ptwr.mfn))
-		return device_write(v, &ptwr);
-	word = atomic_load(&frame_of(ptwr.mfn)->word);
-	if (frame_word_typed(word) == 0 || frame_word_type(word) < FRAME_L1 ||
-	    frame_word_type(word) > FRAME_L4)
-		return false;
+	mfn = pte_mfn(leaf);
+	if (unlikely(!hw_frame_is_ram(mfn)) || unlikely(!change_quick(v, cr2, mfn)))
+		return emulate(v, cr2, mfn);
 	perf_count(ptwr);
-	return emulate(v, &table_ops, &ptwr);
+	return true;
 }

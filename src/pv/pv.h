@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/domain.h"
+#include "emul/emul.h"
 #include "hw/regs.h"
 #include "lib/abi.h"
 #include "lib/types.h"
@@ -61,6 +62,8 @@ struct pv_entry_page {
 _Static_assert(offsetof(struct pv_entry_page, entry) % 16 == 0,
 	       "V is aligned, so a fault's frame ends at it");
 
+#define PV_CHANGES 8u /* a power of two */
+
 struct pv_vcpu {
 	struct regs *regs; /* [c] direct-map address of the saved registers */
 	struct pv_entry_page *page;
@@ -96,7 +99,13 @@ struct pv_vcpu {
 	u64 ldt_va;			/* [v] */
 	u32 ldt_entries;		/* [v] */
 	u64 ldt_mfns[PV_LDT_PAGES_MAX]; /* [l] frames held; 0: not (yet) */
-	u64 *window;			/* [c] L1 of its per-domain window (64 entries) */
+
+	/* [v] instructions that wrote to tables, and the bytes behind them, by a hash of where they are (ptwr.c) */
+	struct pv_change {
+		u64 code[2];
+		struct emul_change change;
+	} changes[PV_CHANGES];
+	u64 *window; /* [c] L1 of its per-domain window (64 entries) */
 };
 
 struct pv_domain {

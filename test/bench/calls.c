@@ -270,6 +270,7 @@ static void tables_ready(void)
 
 void guest_main(void)
 {
+	trap_register(true); /* as Linux does: no entry with events on */
 	tables_ready();
 	grants_give(GRANTS, 0, NULL);
 	port = (unsigned int)bind_ipi(0);

@@ -69,7 +69,7 @@ static inline bool hw_is_mica(u64 va)
 	"2: .pushsection .text.fixup, \"ax\"; 3: movl $1, %k0; jmp 2b; .popsection; " HW_EXTABLE( \
 		"1b", "3b")
 
-static inline __attribute__((always_inline)) bool hw_get_words(u64 *to, gva_t from, size_t words)
+static ALWAYS_INLINE bool hw_get_words(u64 *to, gva_t from, size_t words)
 {
 	const u64 *at = (const u64 *)gva_num(from);
 	u64 bad = 0;
