@@ -225,6 +225,7 @@ struct evtchn_group *group_get_locked(struct evtchn_domain *ed, size_t idx)
 		bitmap_set(group->used, 0);
 	}
 	atomic_store(&ed->groups[idx], group); /* pairs with port_find() */
+	ed->group_end = MAX(ed->group_end, (u32)idx + 1);
 	return group;
 }
 
@@ -275,7 +276,7 @@ void port_free_locked(struct domain *d, u32 port)
 
 u32 port_next_locked(const struct evtchn_domain *ed, u32 from)
 {
-	for (u32 i = from / GROUP_PORTS; i < GROUP_MAX; i++) {
+	for (u32 i = from / GROUP_PORTS; i < ed->group_end; i++) {
 		const struct evtchn_group *group = ed->groups[i];
 		size_t start = i == from / GROUP_PORTS ? from % GROUP_PORTS : 0;
 		size_t idx;

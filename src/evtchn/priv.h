@@ -65,6 +65,7 @@ struct evtchn_domain {
 	u32 pirq_count;	  /* [c] once pirq_ports is set */
 	u32 *pirq_ports;  /* [a] port of each pirq; allocated with the first */
 	struct evtchn_group *groups[GROUP_MAX]; /* [a] */
+	u32 group_end;				/* [l] from here on there are none */
 	event_word_t
 		*fifo_words[FIFO_PAGE_MAX]; /* [a] guest frames, held by a writable reference */
 };

@@ -83,7 +83,7 @@ static int plain(struct vcpu *v, struct subop *op)
 	}
 }
 
-static int send(struct vcpu *v, struct subop *op)
+static int send(struct vcpu *v, struct subop *op) /* by the older form */
 {
 	return evtchn_send(v->domain, op->arg.send.port);
 }
@@ -130,11 +130,11 @@ static const struct subop_row rows[] = {
 
 int do_event_channel_op(struct vcpu *v, struct hcall_args *args)
 {
-	u64 word;
+	u32 port;
 
-	/* The call that comes again and again; eight bytes are more than it has, but seldom more than there are. */
-	if (args->a[0] == EVTCHNOP_send && likely(hw_get_words(&word, gva_make(args->a[1]), 1)))
-		return evtchn_send(v->domain, (u32)word);
+	if ((u32)args->a[0] == EVTCHNOP_send) /* again and again */
+		return hw_get_u32(&port, gva_make(args->a[1])) ? evtchn_send(v->domain, port)
+							       : err(EFAULT);
 	return subop_call(v, rows, ARRAY_SIZE(rows), (u32)args->a[0], gva_make(args->a[1]), args);
 }
 

@@ -118,20 +118,22 @@ static void block_free_locked(u64 mfn, unsigned int order, bool is_dirty)
 	block_put_locked(mfn, order, is_dirty);
 }
 
-void frame_pool_add(mfn_t first, u64 frames)
+static void range_free_locked(u64 mfn, u64 frames, bool is_dirty)
 {
-	u64 mfn = mfn_num(first), end = mfn + frames;
-
-	ASSERT(mfn); /* frame 0 is nobody's: leaf_fill_quick() */
-	lock_acquire(&buddy_lock);
-	while (mfn < end) {
-		unsigned int order = MIN(mfn ? bits_first(mfn) : 63u, bits_last(end - mfn));
+	for (u64 end = mfn + frames; mfn < end;) {
+		unsigned int order = MIN(bits_first(mfn), bits_last(end - mfn));
 
 		order = MIN(order, (unsigned int)FRAME_ORDER_MAX);
-		block_free_locked(mfn, order, false);
+		block_free_locked(mfn, order, is_dirty);
 		mfn += BIT(order);
 	}
-	lock_release(&buddy_lock);
+}
+
+void frame_pool_add(mfn_t first, u64 frames)
+{
+	LOCK_SCOPE(&buddy_lock);
+	ASSERT(mfn_num(first)); /* frame 0 is nobody's: leaf_fill_quick() */
+	range_free_locked(mfn_num(first), frames, false);
 }
 
 /* The upper end of a block. The lower parts go on the list: high memory is used first here too. */
@@ -228,7 +230,7 @@ static bool scrub_below(unsigned int zone_max)
 	lock_release(&buddy_lock);
 	if (found) {
 		block_own(mfn, order); /* from here on nobody can write into it */
-		memset(hw_frame_map(mfn_make(mfn)), 0, PAGE_SIZE << order);
+		hw_scrub(hw_frame_map(mfn_make(mfn)), PAGE_SIZE << order);
 		for (u64 i = 0; i < BIT(order); i++)
 			atomic_store(&frame_at(mfn + i)->word, FRAME_CLEAN);
 		lock_acquire(&buddy_lock);
@@ -296,11 +298,14 @@ void frame_free(mfn_t mfn, unsigned int order)
 	lock_release(&buddy_lock);
 }
 
-void frame_free_stamped(mfn_t mfn)
+void frames_free_stamped(const u32 *mfns, unsigned int count)
 {
-	lock_acquire(&buddy_lock);
-	block_free_locked(mfn_num(mfn), 0, true);
-	lock_release(&buddy_lock);
+	LOCK_SCOPE(&buddy_lock);
+	for (unsigned int i = 0, run; i < count; i += run) {
+		for (run = 1; i + run < count && mfns[i + run] == mfns[i] + run;)
+			run++;
+		range_free_locked(mfns[i], run, true);
+	}
 }
 
 u64 frame_free_count(void)

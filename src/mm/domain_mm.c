@@ -107,31 +107,44 @@ static void list_remove(struct mm_domain *mm, struct frame *f)
 		mm->shared_head = f->next;
 }
 
-/* Under the lock: one frame less. True: the domain has none left, its reference is the caller's to give back. */
-static bool count_down_locked(struct mm_domain *mm)
+/* Under the lock: so many frames less. True: the domain has none left, its reference is the caller's to give back. */
+static bool count_down_locked(struct mm_domain *mm, unsigned int frames)
 {
-	return --mm->pages_current == 0;
+	mm->pages_current -= frames;
+	return mm->pages_current == 0;
+}
+
+/* Frames of d's, off its lists and counted, that nobody refers to any more. */
+static void frames_gone(struct domain *d, const u32 *mfns, unsigned int count, bool is_last)
+{
+	u32 stamp = flush_clock();
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct frame *f = frame_of(mfn_make(mfns[i]));
+
+		m2p_set(mfn_make(mfns[i]), M2P_INVALID);
+		f->done = 0;
+		atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
+		atomic_store(&f->stamp, stamp);
+		atomic_store(&f->word, FRAME_TAINTED);
+	}
+	frames_free_stamped(mfns, count);
+	if (is_last)
+		domain_put(d);
 }
 
 void domain_frame_gone(struct frame *f)
 {
 	struct domain *d = owner_domain(atomic_load(&f->owner));
-	mfn_t mfn = frame_mfn(f);
+	u32 mfn = (u32)mfn_num(frame_mfn(f));
 	bool is_last;
 
 	ASSERT(d);
-	m2p_set(mfn, M2P_INVALID);
 	lock_acquire(&d->mm->lock);
 	list_remove(d->mm, f);
-	is_last = count_down_locked(d->mm);
+	is_last = count_down_locked(d->mm, 1);
 	lock_release(&d->mm->lock);
-	f->done = 0;
-	atomic_store(&f->owner, (u16)FRAME_OWNER_MICA);
-	atomic_store(&f->stamp, flush_clock());
-	atomic_store(&f->word, FRAME_TAINTED);
-	frame_free_stamped(mfn);
-	if (is_last)
-		domain_put(d);
+	frames_gone(d, &mfn, 1, is_last);
 }
 
 /*
@@ -337,7 +350,7 @@ int mm_domain_steal(struct domain *d, mfn_t mfn)
 	} while (!atomic_cmpxchg(&f->word, &old, FRAME_TAINTED));
 	lock_acquire(&d->mm->lock);
 	list_remove(d->mm, f);
-	is_last = count_down_locked(d->mm);
+	is_last = count_down_locked(d->mm, 1);
 	lock_release(&d->mm->lock);
 	atomic_store(&f->stamp, flush_clock());
 	f->done = 0;
@@ -408,6 +421,38 @@ static struct frame *release_next(struct domain *d)
 	}
 }
 
+#define RELEASED_AT_ONCE 64u
+
+/* Those at the head of the list that nothing but their owner refers to, and that are no tables. False: the first is not so. */
+static bool release_plain(struct domain *d)
+{
+	const u64 looked_at = FRAME_REFS_MASK | FRAME_TYPED_MASK | FRAME_BUSY | FRAME_LIVE |
+			      FRAME_NONCOH | FRAME_SHARED;
+	struct mm_domain *mm = d->mm;
+	u32 mfns[RELEASED_AT_ONCE];
+	unsigned int count = 0;
+	bool is_last;
+
+	lock_acquire(&mm->lock);
+	while (count < RELEASED_AT_ONCE && mm->pages_head != FRAME_LINK_NONE) {
+		struct frame *f = frame_of(mfn_make(mm->pages_head));
+		u64 old = atomic_load(&f->word);
+
+		if ((old & looked_at) != (FRAME_LIVE | 1) || type_level(frame_word_type(old)) ||
+		    !atomic_cmpxchg(&f->word, &old, FRAME_TAINTED))
+			break;
+		mfns[count++] = mm->pages_head;
+		mm->pages_head = f->next;
+	}
+	if (count && mm->pages_head != FRAME_LINK_NONE)
+		frame_of(mfn_make(mm->pages_head))->prev = FRAME_LINK_NONE;
+	is_last = count_down_locked(mm, count) && count;
+	lock_release(&mm->lock);
+	if (count)
+		frames_gone(d, mfns, count, is_last);
+	return count != 0;
+}
+
 /* One frame: its pin, its half-done type, its owner's reference. */
 static int release_frame(struct domain *d, struct frame *f)
 {
@@ -440,11 +485,13 @@ int mm_domain_release(struct domain *d)
 	if (!rc)
 		rc = release_roots(d);
 	while (!rc) {
-		struct frame *f = release_next(d);
+		if (!release_plain(d)) {
+			struct frame *f = release_next(d);
 
-		if (!f)
-			break;
-		rc = release_frame(d, f);
+			if (!f)
+				break;
+			rc = release_frame(d, f);
+		}
 		if (!rc && hw_preempt_wanted())
 			rc = -ERESTART;
 	}

@@ -84,8 +84,8 @@ void flush_newer_than(u64 stamp, const struct domain *d);
 /* domain_mm.c: the last reference of a domain's frame has gone. */
 void domain_frame_gone(struct frame *f);
 struct domain *owner_domain(u16 id);
-/* buddy.c: frees a frame that keeps its stamp. */
-void frame_free_stamped(mfn_t mfn);
+/* buddy.c: frees frames that keep their stamps. */
+void frames_free_stamped(const u32 *mfns, unsigned int count);
 
 /*
  * What the quick ways look at: counts far from full (each typed reference is among all), and the type with its flags. They

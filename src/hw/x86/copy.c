@@ -52,3 +52,22 @@ int hw_copy_to_guest(gva_t to, const void *from, size_t bytes)
 		return err(EFAULT);
 	return 0;
 }
+
+/* No vCPU is loaded or left meanwhile, and nothing of Mica's own uses the register: what is in it is whoever's it was. */
+void hw_scrub(void *pages, size_t bytes)
+{
+	bool has_ts = hw_cr0_read() & CR0_TS;
+	u8 xmm0[16];
+
+	if (has_ts)
+		hw_clts();
+	__asm__ volatile("movups %%xmm0, %0; xorps %%xmm0, %%xmm0" : "=m"(xmm0));
+	for (u8 *at = pages, *end = at + bytes; at < end; at += 512)
+		__asm__ volatile("at = 0; .rept 32; movntps %%xmm0, at(%0); at = at + 16; .endr"
+				 :
+				 : "r"(at)
+				 : "memory");
+	__asm__ volatile("sfence; movups %0, %%xmm0" : : "m"(xmm0) : "memory");
+	if (has_ts)
+		hw_cr0_write(hw_cr0_read() | CR0_TS);
+}

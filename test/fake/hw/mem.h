@@ -43,12 +43,20 @@ static inline u64 *hw_m2p(void)
 	return fake_m2p;
 }
 
+static inline void hw_scrub(void *pages, size_t bytes)
+{
+	__builtin_memset(pages, 0, bytes);
+}
 int hw_copy_from_guest(void *to, gva_t from, size_t bytes);
 int hw_copy_to_guest(gva_t to, const void *from, size_t bytes);
 
 static inline bool hw_get_words(u64 *to, gva_t from, size_t words)
 {
 	return hw_copy_from_guest(to, from, words * sizeof(u64)) == 0;
+}
+static inline bool hw_get_u32(u32 *to, gva_t from)
+{
+	return hw_copy_from_guest(to, from, sizeof(*to)) == 0;
 }
 static inline bool hw_put_word(gva_t to, u64 value)
 {

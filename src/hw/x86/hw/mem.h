@@ -50,6 +50,11 @@ static inline u64 *hw_m2p(void)
 }
 
 /*
+ * Whole pages become zeros, past the caches: nobody is going to read them soon. The guest's XMM0 and CR0.TS are as before.
+ */
+void hw_scrub(void *pages, size_t bytes);
+
+/*
  * Guest memory of the current address space, 0 or -EFAULT. Refuse everything inside Mica's own range. Never read the
  * same guest bytes twice: copy, then judge the copy. Never hold a lock across these.
  */
@@ -82,6 +87,19 @@ static ALWAYS_INLINE bool hw_get_words(u64 *to, gva_t from, size_t words)
 		__asm__ volatile("1: mov %2, %1; " HW_WORD_FIXUP
 				 : "+r"(bad), "=&r"(to[i])
 				 : "m"(at[i]));
+	hw_smap_close();
+	return likely(bad == 0);
+}
+static inline bool hw_get_u32(u32 *to, gva_t from)
+{
+	u64 bad = 0;
+
+	if (unlikely(hw_is_mica(gva_num(from))))
+		return false;
+	hw_smap_open();
+	__asm__ volatile("1: mov %2, %1; " HW_WORD_FIXUP
+			 : "+r"(bad), "=&r"(*to)
+			 : "m"(*(const u32 *)gva_num(from)));
 	hw_smap_close();
 	return likely(bad == 0);
 }
