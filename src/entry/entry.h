@@ -25,7 +25,7 @@ void entry_gdt_reset(void);
 /* run.c: does all work that is raised and returns, interrupts off, when the current guest's registers may be resumed. */
 void run_exit(void);
 /* switch.c: interrupts off. */
-void switch_to(struct vcpu *prev, struct vcpu *next);
+void switch_to(struct vcpu *prev, struct vcpu *next, struct vcpu *left);
 /* run.c: the debug build's stop-watch around each entry; `what`, `name`, `argument` go into its complaint. */
 extern bool opt_entry_limit;
 void limit_begin(void);

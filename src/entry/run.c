@@ -70,11 +70,11 @@ static void work_handle(u64 bits)
 
 static void reschedule(void)
 {
-	struct vcpu *prev = current_vcpu();
-	struct vcpu *next = sched_choose(cpu_id());
+	struct vcpu *prev = current_vcpu(), *left;
+	struct vcpu *next = sched_choose(cpu_id(), &left);
 
-	if (next != prev)
-		switch_to(prev, next);
+	if (next != prev || left != NULL)
+		switch_to(prev, next, left);
 }
 
 #define SCRUB_QUIET_NS 1000000ull

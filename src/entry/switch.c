@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From one vCPU to another: state out, state in, V moved. An idle CPU holds nobody's root. Reached from the exit loop with
+ * From one vCPU to another: state out, state in, V moved. An idle CPU keeps the state of one that is parked (sched.h), its
+ * root too: until it comes back or has to leave. Reached from the exit loop with
  * interrupts off; calls pv and sched. No lock.
  */
 #include "core/trace.h"
@@ -53,38 +54,53 @@ static void predictor_forget(const struct domain *next)
 	hw_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
 
-void switch_to(struct vcpu *prev, struct vcpu *next)
+/* What this CPU has of v goes to memory. */
+static void unload(struct cpu *cpu, struct vcpu *v, const struct vcpu *next)
+{
+	pv_state_save(v);
+	cpu->loaded = NULL;
+	if (next->domain == v->domain)
+		return;
+	/*
+	 * Nothing of v's domain stays in this CPU: its descriptor tables neither (they lie in its window), and it need not be
+	 * asked for flushes any more.
+	 */
+	entry_gdt_reset();
+	perf_count(cr3_loads);
+	hw_cr3_write(paging_root_maddr());
+	flush_local();
+	cpumask_clear(&v->domain->dirty_cpus, cpu->id);
+}
+
+static void load(struct cpu *cpu, struct vcpu *v)
+{
+	if (hw_features.guesses & GUESS_IBPB)
+		predictor_forget(v->domain);
+	cpumask_set(&v->domain->dirty_cpus,
+		    cpu->id); /* before the root is loaded; pairs with flush_domain() */
+	v_set(pv_entry_va(v));
+	pv_state_load(v);
+	time_vcpu_update(v);
+	cpu->loaded = v;
+}
+
+void switch_to(struct vcpu *prev, struct vcpu *next, struct vcpu *left)
 {
 	struct cpu *cpu = hw_this_cpu();
 
 	perf_count(vcpu_switches);
 	trace(TRACE_SWITCH, (u64)next->domain->id << 16 | next->id,
 	      (u64)prev->domain->id << 16 | prev->id, NULL);
-	if (!prev->is_idle) {
+	if (!prev->is_idle)
 		areas_publish(prev);
-		pv_state_save(prev);
-	}
 	cpu->current = next;
-	if (!prev->is_idle && next->domain != prev->domain) {
-		/*
-		 * Nothing of prev's domain stays in this CPU: its descriptor tables neither (they lie in its window), and it
-		 * need not be asked for flushes any more.
-		 */
-		entry_gdt_reset();
-		perf_count(cr3_loads);
-		hw_cr3_write(paging_root_maddr());
-		flush_local();
-		cpumask_clear(&prev->domain->dirty_cpus, cpu->id);
-	}
+	if (left != NULL)
+		unload(cpu, left, next);
 	if (!next->is_idle) {
-		if (hw_features.guesses & GUESS_IBPB)
-			predictor_forget(next->domain);
-		cpumask_set(&next->domain->dirty_cpus,
-			    cpu->id); /* before the root is loaded; pairs with flush_domain() */
-		v_set(pv_entry_va(next));
-		pv_state_load(next);
-		time_vcpu_update(next);
+		if (cpu->loaded != next)
+			load(cpu, next);
 		areas_publish(next);
 	}
-	sched_switched(prev, next);
+	if (left != NULL)
+		sched_switched(left);
 }

@@ -150,7 +150,7 @@ static void vcpus_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 			continue;
 		info->nr_online_vcpus++;
 		all_blocked = all_blocked && runstate.state == RUNSTATE_blocked;
-		any_running = any_running || atomic_load(&v->is_running);
+		any_running = any_running || runstate.state == RUNSTATE_running;
 	}
 	info->flags |= (all_blocked ? XEN_DOMINF_blocked : 0) |
 		       (any_running ? XEN_DOMINF_running : 0);

@@ -25,7 +25,7 @@ int domctl_getvcpuinfo(struct vcpu *v, struct domain *d, struct xen_domctl *op)
 	sched_runstate_get(target, &runstate);
 	info->online = !atomic_load(&target->is_down);
 	info->blocked = runstate.state == RUNSTATE_blocked;
-	info->running = atomic_load(&target->is_running);
+	info->running = runstate.state == RUNSTATE_running;
 	info->cpu_time = runstate.time[RUNSTATE_running];
 	info->cpu = atomic_load(&target->cpu);
 	return 0;

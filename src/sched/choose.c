@@ -4,6 +4,8 @@
  * one with the least goes first. One that slept comes back at the queue's floor less a bonus, so it is served soon but
  * cannot save up. A CPU with nothing to do takes from others. Reached from the exit loop; calls the slice timers, the budgets.
  *
+ * The last one to run is parked when its CPU becomes idle: mostly it comes back, and then nothing has to be saved or loaded.
+ *
  * Lock: one run queue at a time. A vCPU that goes from CPU to CPU keeps is_running set between the two, so that nobody
  * queues it or frees it meanwhile.
  */
@@ -126,15 +128,29 @@ static void load_add_locked(struct run_queue *rq, struct vcpu *v)
 	atomic_store(&rq->load, rq->load + v->sched->load);
 }
 
+/* At the floor at least; who slept has a bonus. */
+static void lift_locked(const struct run_queue *rq, struct sched_vcpu *sv)
+{
+	u64 least = rq->floor_ns - (sv->runstate.state == RUNSTATE_blocked ? BONUS_NS : 0);
+
+	if (pqueue_key_before(sv->run_ns, least))
+		sv->run_ns = least;
+}
+
+void sched_unpark_locked(struct run_queue *rq, struct vcpu *v, u64 now)
+{
+	lift_locked(rq, v->sched);
+	sched_runstate_set_locked(v, sched_runstate_waiting(v), now);
+	cpumask_clear(&sched_idle_mask, v->cpu);
+	work_raise(v->cpu, WORK_SCHEDULE);
+}
+
 void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting)
 {
 	struct sched_vcpu *sv = v->sched;
-	u64 least;
 
 	charge_locked(rq, time_now_ns()); /* the floor is as old as the last look */
-	least = rq->floor_ns - (sv->runstate.state == RUNSTATE_blocked ? BONUS_NS : 0);
-	if (pqueue_key_before(sv->run_ns, least))
-		sv->run_ns = least;
+	lift_locked(rq, sv);
 	pqueue_insert(&rq->queue, &sv->node, sv->run_ns);
 	atomic_store(&rq->waiting, rq->queue.count);
 	load_add_locked(rq, v);
@@ -167,15 +183,16 @@ static struct vcpu *first_locked(struct run_queue *rq)
 	return NULL;
 }
 
-/* Does the current one go on although `first` waits? *until: look again then. */
-static bool goes_on(const struct run_queue *rq, const struct vcpu *first, u64 now, u64 *until)
+/* Does v, current or parked, go on although `first` waits? *until: look again then. */
+static bool goes_on(const struct run_queue *rq, const struct vcpu *v, const struct vcpu *first,
+		    u64 now, u64 *until)
 {
-	const struct sched_vcpu *sv = rq->running->sched;
-	u64 limit_ns = (u64)atomic_load(&rq->running->domain->sched->pool->ratelimit_us) * 1000;
+	const struct sched_vcpu *sv = v->sched;
+	u64 limit_ns = (u64)atomic_load(&v->domain->sched->pool->ratelimit_us) * 1000;
 
 	if (sv->has_yielded)
 		return false;
-	if (now - sv->picked_ns < limit_ns) {
+	if (v == rq->running && now - sv->picked_ns < limit_ns) {
 		*until = sv->picked_ns + limit_ns;
 		return true;
 	}
@@ -242,16 +259,22 @@ static bool had_better_move(const struct vcpu *v, unsigned int cpu)
 	return cpumask_test(&v->sched->soft, to) && cpumask_test(&sched_idle_mask, to);
 }
 
-/* Of current and queue; NULL: neither. *until: when to look again, TIMER_NEVER: no need. */
+/* Whose registers this CPU has. */
+static struct vcpu *loaded_locked(const struct run_queue *rq)
+{
+	return rq->parked != NULL ? rq->parked : rq->running;
+}
+
+/* Of the loaded one and the queue; NULL: neither. *until: when to look again, TIMER_NEVER: no need. */
 static struct vcpu *pick_locked(struct run_queue *rq, unsigned int cpu, u64 now, u64 *until)
 {
 	struct vcpu *first = first_locked(rq);
-	struct vcpu *v = rq->running;
+	struct vcpu *v = loaded_locked(rq);
 	bool may_go_on = !v->is_idle && vcpu_is_runnable(v) && sched_cpu_allowed(v->sched, cpu) &&
 			 !had_better_move(v, cpu);
 
 	*until = TIMER_NEVER;
-	if (may_go_on && (first == NULL || goes_on(rq, first, now, until)))
+	if (may_go_on && (first == NULL || goes_on(rq, v, first, now, until)))
 		return v;
 	if (first == NULL)
 		return NULL;
@@ -270,6 +293,30 @@ static u64 look_again(const struct vcpu *next, unsigned int cpu, u64 now)
 	return cpumask_test(&next->sched->soft, cpu) ? until : MIN(until, now + SLICE_NS);
 }
 
+/* It only waits for an event: nobody wants its registers, or to have it elsewhere. Who changes that takes the lock next. */
+static bool may_park(const struct vcpu *v, unsigned int cpu)
+{
+	return atomic_load(&v->sched->wait) != WAIT_NONE && !atomic_load(&v->is_down) &&
+	       atomic_load(&v->pause_count) == 0 && sched_cpu_allowed(v->sched, cpu);
+}
+
+/* Before `running` changes: who has to leave, if anybody. */
+static struct vcpu *leave_or_park_locked(struct run_queue *rq, const struct vcpu *next,
+					 unsigned int cpu, u64 now)
+{
+	struct vcpu *v = loaded_locked(rq);
+
+	rq->parked = NULL;
+	if (v->is_idle || v == next)
+		return NULL;
+	if (next->is_idle && may_park(v, cpu)) {
+		rq->parked = v;
+		return NULL;
+	}
+	sched_runstate_set_locked(v, sched_runstate_waiting(v), now);
+	return v;
+}
+
 static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
 {
 	struct vcpu *prev = rq->running;
@@ -279,6 +326,8 @@ static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
 		return;
 	sched_runstate_set_locked(prev, sched_runstate_waiting(prev), now);
 	sched_runstate_set_locked(next, RUNSTATE_running, now);
+	if (prev->is_idle)
+		atomic_store(&prev->is_running, false);
 	next->sched->charged_ns = now;
 	next->sched->picked_ns = now;
 	atomic_store(&rq->load, rq->load - prev->sched->load);
@@ -338,7 +387,7 @@ static void offer_all_locked(const struct run_queue *rq, unsigned int cpu)
 	}
 }
 
-struct vcpu *sched_choose(unsigned int cpu)
+struct vcpu *sched_choose(unsigned int cpu, struct vcpu **left)
 {
 	struct run_queue *rq = &sched_queues[cpu];
 	u64 until;
@@ -358,6 +407,7 @@ struct vcpu *sched_choose(unsigned int cpu)
 		cpumask_clear(&sched_idle_mask, cpu);
 	}
 	atomic_store(&next->is_running, true);
+	*left = leave_or_park_locked(rq, next, cpu, now);
 	commit_locked(rq, next, now);
 	rq->has_slice = until != TIMER_NEVER;
 	until = MIN(until, look_again(next, cpu, now));
@@ -371,47 +421,42 @@ struct vcpu *sched_choose(unsigned int cpu)
 	return next;
 }
 
-/* Where prev had better wait: here, unless it may not, or another CPU has nothing to do or less to do. */
-static unsigned int place_locked(const struct run_queue *rq, const struct vcpu *prev,
+/* Where left had better wait: here, unless it may not, or another CPU has nothing to do or less to do. */
+static unsigned int place_locked(const struct run_queue *rq, const struct vcpu *left,
 				 unsigned int cpu)
 {
-	unsigned int to = sched_cpu_pick(prev);
+	unsigned int to = sched_cpu_pick(left);
 
-	if (!sched_cpu_allowed(prev->sched, cpu) || cpumask_test(&sched_idle_mask, to))
+	if (!sched_cpu_allowed(left->sched, cpu) || cpumask_test(&sched_idle_mask, to))
 		return to;
 	return atomic_load(&sched_queues[to].load) < rq->load ? to : cpu;
 }
 
-void sched_switched(struct vcpu *prev, struct vcpu *next)
+void sched_switched(struct vcpu *left)
 {
 	unsigned int cpu = cpu_id();
 	struct run_queue *rq = &sched_queues[cpu];
 	unsigned int to = cpu;
 	bool is_runnable;
 
-	(void)next;
-	if (prev->is_idle) {
-		atomic_store(&prev->is_running, false);
-		return;
-	}
 	lock_acquire(&rq->lock);
 	is_runnable = vcpu_is_runnable(
-		prev); /* who makes it so from now on finds is_running false */
+		left); /* who makes it so from now on finds is_running false */
 	if (is_runnable)
-		to = place_locked(rq, prev, cpu);
-	while (to != prev->cpu) {
+		to = place_locked(rq, left, cpu);
+	while (to != left->cpu) {
 		/* is_running stays set until it is under the other lock: see the head of this file */
-		sched_leave_locked(rq, prev, to);
+		sched_leave_locked(rq, left, to);
 		lock_release(&rq->lock);
 		rq = &sched_queues[to];
 		lock_acquire(&rq->lock);
-		if (!sched_cpu_allowed(prev->sched, to)) /* any more */
-			to = sched_cpu_pick(prev);
+		if (!sched_cpu_allowed(left->sched, to)) /* any more */
+			to = sched_cpu_pick(left);
 	}
-	atomic_store(&prev->is_running, false);
-	if (is_runnable && vcpu_is_runnable(prev)) {
-		sched_enqueue_locked(rq, prev, false);
-		offer(prev, cpu);
+	atomic_store(&left->is_running, false);
+	if (is_runnable && vcpu_is_runnable(left)) {
+		sched_enqueue_locked(rq, left, false);
+		offer(left, cpu);
 	}
 	lock_release(&rq->lock);
 }

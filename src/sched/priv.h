@@ -54,11 +54,12 @@ struct sched_vcpu {
 
 struct run_queue {
 	struct lock lock;
-	struct pqueue queue;	 /* [l] runnable, not running */
-	u32 waiting;		 /* [a] queue.count for those without the lock */
-	u32 load;		 /* [a] sum of the weights that wait or run here */
-	struct vcpu *running;	 /* [l] what sched_choose() said last */
-	struct vcpu *idle;	 /* [c] NULL: no such CPU yet */
+	struct pqueue queue;  /* [l] runnable, not running */
+	u32 waiting;	      /* [a] queue.count for those without the lock */
+	u32 load;	      /* [a] sum of the weights that wait or run here */
+	struct vcpu *running; /* [l] what sched_choose() said last */
+	struct vcpu *parked;  /* [l] sleeps while this CPU idles, which still has its registers */
+	struct vcpu *idle;    /* [c] NULL: no such CPU yet */
 	struct sched_pool *pool; /* [a] NULL: in none */
 	u64 floor_ns; /* [l, read by others] smallest run_ns that anyone here may still have; never falls */
 	bool has_slice;	    /* [l] the timer will make this CPU look at who waits */
@@ -77,6 +78,8 @@ struct run_queue *sched_queue_lock(const struct vcpu *v, u64 *flags);
 /* v is not queued and not running; its new CPU is written last, then rq's lock is the wrong one. */
 void sched_leave_locked(struct run_queue *rq, struct vcpu *v, unsigned int to);
 void sched_enqueue_locked(struct run_queue *rq, struct vcpu *v, bool was_waiting);
+/* v, parked here, waits for nothing any more: the CPU chooses again. */
+void sched_unpark_locked(struct run_queue *rq, struct vcpu *v, u64 now);
 void sched_dequeue_locked(struct run_queue *rq, struct vcpu *v);
 /* Where v had better run. */
 unsigned int sched_cpu_pick(const struct vcpu *v);

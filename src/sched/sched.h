@@ -11,8 +11,10 @@
  *
  *	from	by			to	then
  *	false	sched_choose()		true	on v->cpu, which does not change while it is true; v is on no queue
- *	true	sched_choose()		true	it stays the one that runs, or prev was told to leave: still true
- *	true	sched_switched(prev)	false	prev's registers are in memory (release; pairs with the acquire load in
+ *	true	sched_choose()		true	it stays the one that runs, or is told to leave; or it is *parked*: it waits for an
+ *						event, this CPU has nothing else to do and keeps its registers. When it is
+ *						woken, paused or moved, the CPU is told to choose again
+ *	true	sched_switched(left)	false	its registers are in memory (release; pairs with the acquire load in
  *						vcpu_sleep_sync() and with the queue lock of whoever runs it next);
  *						if it is runnable it goes on a queue only now
  *
@@ -46,11 +48,12 @@ void sched_vcpu_destroy(struct vcpu *v);
 
 /*
  * On WORK_SCHEDULE: who runs now on this CPU (the current one included; the idle vCPU when nobody can). Takes from other
- * queues when there is nothing here. If the answer is not current: save current, load the answer, then sched_switched().
+ * queues when there is nothing here. *left: who has to leave this CPU: save it, load the answer if it is not loaded, then
+ * sched_switched(). NULL: nobody; the one that was current, if it is not the answer, is parked: its registers stay.
  */
-struct vcpu *sched_choose(unsigned int cpu);
-/* prev's registers are in memory; another CPU may run it from now on. prev may be gone (freed) when this returns. */
-void sched_switched(struct vcpu *prev, struct vcpu *next);
+struct vcpu *sched_choose(unsigned int cpu, struct vcpu **left);
+/* Its registers are in memory; another CPU may run it from now on. It may be gone (freed) when this returns. */
+void sched_switched(struct vcpu *left);
 
 /*
  * Writes v's registered runstate area, if there is one, through the guest's own address space: v's *kernel* root is loaded

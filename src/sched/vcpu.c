@@ -60,6 +60,8 @@ void vcpu_wake(struct vcpu *v)
 		bool is_runnable = vcpu_is_runnable(v);
 		unsigned int to;
 
+		if (rq->parked == v && atomic_load(&v->sched->wait) == WAIT_NONE)
+			sched_unpark_locked(rq, v, time_now_ns());
 		/* While it is on a CPU, sched_choose() or sched_switched() there sees that it is runnable. */
 		if (v->is_idle || v->sched->node.is_queued || atomic_load(&v->is_running)) {
 			lock_release_irq(&rq->lock, flags);

@@ -243,6 +243,16 @@ struct vcpu *world_current(unsigned int cpu)
 	return current[cpu];
 }
 
+bool world_runs(const struct vcpu *v)
+{
+	return current[v->cpu] == v;
+}
+
+bool world_is_parked(const struct vcpu *v)
+{
+	return sched_queues[v->cpu].parked == v;
+}
+
 u64 world_now(void)
 {
 	return time_now_ns();
@@ -283,13 +293,11 @@ void world_exit(unsigned int cpu)
 		if ((work & BIT(WORK_TIMER)) != 0)
 			time_softirq();
 		if ((work & BIT(WORK_SCHEDULE)) != 0) {
-			struct vcpu *prev = current[cpu];
-			struct vcpu *next = sched_choose(cpu);
+			struct vcpu *left;
 
-			if (next != prev) {
-				current[cpu] = next;
-				sched_switched(prev, next);
-			}
+			current[cpu] = sched_choose(cpu, &left);
+			if (left != NULL)
+				sched_switched(left);
 		}
 		if (work != 0)
 			continue;

@@ -26,6 +26,9 @@ void world_up(struct vcpu *v);
 
 /* What runs on a CPU. */
 struct vcpu *world_current(unsigned int cpu);
+bool world_runs(const struct vcpu *v);
+/* It sleeps, and its CPU, which is idle, still has its registers. */
+bool world_is_parked(const struct vcpu *v);
 /* Called for each vCPU's upcall; clears what it wants to. Default: clears pending and counts. */
 extern void (*world_upcall)(struct vcpu *v);
 extern unsigned int world_upcalls[WORLD_CPUS_MAX * 16]; /* by vcpu id */

@@ -85,7 +85,7 @@ static int call(hcall_fn fn, u64 a, u64 b, u64 c, u64 *result)
 	struct hcall_args args = {.a = {a, b, c, ~0ull, ~0ull, ~0ull}};
 	int rc;
 
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	fake_cpu = v->cpu;
 	rc = fn(v, &args);
 	if (result != NULL)
@@ -152,24 +152,24 @@ static void yield_and_block(void **state)
 {
 	(void)state;
 	assert_int_equal(sched_op(SCHEDOP_yield, NULL), 0);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	v->info->evtchn_upcall_mask = 1;
 	assert_int_equal(sched_op(SCHEDOP_block, NULL), 0);
-	assert_false(v->is_running);
+	assert_false(world_runs(v));
 	assert_int_equal(v->info->evtchn_upcall_mask, 0);
 	world_event(v);
 	world_settle();
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	/* Masked and pending: the mask goes, the event comes, nobody sleeps. */
 	v->info->evtchn_upcall_mask = 1;
 	world_event(v);
 	assert_int_equal(sched_op(SCHEDOP_block, NULL), 0);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	assert_int_equal(world_upcalls[0], 2);
 	/* An NMI that came just before the wait. */
 	v->pv->nmi_pending = 1;
 	assert_int_equal(sched_op(SCHEDOP_block, NULL), 0);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	v->pv->nmi_pending = 0;
 	/* The upper half of the command is not looked at. */
 	assert_int_equal(sched_op(SCHEDOP_yield | 7ull << 32, NULL), 0);
@@ -186,7 +186,7 @@ static void compat(void **state)
 	assert_int_equal(call(do_sched_op_compat, SCHEDOP_poll, 0, 0, NULL), -ENOSYS);
 	assert_int_equal(call(do_sched_op_compat, SCHEDOP_watchdog, 0, 0, NULL), -ENOSYS);
 	assert_int_equal(call(do_sched_op_compat, SCHEDOP_block, 0, 0, NULL), 0);
-	assert_false(v->is_running);
+	assert_false(world_runs(v));
 }
 
 static void shutdown_of_self(void **state)
@@ -249,32 +249,32 @@ static void polls(void **state)
 	assert_int_equal(poll(ports, 2, 0), -EINVAL);
 	ports[1] = UINT32_MAX;
 	assert_int_equal(poll(ports, 2, 0), -EINVAL);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	assert_int_equal(d->poll_count, 0);
 	ports[1] = 9;
 	ports_pending = BIT(9);
 	assert_int_equal(poll(ports, 2, 0), 0);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	ports_pending = 0;
 	assert_int_equal(poll(ports, 2, 0), 0);
-	assert_false(v->is_running);
+	assert_false(world_runs(v));
 	vcpu_wake_poll(d, 9);
 	world_settle();
 	/* Events to take end a poll; masked ones do not even begin to. */
 	v->info->evtchn_upcall_mask = 1;
 	world_event(v);
 	assert_int_equal(poll(ports, 1, world_now() + MS), 0);
-	assert_false(v->is_running);
+	assert_false(world_runs(v));
 	world_move(MS);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	v->info->evtchn_upcall_mask = 0;
 	assert_int_equal(poll(ports, 1, 0), 0);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	assert_int_equal(d->poll_count, 0);
 	assert_int_equal(poll(NULL, 0, world_now() + MS), 0);
-	assert_false(v->is_running);
+	assert_false(world_runs(v));
 	world_move(MS);
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 }
 
 static int watchdog(u32 id, u32 timeout, u64 *result)
@@ -365,12 +365,12 @@ static void vcpu_comes_and_goes(void **state)
 	assert_int_equal(result, 0);
 	assert_int_equal(vcpu_op(VCPUOP_up, 1, NULL), 0);
 	assert_int_equal(vcpu_op(VCPUOP_up, 1, NULL), 0);
-	assert_true(w->is_running);
+	assert_true(world_runs(w));
 	assert_int_equal(call(do_vcpu_op, VCPUOP_is_up, 1, 0, &result), 0);
 	assert_int_equal(result, 1);
 	assert_int_equal(vcpu_op(VCPUOP_down, 1, NULL), 0);
 	assert_int_equal(vcpu_op(VCPUOP_down, 1, NULL), 0);
-	assert_false(w->is_running);
+	assert_false(world_runs(w));
 	assert_null(ended);
 	/* The last one. */
 	assert_int_equal(vcpu_op(VCPUOP_down, 0, NULL), 0);
@@ -484,7 +484,7 @@ static void info_nmi_physid(void **state)
 	world_settle();
 	assert_int_equal(vcpu_op(VCPUOP_send_nmi, 1, NULL), 0);
 	assert_int_equal(w->pv->nmi_pending, 1);
-	assert_true(w->is_running);
+	assert_true(world_runs(w));
 	assert_int_equal(vcpu_op(VCPUOP_down, 1, NULL), 0);
 	assert_int_equal(vcpu_op(VCPUOP_get_physid, 0, &physid), -EINVAL); /* not pinned */
 	assert_int_equal(sched_pin_override(v, 1), 0);

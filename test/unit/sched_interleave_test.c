@@ -53,8 +53,10 @@ static void where_all_are(void)
 			    sched_cpu_allowed(v->sched, cpu))
 				fibers_fail("it waits while a CPU is idle");
 		}
-		if (is_current != v->is_running)
+		if ((is_current || world_is_parked(v)) != v->is_running)
 			fibers_fail("is_running is wrong");
+		if (world_is_parked(v) && !world_current(v->cpu)->is_idle)
+			fibers_fail("it is parked on a busy CPU");
 		if (is_current && world_current(v->cpu) != v)
 			fibers_fail("it runs elsewhere");
 		if (vcpu_is_runnable(v) != (is_current || v->sched->node.is_queued))
@@ -153,7 +155,7 @@ static void port_becomes_pending(void)
 static void polled(void)
 {
 	where_all_are();
-	if (!a->is_running)
+	if (!world_runs(a))
 		fibers_fail("the poll does not end");
 	world_end();
 }
@@ -167,9 +169,9 @@ static void one_waits(unsigned int cpus)
 	port_bits = 0;
 	a = make(1, 0);
 	b = make(2, 0);
-	if (a->is_running == b->is_running)
+	if (world_runs(a) == world_runs(b))
 		fibers_fail("setup");
-	if (b->is_running) {
+	if (world_runs(b)) {
 		struct vcpu *swap = a;
 
 		a = b;
@@ -276,7 +278,7 @@ static void one_is_over_its_cap(void)
 {
 	one_overruns();
 	world_move(0);
-	if (a->is_running)
+	if (world_runs(a))
 		fibers_fail("setup");
 	fake_tsc += 10000000;
 }
@@ -319,9 +321,9 @@ static void free_a(void)
 static void ran_again(void)
 {
 	where_all_are();
-	for (unsigned int i = 0; i < 100 && !a->is_running; i++)
+	for (unsigned int i = 0; i < 100 && !world_runs(a); i++)
 		world_move(1000000);
-	if (!a->is_running)
+	if (!world_runs(a))
 		fibers_fail("it never runs again");
 	finish();
 }
@@ -331,7 +333,7 @@ static void two_on_cpu_1(void)
 	world_start(3);
 	a = make(1, 1);
 	b = make(2, 1);
-	if (b->is_running) {
+	if (world_runs(b)) {
 		struct vcpu *swap = a;
 
 		a = b;

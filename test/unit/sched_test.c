@@ -61,7 +61,7 @@ static struct vcpu *hog(domid_t id, s32 cpu)
 
 static void on_cpu_of(const struct vcpu *v)
 {
-	assert_true(v->is_running);
+	assert_true(world_runs(v));
 	fake_cpu = v->cpu;
 }
 
@@ -192,7 +192,7 @@ static void cap_of_one_that_sleeps(void **state)
 	(void)state;
 	assert_int_equal(sched_params_set(a->domain, 0, 50), 0);
 	for (unsigned int i = 0; i < 300; i++) {
-		while (!a->is_running)
+		while (!world_runs(a))
 			world_move(MS / 10);
 		world_move(MS); /* a third of the CPU */
 		block(a);
@@ -210,20 +210,20 @@ static void cap_of_one_that_sleeps(void **state)
 	move_ms(100);
 	assert_in_range(ran(a) - before, 50 * MS, 71 * MS);
 	/* While it is over its cap it wants to run, and an event does not make it. */
-	while (a->is_running)
+	while (world_runs(a))
 		world_move(MS / 10);
 	assert_int_equal(state_of(a), RUNSTATE_runnable);
 	world_event(a);
 	vcpu_wake(a);
 	world_settle();
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	vcpu_pause_nosync(a);
 	assert_int_equal(state_of(a), RUNSTATE_offline);
 	world_move(30 * MS);
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	vcpu_unpause(a);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 }
 
 /* Even the least weight gets its share, and a guest that sleeps a lot is served at once, beside any number of busy ones. */
@@ -243,14 +243,14 @@ static void nobody_starves(void **state)
 	assert_in_range(ran(least) - before, 20000 * MS / 1024 * 16 / 9,
 			20000 * MS / 1024 * 16 / 8);
 	for (unsigned int i = 0; i < 100; i++) {
-		while (!sleeper->is_running)
+		while (!world_runs(sleeper))
 			world_move(MS / 10);
 		block(sleeper);
 		move_ms(100);
 		since = world_now();
 		world_event(sleeper);
 		world_settle();
-		while (!sleeper->is_running)
+		while (!world_runs(sleeper))
 			world_move(MS / 10);
 		assert_true(world_now() - since <= MS);
 	}
@@ -263,7 +263,7 @@ static void sleep_saves_nothing_up(void **state)
 	u64 before;
 
 	(void)state;
-	while (!a->is_running)
+	while (!world_runs(a))
 		world_move(MS);
 	block(a);
 	for (unsigned int i = 0; i < 1000; i++)
@@ -287,7 +287,7 @@ static void latency_is_short(void **state)
 	for (unsigned int i = 0; i < 200; i++) {
 		u64 since;
 
-		while (!b->is_running)
+		while (!world_runs(b))
 			world_move(MS / 10);
 		block(b);
 		for (unsigned int n = 0; n < 200 + i % 7; n++)
@@ -296,7 +296,7 @@ static void latency_is_short(void **state)
 		since = world_now();
 		world_event(b);
 		world_settle();
-		while (!b->is_running)
+		while (!world_runs(b))
 			world_move(MS / 10);
 		worst = MAX(worst, world_now() - since);
 		assert_true(worst <= 1 * MS + MS / 10); /* the rate limit */
@@ -314,13 +314,13 @@ static void no_limit_no_latency(void **state)
 	assert_int_equal(sched_ratelimit(0, &none, true), 0);
 	hog(1, 0);
 	b = hog(2, 0);
-	while (!b->is_running)
+	while (!world_runs(b))
 		world_move(MS);
 	block(b);
 	world_move(10 * MS);
 	world_event(b);
 	world_settle();
-	assert_true(b->is_running);
+	assert_true(world_runs(b));
 }
 
 static void rate_limit_holds(void **state)
@@ -334,11 +334,11 @@ static void rate_limit_holds(void **state)
 	world_move(MS);
 	b = hog(2, 0);
 	for (unsigned int i = 0; i < 18; i++) {
-		assert_true(a->is_running && !b->is_running);
+		assert_true(world_runs(a) && !world_runs(b));
 		world_move(MS);
 	}
 	world_move(2 * MS);
-	assert_true(b->is_running);
+	assert_true(world_runs(b));
 }
 
 static void yield_lets_the_other_go(void **state)
@@ -347,11 +347,11 @@ static void yield_lets_the_other_go(void **state)
 	struct vcpu *first;
 
 	(void)state;
-	first = a->is_running ? a : b;
+	first = world_runs(a) ? a : b;
 	on_cpu_of(first);
 	vcpu_yield(first);
 	world_settle();
-	assert_false(first->is_running);
+	assert_false(world_runs(first));
 	assert_true(world_current(0) == (first == a ? b : a));
 	/* With nobody else it goes on. */
 	b->is_down = true;
@@ -360,7 +360,7 @@ static void yield_lets_the_other_go(void **state)
 	on_cpu_of(a);
 	vcpu_yield(a);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 }
 
 /* ---------------------------------------------------------------- several CPUs */
@@ -371,7 +371,7 @@ static void idle_cpu_takes_work(void **state)
 	struct cpumask all;
 
 	(void)state;
-	assert_true(a->is_running != b->is_running);
+	assert_true(world_runs(a) != world_runs(b));
 	assert_true(world_current(1)->is_idle);
 	memset(&all, 0xff, sizeof(all));
 	/* Both may go anywhere now: nobody waits while a CPU is idle. */
@@ -380,7 +380,7 @@ static void idle_cpu_takes_work(void **state)
 	world_settle();
 	for (unsigned int i = 0; i < 20; i++)
 		world_move(MS);
-	assert_true(a->is_running && b->is_running && a->cpu != b->cpu);
+	assert_true(world_runs(a) && world_runs(b) && a->cpu != b->cpu);
 	assert_int_equal(sched_affinity_set(a, &all, NULL, false), 0);
 }
 
@@ -452,7 +452,7 @@ static void affinity_moves_what_runs(void **state)
 	cpumask_set(&one, other);
 	assert_int_equal(sched_affinity_set(a, &one, NULL, false), 0);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(a->cpu, other);
 	assert_true(sched_is_pinned(a));
 	sched_affinity_get(a, &got, &soft, false);
@@ -481,7 +481,7 @@ static void override_is_undone(void **state)
 	assert_true(got.bits[0] == 2 && soft.bits[0] == 3);
 	assert_int_equal(sched_affinity_set(a, &one, NULL, true), 0);
 	world_settle();
-	assert_true(a->is_running && a->cpu == 0);
+	assert_true(world_runs(a) && a->cpu == 0);
 	assert_int_equal(sched_pin_override(a, -1), -EINVAL);
 	assert_int_equal(sched_pin_override(a, 0), 0);
 	assert_int_equal(sched_affinity_set(a, NULL, NULL, true), 0);
@@ -508,30 +508,30 @@ static void soft_affinity_is_preferred(void **state)
 	for (unsigned int i = 0; i < 4; i++) {
 		set_soft(a, BIT(i % 2));
 		move_ms(10);
-		assert_true(a->is_running && a->cpu == i % 2);
+		assert_true(world_runs(a) && a->cpu == i % 2);
 		block(a);
 		world_event(a);
 		world_settle();
-		assert_true(a->is_running && a->cpu == i % 2);
+		assert_true(world_runs(a) && a->cpu == i % 2);
 	}
 	/* Rather elsewhere than not at all; back as soon as there is room. */
 	b = hog(2, 1);
 	move_ms(20);
-	assert_true(a->is_running && a->cpu == 0 && b->is_running);
+	assert_true(world_runs(a) && a->cpu == 0 && world_runs(b));
 	block(b);
 	move_ms(6);
-	assert_true(a->is_running && a->cpu == 1);
+	assert_true(world_runs(a) && a->cpu == 1);
 	/* Hard affinity comes first. */
 	assert_int_equal(sched_affinity_set(a, &hard, NULL, false), 0);
 	move_ms(10);
-	assert_true(a->is_running && a->cpu == 0);
+	assert_true(world_runs(a) && a->cpu == 0);
 	sched_affinity_get(a, &hard, &soft, false);
 	assert_true(hard.bits[0] == 1 && soft.bits[0] == 2);
 	sched_affinity_get(a, &hard, &soft, true);
 	assert_true(hard.bits[0] == 1 && soft.bits[0] == 0);
 	set_soft(a, 0);
 	move_ms(10);
-	assert_true(a->is_running && a->cpu == 0);
+	assert_true(world_runs(a) && a->cpu == 0);
 }
 
 static void vcpus_begin_apart(void **state)
@@ -670,7 +670,7 @@ static void domains_change_pools(void **state)
 	assert_int_equal(sched_params_set(b->domain, 512, 50), 0);
 	assert_int_equal(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 0, b->domain, NULL, NULL), 0);
 	assert_int_equal(sched_pool_id(b->domain), 1);
-	assert_true(a->is_running && b->is_running && b->cpu == 1);
+	assert_true(world_runs(a) && world_runs(b) && b->cpu == 1);
 	sched_params_get(b->domain, &weight, &cap);
 	assert_true(weight == 256 && cap == 0);
 	assert_int_equal(sched_affinity_set(b, &hard, NULL, false), 0);
@@ -689,7 +689,7 @@ static void domains_change_pools(void **state)
 	assert_int_equal(POOL(RMCPU, 1, 1), 0);
 	assert_int_equal(POOL(DESTROY, 1, 0), 0);
 	assert_int_equal(POOL(ADDCPU, 0, 1), 0);
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 }
 
 /* ---------------------------------------------------------------- waiting */
@@ -700,11 +700,11 @@ static void block_ends_with_an_event(void **state)
 
 	(void)state;
 	block(a);
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	assert_int_equal(state_of(a), RUNSTATE_blocked);
 	world_event(a);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(world_upcalls[0], 1);
 }
 
@@ -715,7 +715,7 @@ static void block_with_an_event_does_not(void **state)
 	(void)state;
 	a->info->evtchn_upcall_pending = 1;
 	block(a);
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(world_upcalls[0], 1);
 }
 
@@ -745,7 +745,7 @@ static void poll_port(struct vcpu *v, u32 port, u64 timeout)
 	assert_int_equal(v->domain->poll_count, 1);
 	vcpu_poll_commit(v, timeout);
 	world_settle();
-	assert_false(v->is_running);
+	assert_false(world_runs(v));
 }
 
 static void poll_ends_with_its_port(void **state)
@@ -756,10 +756,10 @@ static void poll_ends_with_its_port(void **state)
 	poll_port(a, 5, 0);
 	vcpu_wake_poll(a->domain, 6);
 	world_settle();
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	vcpu_wake_poll(a->domain, 5);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(a->domain->poll_count, 0);
 }
 
@@ -770,9 +770,9 @@ static void poll_ends_with_time(void **state)
 	(void)state;
 	poll_port(a, 5, world_now() + 5 * MS);
 	world_move(5 * MS - 1);
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	world_move(1);
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(a->domain->poll_count, 0);
 	/* A timeout of an earlier poll does not end the next one. */
 	poll_port(a, 5, world_now() + 5 * MS);
@@ -780,20 +780,20 @@ static void poll_ends_with_time(void **state)
 	world_settle();
 	poll_port(a, 5, 0);
 	world_move(20 * MS);
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	/* Extreme ones. */
 	vcpu_wake_poll(a->domain, 5);
 	world_settle();
 	poll_port(a, 5, UINT64_MAX);
 	world_move(20 * MS);
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	world_event(a);
 	world_settle();
 	on_cpu_of(a);
 	vcpu_poll_begin(a, NULL, 0);
 	vcpu_poll_commit(a, 1);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(a->domain->poll_count, 0);
 }
 
@@ -809,22 +809,22 @@ static void poll_of_several_or_none(void **state)
 	world_settle();
 	vcpu_wake_poll(a->domain, 4);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	on_cpu_of(a);
 	vcpu_poll_begin(a, NULL, 0);
 	vcpu_poll_commit(a, 0);
 	world_settle();
 	vcpu_wake_poll(a->domain, 4);
 	world_settle();
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	world_event(a);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	on_cpu_of(a);
 	vcpu_poll_begin(a, ports, 2);
 	vcpu_poll_abort(a);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(a->domain->poll_count, 0);
 }
 
@@ -837,19 +837,19 @@ static void pauses_nest(void **state)
 	domain_pause_nosync(a->domain);
 	vcpu_pause_nosync(a);
 	world_settle();
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	assert_int_equal(state_of(a), RUNSTATE_offline);
 	domain_unpause(a->domain);
 	world_settle();
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	world_event(a);
 	world_settle();
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	domain_pause(a->domain); /* waits for nothing */
 	vcpu_unpause(a);
 	domain_unpause(a->domain);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 	assert_int_equal(world_upcalls[0], 1);
 }
 
@@ -870,10 +870,10 @@ static void pause_waits(void **state)
 	fake_relax_hook = relax; /* the other CPU goes on while this one waits */
 	vcpu_pause(a);
 	fake_relax_hook = NULL;
-	assert_false(a->is_running);
+	assert_false(world_runs(a));
 	vcpu_unpause(a);
 	world_settle();
-	assert_true(a->is_running);
+	assert_true(world_runs(a));
 }
 
 /* ---------------------------------------------------------------- runstates */
@@ -885,7 +885,7 @@ static void runstates_add_up(void **state)
 
 	(void)state;
 	world_move(40 * MS);
-	if (!a->is_running)
+	if (!world_runs(a))
 		a = b;
 	block(a);
 	world_move(7 * MS);
@@ -963,6 +963,51 @@ static void memory_runs_out(void **state)
 	time_print();
 }
 
+/* Who sleeps on a CPU that has nothing else to do stays in it, until it is wanted elsewhere or somebody else comes. */
+static void sleeper_is_parked(void **state)
+{
+	struct vcpu *a = hog(1, 0), *b;
+	struct cpumask cpu_1 = {{2}};
+
+	(void)state;
+	block(a);
+	assert_true(world_is_parked(a) && a->is_running && world_current(0)->is_idle);
+	assert_int_equal(state_of(a), RUNSTATE_blocked);
+	fake_cpu = 1;
+	world_event(a);
+	world_settle();
+	assert_true(world_runs(a) && !world_is_parked(a));
+	/* Somebody else runs here. */
+	block(a);
+	b = hog(2, 0);
+	assert_true(world_runs(b) && !a->is_running && state_of(a) == RUNSTATE_blocked);
+	world_event(a);
+	world_settle();
+	block(b);
+	/* It is paused, which waits until its registers are in memory. */
+	block(a);
+	assert_true(world_is_parked(a));
+	fake_cpu = 1;
+	vcpu_pause_nosync(a);
+	world_settle();
+	vcpu_pause(a);
+	assert_false(a->is_running);
+	vcpu_unpause(a);
+	vcpu_unpause(a);
+	world_event(a);
+	world_settle();
+	/* It has to go elsewhere. */
+	block(a);
+	assert_true(world_is_parked(a));
+	assert_int_equal(sched_pin_override(a, -1), 0);
+	assert_int_equal(sched_affinity_set(a, &cpu_1, NULL, false), 0);
+	world_settle();
+	assert_false(a->is_running);
+	world_event(a);
+	world_settle();
+	assert_true(world_runs(a) && a->cpu == 1);
+}
+
 /* ---------------------------------------------------------------- anything, in any order */
 
 #define RANDOM_CPUS    3
@@ -978,7 +1023,11 @@ static void check_vcpu(struct vcpu *v)
 
 	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
 		is_current |= world_current(cpu) == v;
-	assert_int_equal(v->is_running, is_current);
+	assert_int_equal(v->is_running, is_current || world_is_parked(v));
+	if (world_is_parked(v))
+		assert_true(!v->is_down && v->pause_count == 0 && v->sched->wait != WAIT_NONE &&
+			    !v->sched->node.is_queued && world_current(v->cpu)->is_idle &&
+			    sched_cpu_allowed(v->sched, v->cpu));
 	if (is_current)
 		assert_true(world_current(v->cpu) == v);
 	assert_false(is_current && v->sched->node.is_queued);
@@ -1104,7 +1153,7 @@ static void random_operations(void **state)
 		switch (fake_random() % 8) {
 		case 0:
 		case 1:
-			if (v->is_running)
+			if (world_runs(v))
 				act_current(v);
 			break;
 		case 2:
@@ -1169,6 +1218,7 @@ int main(void)
 		T(runstates_add_up),
 		T(area_shows_the_state),
 		T(memory_runs_out),
+		T(sleeper_is_parked),
 		T(random_operations),
 	};
 

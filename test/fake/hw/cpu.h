@@ -18,6 +18,7 @@ struct cpu {
 	u32 apic_id;
 	u64 work; /* its work bits, where no core/cpu.c keeps them */
 	struct vcpu *current;
+	struct vcpu *loaded;
 	void *entry;
 	void *tss;
 	u64 *gdt;
