@@ -16,7 +16,7 @@ struct domain *dom0;
 
 static struct lock table_lock = LOCK_INIT(LOCK_RANK_DOMLIST);
 static struct domain *table[256]; /* [l] by the low bits of the id, chained by table_next */
-static u32 table_end;		  /* [l] one more than the highest id ever used */
+static struct domain *dead; /* [a] without a reference, linked by dead_next; [l] to take one away */
 
 /* Where the domain of that number is, or would be put. */
 static struct domain **table_find(u32 id)
@@ -51,10 +51,22 @@ struct domain *domain_get_by_id(domid_t id)
 	return get_alive(d) ? d : NULL;
 }
 
+/* The lowest number in use above that one; DOMID_COUNT: none. */
+static u32 id_above(u32 id)
+{
+	u32 found = DOMID_COUNT;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(table); i++)
+		for (const struct domain *d = table[i]; d != NULL; d = d->table_next)
+			if (d->id > id && d->id < found)
+				found = d->id;
+	return found;
+}
+
 struct domain *domain_get_next(domid_t id)
 {
 	LOCK_SCOPE(&table_lock);
-	for (u32 i = id; i < table_end; i++) {
+	for (u32 i = id; i < DOMID_COUNT; i = id_above(i)) {
 		struct domain *d = *table_find(i);
 
 		if (get_alive(d))
@@ -65,16 +77,14 @@ struct domain *domain_get_next(domid_t id)
 
 struct domain *domain_take_dead(void)
 {
-	LOCK_SCOPE(&table_lock);
-	for (u32 i = 0; i < table_end; i++) {
-		struct domain *d = *table_find(i);
+	struct domain *d;
 
-		if (d != NULL && atomic_load(&d->refs) == 0 && !d->is_reaped) {
-			d->is_reaped = true;
-			return d;
-		}
-	}
-	return NULL;
+	LOCK_SCOPE(&table_lock);
+	d = atomic_load(&dead);
+	/* Others only add, so d's successor is what it was for as long as d is the first. */
+	while (d != NULL && !atomic_cmpxchg(&dead, &d, d->dead_next))
+		;
+	return d;
 }
 
 void domain_get(struct domain *d)
@@ -84,8 +94,15 @@ void domain_get(struct domain *d)
 
 void domain_put(struct domain *d)
 {
-	if (atomic_sub(&d->refs, 1) == 0)
-		work_raise(cpu_id(), WORK_REAP);
+	struct domain *first;
+
+	if (atomic_sub(&d->refs, 1) != 0)
+		return;
+	first = atomic_load(&dead);
+	do
+		d->dead_next = first;
+	while (!atomic_cmpxchg(&dead, &first, d));
+	work_raise(cpu_id(), WORK_REAP);
 }
 
 int domain_list_add(struct domain *d)
@@ -100,7 +117,6 @@ int domain_list_add(struct domain *d)
 		return err(EEXIST);
 	d->table_next = NULL;
 	*at = d;
-	table_end = MAX(table_end, (u32)d->id + 1);
 	return 0;
 }
 

@@ -60,7 +60,6 @@ struct domain {
 	bool is_dying;	    /* [a] domain_kill has begun: takes no new references of frames */
 	bool is_dead;	    /* [a] domain_kill has ended: only references of others keep it */
 	bool is_in_domctl;  /* [a] one tool call at a time changes it */
-	bool is_reaped;	    /* [l] list lock: somebody frees it */
 	bool is_crashed;    /* [a] */
 	bool is_shut_down;  /* [a] */
 	bool has_run; /* [a] set under the lock: tools let it run once, its CPU policy is fixed */
@@ -96,6 +95,7 @@ struct domain {
 	struct rangeset *iomem_allowed;	 /* [l] frames of device memory it may map */
 	struct rangeset *ioport_allowed; /* [l] ports it may use */
 	struct domain *table_next;	 /* [l] of the table's lock */
+	struct domain *dead_next;	 /* [c] while nobody refers to it */
 	struct rangeset *irq_allowed;	 /* [l] GSIs it may bind */
 	struct cpumask dirty_cpus;	 /* [a] CPUs that may hold its translations (lazily too) */
 };
@@ -126,7 +126,7 @@ static inline struct domain *domain_after(struct domain *d)
 }
 /* Each domain in turn, which is referenced meanwhile. */
 #define for_each_domain(d) for (DOMAIN_REF d = domain_get_next(0); (d) != NULL; d = domain_after(d))
-/* One that nobody refers to any more, once (is_reaped): the caller's to free, and still on the list. NULL: none. */
+/* One that nobody refers to any more, once: the caller's to free, and still on the list. NULL: none. */
 struct domain *domain_take_dead(void);
 
 /* The end of this guest: the first reason is kept and printed, its vCPUs stop. The caller returns at once. */

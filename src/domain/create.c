@@ -247,8 +247,7 @@ void domain_reap(void)
 	while ((d = domain_take_dead()) != NULL) {
 		if (mm_domain_is_sharing(d)) {
 			atomic_store(&d->shared, NULL);
-			domain_get(d);
-			d->is_reaped = false; /* comes again with the last of those pages */
+			domain_get(d); /* comes again with the last of those pages */
 			mm_domain_unshare_all(d);
 			domain_put(d);
 			continue;

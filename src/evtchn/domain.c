@@ -190,7 +190,7 @@ void evtchn_domain_destroy(struct domain *d)
 	}
 	if (ed == NULL)
 		return;
-	for (size_t i = 0; i < GROUP_MAX; i++)
+	for (size_t i = 0; i < ed->group_end; i++)
 		heap_free(ed->groups[i]);
 	heap_free(ed->pirq_ports);
 	heap_free(ed);

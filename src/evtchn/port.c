@@ -237,7 +237,7 @@ int port_alloc_locked(struct domain *d, u32 *port)
 
 	if (atomic_load(&d->is_dying))
 		return err(EINVAL);
-	for (u32 first = 0; first < limit; first += GROUP_PORTS) {
+	for (u32 first = ed->free_from & ~(GROUP_PORTS - 1u); first < limit; first += GROUP_PORTS) {
 		struct evtchn_group *group = group_get_locked(ed, first / GROUP_PORTS);
 
 		if (group == NULL)
@@ -246,8 +246,10 @@ int port_alloc_locked(struct domain *d, u32 *port)
 		     i = bitmap_find_next_zero(group->used, GROUP_PORTS, i + 1)) {
 			u32 number = first + (u32)i;
 
-			if (number >= limit || looks++ == LINKED_LOOKS_MAX)
+			if (number >= limit || looks == LINKED_LOOKS_MAX)
 				return err(ENOSPC);
+			if (looks++ == 0)
+				ed->free_from = number;
 			if (ed->is_fifo && fifo_is_linked(ed, number))
 				continue;
 			bitmap_set(group->used, i);
@@ -272,6 +274,8 @@ void port_free_locked(struct domain *d, u32 port)
 	atomic_store(&p->peer, NULL);
 	atomic_store(&p->word, (u64)PORT_FREE);
 	bitmap_clear(group->used, port % GROUP_PORTS);
+	if (port < ed->free_from)
+		ed->free_from = port;
 }
 
 u32 port_next_locked(const struct evtchn_domain *ed, u32 from)

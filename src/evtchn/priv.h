@@ -64,6 +64,7 @@ struct evtchn_domain {
 	u32 fifo_pages;	  /* [l] */
 	u32 pirq_count;	  /* [c] once pirq_ports is set */
 	u32 *pirq_ports;  /* [a] port of each pirq; allocated with the first */
+	u32 free_from;	  /* [l] no port below is free */
 	struct evtchn_group *groups[GROUP_MAX]; /* [a] */
 	u32 group_end;				/* [l] from here on there are none */
 	event_word_t

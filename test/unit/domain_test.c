@@ -406,6 +406,44 @@ static void a_mapped_page_keeps_a_dead_domain(void **state)
 	assert_false(tool_exists(g.id));
 }
 
+/* Far apart, two in one chain of the table: found in order; those that die together are each freed, once. */
+static void three_at_once(void)
+{
+	static const domid_t ids[] = {44, 300, 30000};
+	domid_t seen[4] = {0}, count = 0;
+	struct tool_guest made[3];
+	struct xen_domctl op = {0};
+
+	for (unsigned int i = 0; i < 3; i++) {
+		tool_id = ids[2 - i];
+		assert_int_equal(tool_build(&made[2 - i], 1, 60), 0);
+	}
+	tool_id = 0;
+	for_each_domain(d)
+		seen[count++ % 4] = d->id;
+	assert_int_equal(count, 4);
+	assert_memory_equal(&seen[1], ids, sizeof(ids));
+	for (unsigned int i = 0; i < 3; i++)
+		domain_get(made[i].d);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(tool_domctl(XEN_DOMCTL_destroydomain, ids[i], &op), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_true(tool_exists(ids[i]));
+		domain_put(made[i].d);
+	}
+	machine_settle();
+	for (unsigned int i = 0; i < 3; i++)
+		assert_false(tool_exists(ids[i]));
+}
+
+static void listed_in_order_and_freed_together(void **state)
+{
+	(void)state;
+	three_at_once();
+	free_before = machine_free(); /* the heap has kept a page */
+	three_at_once();
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -475,6 +513,7 @@ int main(void)
 		TEST(each_allocation_fails),
 		TEST(created_wrongly),
 		TEST(a_mapped_page_keeps_a_dead_domain),
+		TEST(listed_in_order_and_freed_together),
 		TEST(a_guest_does_not_flood_the_console),
 	};
 

@@ -411,6 +411,24 @@ static void a_reused_port_is_not_pending(void **state)
 	assert_false(pending(a, port));
 }
 
+/* Whatever was closed and opened before. */
+static void the_lowest_port_is_given(void **state)
+{
+	static const u32 closed[] = {300, 7, 9, 200};
+	static const u32 given[] = {7, 9, 200, 300, 401};
+	u32 port;
+
+	do
+		assert_int_equal(bind_ipi(a, 0, &port), 0);
+	while (port < 400);
+	for (unsigned int i = 0; i < ARRAY_SIZE(closed); i++)
+		assert_int_equal(on_port(a, EVTCHNOP_close, closed[i]), 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(given); i++) {
+		assert_int_equal(bind_ipi(a, 0, &port), 0);
+		assert_int_equal(port, given[i]);
+	}
+}
+
 /* ---------------------------------------------------------------- sources */
 
 static void ipis(void **state)
@@ -965,6 +983,7 @@ int main(void)
 		T(masked_is_pending_and_no_more),
 		T(pollers_are_woken_for_masked_ports_too),
 		T(a_reused_port_is_not_pending),
+		T(the_lowest_port_is_given),
 		T(ipis),
 		T(virqs_of_a_vcpu),
 		T(global_virqs),
