@@ -38,7 +38,8 @@ BUILD = ROOT / 'build/plugin'
 BENCH = ROOT / 'test/bench'
 EXPECTED = BENCH / 'expected.json'
 ALIAS = 0xffff82a100000000  # where each CPU sees the entry text (src/entry/cpu.c)
-BARE = ('calls', 'pair')  # kernels of our own: test/bench/<name>.c; the second on two CPUs
+CALLS = ('calls', 'pair')  # kernels of our own: test/bench/<name>.c; the first on one CPU
+BARE = CALLS + ('growth',)
 SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest', 'dom0x2', 'guestx2', 'calls')
 KERNEL_WORDS = {'plain': 'mitigations=off', 'asis': ''}
 XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
@@ -103,18 +104,15 @@ def guest_initrd(inner, cpus):
 def settings(hv, mode, where, script):
     """The environment of tools/run.py."""
     name = 'mica' if '/' in hv else hv
-    cpus = 2 if where.endswith('x2') else 1
+    cpus = 2 if where.endswith('x2') or where in BARE[1:] else 1
     words = KERNEL_WORDS[mode]
     inner = f'{words} {script_word(script)}' if script else words
     env = dict(os.environ, HV='none' if hv == 'native' else hv, ICOUNT='1', MEM='1G' if hv == 'native' else '2G',
-               CPU='Haswell', SMP=str(cpus), TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile')
+               CPU='Haswell', SMP=str(cpus), TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile' + (',ipis=1' if cpus > 1 else ''))
     memory = 'dom0_mem=1G,max:1G'
     if where in BARE:
         env.update(KERNEL=str(ROOT / f'build/guest/bench/{where}.elf'), INITRD='none', MEM='256M', APPEND='')
         env['HVARGS'] = f'dom0_mem=64M dom0_max_vcpus=1 {XEN_WORDS[mode]}'
-        if where != 'calls':
-            env.update(SMP='2')
-            env['QEMU'] += ',ipis=1'
         return env
     if where in ('guest', 'guestx2', 'life'):
         memory = 'dom0_mem=640M'
@@ -129,9 +127,9 @@ def settings(hv, mode, where, script):
     return env
 
 
-def run(hv, mode='plain', where='dom0', script=''):
-    """Everything said, and [(what, {counter: value})] in order."""
-    said = subprocess.run([sys.executable, str(ROOT / 'tools/run.py')], env=settings(hv, mode, where, script),
+def run(hv, mode='plain', where='dom0', script='', **more):
+    """Everything said, and [(what, {counter: value})] in order; more settings of tools/run.py."""
+    said = subprocess.run([sys.executable, str(ROOT / 'tools/run.py')], env={**settings(hv, mode, where, script), **more},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace', cwd=ROOT)
     text = said.stdout + said.stderr
     (BUILD / 'log').write_text(text)
@@ -173,12 +171,14 @@ def total(counts):
 def measure(hv, mode='plain', where='dom0'):
     """{operation: {counter: value of one}}, each of the round that executed least; 'said' is its row."""
     if where == 'calls':
-        return {name: row for part in BARE for name, row in measure_part(hv, mode, part).items()}
+        return {name: row for part in CALLS for name, row in measure_part(hv, mode, part).items()}
     return measure_part(hv, mode, where)
 
 
-def measure_part(hv, mode, where):
-    text, rows = run(hv, mode, where, f'insmod /xen-privcmd.ko; /ops "{os.environ.get("OP", "")}"\n')
+def measure_part(hv, mode, where, names=None, **more):
+    """names: beginnings of operations' names, in place of OP."""
+    names = [os.environ.get('OP', '')] if names is None else names
+    text, rows = run(hv, mode, where, 'insmod /xen-privcmd.ko; ' + '; '.join(f'/ops "{name}"' for name in names) + '\n', **more)
     marks = iter([idx for idx, (what, _) in enumerate(rows) if what == 'mark'])
     found = {}
     for rounds, repeats, name in re.findall(r'^op (\d+) (\d+) ([^\r\n]*)', text, re.M):
@@ -189,7 +189,7 @@ def measure_part(hv, mode, where):
     complete = re.search(r'^op end' if where in BARE else r'^MICA-SCRIPT-DONE 0', text, re.M)
     if not complete or re.search(r'^ops: ', text, re.M):
         sys.exit(f'{hv} {mode} {where}: it did not come to its end\n' + text[-2000:])
-    return {name: row for name, row in found.items() if name.startswith(os.environ.get('OP', ''))}
+    return {name: row for name, row in found.items() if name.startswith(tuple(names))}
 
 
 def wanted(name, of):
@@ -215,7 +215,7 @@ def ops():
           f' {"CR3":>8} {"flushes":>8} {"IPIs":>8} {"remote flushes":>8}')
     mode, where = os.environ.get('MODE', 'plain'), os.environ.get('WHERE', 'dom0')
     for hv in wanted('HV', ('xen', 'mica')):
-        for name, row in ((name, row) for part in (BARE if where == 'calls' else [where])
+        for name, row in ((name, row) for part in (CALLS if where == 'calls' else [where])
                           for name, row in measure_part(hv, mode, part).items()):
             print(f'{hv:6} {name:36} {row["hypervisor"]:12.1f} {row["kernel"]:12.1f} {row["user"]:10.1f}'
                   f' {row["entries"]:8.2f} {row["cr3"]:8.2f} {row["flushes"]:8.2f}'

@@ -200,7 +200,7 @@ static void grant_map_unmap(unsigned int i)
 static void grant_copy(unsigned int i)
 {
 	(void)i;
-	grants_copy(0, other, 1);
+	grants_copy(DOMID_SELF, other, 1);
 }
 
 static void batch_of_1(void)

@@ -25,6 +25,7 @@ static void answer(unsigned int port)
 
 void child_main(void)
 {
+	vcpuop(VCPUOP_stop_periodic_timer, 0, NULL);
 	grants_give(GRANTS, 0, NULL);
 	event_handle(child_shared.port, answer);
 	event_unmask(child_shared.port);

@@ -17,7 +17,7 @@ build/guest/test/%.elf: $(GUEST_OBJ)/%.c.o $(GUEST_LIB) test/guest/lib/guest.lds
 		-T test/guest/lib/guest.lds -o $@ $(filter %.o,$^)
 
 # Bare calls, for `make bench`: test/bench/x.c -> build/guest/bench/x.elf
-BENCH_GUESTS := $(patsubst %,build/guest/bench/%.elf,calls pair)
+BENCH_GUESTS := $(patsubst %,build/guest/bench/%.elf,calls pair growth)
 build/guest/bench/%.elf: $(GUEST_OBJ)/bench/%.c.o $(GUEST_LIB) test/guest/lib/guest.lds | build/guest/bench/
 	$(Q)$(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments --build-id=none \
 		-T test/guest/lib/guest.lds -o $@ $(filter %.o,$^)

@@ -17,7 +17,7 @@
 extern char data_start[], data_end[], bss_start[], image_end[], _start[];
 struct child_shared child_shared __attribute__((aligned(4096)));
 static char data_copy[16384];
-u32 child_port_max = ~0u;
+u32 child_port_max = ~0u, child_vcpus = 2, child_grant_frames = 4;
 
 __attribute__((weak)) void child_main(void)
 {
@@ -112,14 +112,14 @@ static void create(struct child *c)
 	struct xen_domctl op = {0};
 	struct xen_memory_reservation r = {.nr_extents = CHILD_PAGES};
 
-	op.u.createdomain.max_vcpus = 2;
+	op.u.createdomain.max_vcpus = child_vcpus;
 	op.u.createdomain.max_evtchn_port = child_port_max;
-	op.u.createdomain.max_grant_frames = 4;
+	op.u.createdomain.max_grant_frames = child_grant_frames;
 	op.u.createdomain.max_maptrack_frames = 4;
 	op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
 	must(domctl(XEN_DOMCTL_createdomain, 0, &op), "createdomain");
 	c->id = op.domain;
-	op.u.max_vcpus.max = 2;
+	op.u.max_vcpus.max = child_vcpus;
 	must(domctl(XEN_DOMCTL_max_vcpus, c->id, &op), "max_vcpus");
 	op.u.max_mem.max_memkb = CHILD_PAGES * 4;
 	must(domctl(XEN_DOMCTL_max_mem, c->id, &op), "max_mem");

@@ -274,7 +274,8 @@ void child_line(const char *line); /* of its log */
 void child_step(void);
 bool child_wait(struct child *c, u32 step); /* false: it has ended before */
 void child_allow(struct child *c, u32 step);
-extern u32 child_port_max; /* its last port; none unless set */
+extern u32 child_port_max, child_vcpus,
+	child_grant_frames; /* its last port (none unless set) and so on */
 /* Made, filled and pinned, not yet running. */
 struct child *child_make(void);
 long child_run(struct child *c);
