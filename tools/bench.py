@@ -292,14 +292,16 @@ def marks(counts, most, xen):
 
 
 def pair(systems, name, key):
-    """A count of Xen's and of Mica's."""
-    return ' / '.join(f'{systems[hv][name][key]:.4g}' if name in systems.get(hv, {}) else '-' for hv in SYSTEMS[1:])
+    """A count of Xen's and of Mica's; nothing where it is not counted."""
+    said = [f'{systems[hv][name][key]:.4g}' if key in systems.get(hv, {}).get(name, {}) else '-' for hv in SYSTEMS[1:]]
+    return ' / '.join(said) if said != ['-', '-'] else ''
 
 
 def rows_of(found, mode, where):
     """Cells of the table, row by row, the heading first."""
     native, systems = found[mode]['native'] if where != 'calls' else {}, found[mode][where]
-    yield ['operation', 'native', 'Xen', '(hyper)', 'Mica', '(hyper)', 'at most', '', 'entries', 'CR3 loads', 'TLB flushes']
+    yield ['operation', 'native', 'Xen', '(hyper)', 'Mica', '(hyper)', 'at most', '', 'entries', 'CR3 loads', 'TLB flushes',
+           'of them remote', 'IPIs']
     for name in next(iter(systems.values())):
         cells = [name, number(total(native[name])) if name in native else '']
         for hv in SYSTEMS[1:]:
@@ -309,14 +311,14 @@ def rows_of(found, mode, where):
         xen = systems.get('xen', {}).get(name)
         most = at_most(name, mica, mode, xen) if mica else None
         cells += [number(most) if most is not None else '', marks(mica, most, xen) if mica else '']
-        yield cells + [pair(systems, name, key) for key in ('entries', 'cr3', 'flushes')]
+        yield cells + [pair(systems, name, key) for key in ('entries', 'cr3', 'flushes', 'remote', 'ipis')]
     if where not in ('dom0', 'guest'):
         return
     means = {hv: mean_ratio(systems[hv], found['plain']['native']) for hv in systems}
     most = int(limits()['geometric mean']) / 100
     yield (['geometric mean of totals to native', '1'] +
            sum(([f'{means[hv]:.2f}', ''] if hv in means else ['', ''] for hv in SYSTEMS[1:]), []) +
-           [f'{most:.2f}', '>' if means.get('mica', 0) > most else '', '', '', ''])
+           [f'{most:.2f}', '>' if means.get('mica', 0) > most else '', '', '', '', '', ''])
 
 
 TITLES = {('plain', 'dom0'): 'Plain, Domain 0', ('plain', 'guest'): 'Plain, PV guest',
