@@ -352,27 +352,33 @@ int walk_root(mfn_t root, u64 va, struct walk *out);
 int walk_guest(const struct vcpu *v, u64 va, struct walk *out); /* from v's kernel root */
 /* Where the L1 entry for va lies, present or not. -EINVAL: there is no L1 for it. */
 int walk_l1_anew(struct vcpu *v, u64 va);
-static inline int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry)
+static inline int walk_l1(struct vcpu *v, u64 va)
 {
 	const struct mm_vcpu *mm = v->mm;
 
 	/* Neighbours come one after the other. */
-	if (unlikely(mm->walk_tag != (va >> 21) + 1) ||
-	    unlikely(mm->walk_generation != atomic_load(&v->domain->mm->upper_generation))) {
-		int rc = walk_l1_anew(v, va);
-
-		if (rc)
-			return rc;
-	}
-	*entry = maddr_make(mfn_num(mm->walk_l1) << PAGE_SHIFT | pte_index(va, 1) * 8u);
-	return 0;
+	if (likely(mm->walk_tag == (va >> 21) + 1) &&
+	    likely(mm->walk_generation == atomic_load(&v->domain->mm->upper_generation)))
+		return 0;
+	return walk_l1_anew(v, va);
 }
-/* What it says at this moment. */
-static inline u64 walk_l1_read(maddr_t entry)
+static inline int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry)
 {
-	const u64 *table = hw_frame_map(mfn_nospec(maddr_to_mfn(entry)));
+	int rc = walk_l1(v, va);
 
-	return atomic_load(&table[(maddr_num(entry) & (PAGE_SIZE - 1)) / 8]);
+	if (likely(!rc))
+		*entry = maddr_make(mfn_num(v->mm->walk_l1) << PAGE_SHIFT | pte_index(va, 1) * 8u);
+	return rc;
+}
+/* What it says at this moment; 0: there is no L1. */
+static inline u64 walk_l1_leaf(struct vcpu *v, u64 va)
+{
+	const u64 *table;
+
+	if (unlikely(walk_l1(v, va) != 0))
+		return 0;
+	table = hw_frame_map(v->mm->walk_l1);
+	return atomic_load(&table[pte_index(va, 1)]);
 }
 /* Where the last entry looked at lies. */
 static inline maddr_t walk_entry_maddr(const struct walk *walk, u64 va)

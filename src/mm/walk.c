@@ -57,6 +57,6 @@ int walk_l1_anew(struct vcpu *v, u64 va)
 		return err(EINVAL);
 	mm->walk_tag = (va >> 21) + 1;
 	mm->walk_generation = generation;
-	mm->walk_l1 = walk.table[1];
+	mm->walk_l1 = mfn_nospec(walk.table[1]);
 	return 0;
 }

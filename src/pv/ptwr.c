@@ -109,20 +109,23 @@ static const struct emul_ops readonly_ops = {
 };
 
 /* The instruction at rip, remembered by its bytes, as the same ones come again and again. Its width is 0: not change.c's. */
-static const struct emul_change *change_fetch(struct pv_vcpu *pv)
+static const struct pv_change *change_fetch(struct vcpu *v, struct regs *regs)
 {
-	u64 rip = pv->regs->rip, code[2];
-	struct pv_change *slot = &pv->changes[(rip ^ rip >> 4) % PV_CHANGES];
+	struct pv_change *slot = &v->pv->changes[(regs->rip ^ regs->rip >> 4) % PV_CHANGES];
+	struct emul_change *change = &slot->change;
+	u64 code[2];
 
-	if (!hw_get_words(code, gva_make(rip), 2))
+	if (!hw_get_words(code, gva_make(regs->rip), 2))
 		return NULL;
-	if (unlikely(((code[0] ^ slot->code[0]) | (code[1] ^ slot->code[1])) != 0)) {
-		slot->code[0] = code[0];
-		slot->code[1] = code[1];
-		if (!emul_change_decode(&slot->change, (const u8 *)code))
-			slot->change.bytes = 0;
-	}
-	return &slot->change;
+	if (likely(((code[0] ^ slot->code[0]) | (code[1] ^ slot->code[1])) == 0))
+		return slot;
+	slot->code[0] = code[0];
+	slot->code[1] = code[1];
+	if (!emul_change_decode(change, (const u8 *)code))
+		change->bytes = 0;
+	else if (change->reg != EMUL_NO_REG)
+		slot->src_at = (u16)((u8 *)pv_gpr(regs, change->reg) - (u8 *)regs);
+	return slot;
 }
 
 /*
@@ -133,27 +136,34 @@ static const struct emul_change *change_fetch(struct pv_vcpu *pv)
 static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 {
 	struct regs *regs = v->pv->regs;
+	const struct pv_change *slot;
 	const struct emul_change *change;
-	unsigned int shift = 8 * (cr2 & 7);
-	u64 rflags = regs->rflags, entry, old, new, *reg = NULL;
-	u64 at = (mfn_num(table) << PAGE_SHIFT) + (cr2 & (PAGE_SIZE - 8));
+	u64 rflags = regs->rflags, entry, old, new, src, *reg;
+	maddr_t at = maddr_make((mfn_num(table) << PAGE_SHIFT) + (cr2 & (PAGE_SIZE - 8)));
 
 	if (unlikely((rflags & RFLAGS_TF) != 0) || unlikely((u16)regs->cs != FLAT_KERNEL_CS) ||
 	    unlikely((cr2 & (PAGE_SIZE - 1)) == 0))
 		return false;
-	change = change_fetch(v->pv);
-	if (unlikely(!change) ||
-	    unlikely((cr2 & (change->bytes - 1u)) != 0)) /* a width of 0, too */
+	slot = change_fetch(v, regs);
+	if (unlikely(!slot))
 		return false;
-	if (change->reg != EMUL_NO_REG)
-		reg = pv_gpr(regs, change->reg);
-	old = entry = walk_l1_read(maddr_make(at));
-	if (change->bytes == 1)
-		old = (u8)(old >> shift);
-	new = emul_change_value(change, old, reg ? *reg : change->imm, regs->rax, &rflags);
-	if (!pt_change_quick(v, maddr_make(at), entry,
-			     change->bytes == 1 ? entry ^ (old ^ new) << shift : new))
+	change = &slot->change;
+	if (unlikely((cr2 & (change->bytes - 1u)) != 0)) /* a width of 0, too */
 		return false;
+	reg = (u64 *)(void *)((u8 *)regs + slot->src_at);
+	src = change->reg == EMUL_NO_REG ? change->imm : *reg;
+	entry = atomic_load((u64 *)hw_frame_map(table) + (cr2 & (PAGE_SIZE - 1)) / 8);
+	if (likely(change->bytes == 8)) {
+		old = entry;
+		new = emul_change_value(change, old, src, regs->rax, &rflags);
+		if (!pt_change_quick(v, at, entry, new))
+			return false;
+	} else {
+		old = (u8)(entry >> 8 * (cr2 & 7));
+		new = emul_change_value(change, old, src, regs->rax, &rflags);
+		if (!pt_change_quick(v, at, entry, entry ^ (old ^ new) << 8 * (cr2 & 7)))
+			return false;
+	}
 	emul_change_commit(change, old, reg, &regs->rax);
 	regs->rip += change->length;
 	regs->rflags = rflags & ~(u64)RFLAGS_RF;
@@ -184,20 +194,17 @@ static NOINLINE bool emulate(struct vcpu *v, u64 cr2, mfn_t mfn)
 
 bool pv_page_fault_fix(struct vcpu *v, u64 cr2, u32 error_code)
 {
-	maddr_t at;
 	mfn_t mfn;
 	u64 leaf;
 
 	if (!pv_is_kernel(v) || (error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED | PF_FETCH)) !=
 					(PF_PRESENT | PF_WRITE))
 		return false;
-	if (walk_l1_entry(v, cr2, &at) != 0)
-		return false;
-	leaf = walk_l1_read(at);
+	leaf = walk_l1_leaf(v, cr2);
 	if ((leaf & (PTE_PRESENT | PTE_RW)) != PTE_PRESENT)
 		return false;
 	mfn = pte_mfn(leaf);
-	if (unlikely(!hw_frame_is_ram(mfn)) || unlikely(!change_quick(v, cr2, mfn)))
+	if (unlikely(!hw_frame_is_ram(mfn)) || unlikely(!change_quick(v, cr2, mfn_nospec(mfn))))
 		return emulate(v, cr2, mfn);
 	perf_count(ptwr);
 	return true;
