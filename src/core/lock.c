@@ -41,13 +41,27 @@ void lock_init(struct lock *lock, enum lock_rank rank)
 	*lock = (struct lock){.rank = (u16)rank};
 }
 
-void lock_acquire(struct lock *lock)
+/* Apart, so that who does not wait needs no frame. */
+static NOINLINE u64 wait(const struct lock *lock, u16 ticket, u64 flags)
+{
+	while (atomic_load(&lock->owner) != ticket)
+		hw_relax();
+	return flags;
+}
+
+static inline u64 acquire(struct lock *lock, u64 flags)
 {
 	u16 ticket = (u16)(atomic_add(&lock->next, 1) - 1);
 
-	while (atomic_load(&lock->owner) != ticket) /* pairs with lock_release() */
-		hw_relax();
 	rank_enter(lock);
+	if (unlikely(atomic_load(&lock->owner) != ticket)) /* pairs with lock_release() */
+		return wait(lock, ticket, flags);
+	return flags;
+}
+
+void lock_acquire(struct lock *lock)
+{
+	(void)acquire(lock, 0);
 }
 
 void lock_release(struct lock *lock)
@@ -58,10 +72,7 @@ void lock_release(struct lock *lock)
 
 u64 lock_acquire_irq(struct lock *lock)
 {
-	u64 flags = hw_irq_save();
-
-	lock_acquire(lock);
-	return flags;
+	return acquire(lock, hw_irq_save());
 }
 
 void lock_release_irq(struct lock *lock, u64 flags)

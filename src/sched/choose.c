@@ -286,10 +286,11 @@ static struct vcpu *pick_locked(struct run_queue *rq, unsigned int cpu, u64 now,
 }
 
 /* When to look again at the latest, whoever waits: it has a budget, or would rather be elsewhere. */
-static u64 look_again(const struct vcpu *next, unsigned int cpu, u64 now)
+static u64 look_again(const struct vcpu *next, unsigned int cpu, u64 now, u64 until)
 {
-	u64 until = sched_budget_until(next, now);
+	u64 spent = sched_budget_until(next, now);
 
+	until = MIN(until, spent);
 	return cpumask_test(&next->sched->soft, cpu) ? until : MIN(until, now + SLICE_NS);
 }
 
@@ -336,26 +337,37 @@ static void commit_locked(struct run_queue *rq, struct vcpu *next, u64 now)
 	rq->switch_count++;
 }
 
-/* Nothing here: says so to those who have work to give, then looks at what others have. */
-static struct vcpu *find_elsewhere(struct run_queue *rq, unsigned int cpu, u64 *until)
+static bool is_waiting_elsewhere(unsigned int cpu)
+{
+	for (unsigned int i = 1; i < cpu_count; i++)
+		if (atomic_load(&sched_queues[(cpu + i) % cpu_count].waiting) != 0)
+			return true;
+	return false;
+}
+
+/* Nothing here: says so to those who have work to give, then looks at what others have. Gives up the lock if they have any. */
+static NOINLINE struct vcpu *find_elsewhere_locked(struct run_queue *rq, unsigned int cpu, u64 *now,
+						   u64 *until)
 {
 	struct vcpu *next;
 
 	cpumask_set(&sched_idle_mask, cpu);
 	atomic_fence(); /* pairs with sched_enqueue_locked(), then sched_cpu_pick() or offer() there */
+	if (!is_waiting_elsewhere(cpu))
+		return rq->idle;
+	lock_release(&rq->lock);
 	next = steal(cpu);
+	*now = time_now_ns();
 	lock_acquire(&rq->lock);
 	if (next != NULL && vcpu_is_runnable(next)) {
-		*until = rq->queue.count != 0 ? time_now_ns() + SLICE_NS : TIMER_NEVER;
+		*until = rq->queue.count != 0 ? *now + SLICE_NS : TIMER_NEVER;
 	} else {
 		if (next !=
 		    NULL) { /* paused on the way; who wakes it finds is_running false from here on */
-			sched_runstate_set_locked(next, sched_runstate_waiting(next),
-						  time_now_ns());
+			sched_runstate_set_locked(next, sched_runstate_waiting(next), *now);
 			atomic_store(&next->is_running, false);
 		}
-		next = pick_locked(rq, cpu, time_now_ns(),
-				   until); /* something may have come meanwhile */
+		next = pick_locked(rq, cpu, *now, until); /* something may have come meanwhile */
 	}
 	if (next == NULL)
 		return rq->idle;
@@ -368,7 +380,7 @@ static void offer(const struct vcpu *v, unsigned int cpu)
 {
 	unsigned int other;
 
-	atomic_fence(); /* queued, then who is idle: pairs with find_elsewhere() */
+	atomic_fence(); /* queued, then who is idle: pairs with find_elsewhere_locked() */
 	other = sched_cpu_pick(v);
 	if (other != cpu && cpumask_test(&sched_idle_mask, other))
 		work_raise(other, WORK_SCHEDULE);
@@ -399,21 +411,19 @@ struct vcpu *sched_choose(unsigned int cpu, struct vcpu **left)
 	prev = rq->running;
 	charge_locked(rq, now);
 	next = pick_locked(rq, cpu, now, &until);
-	if (next == NULL) {
-		lock_release(&rq->lock);
-		next = find_elsewhere(rq, cpu, &until);
-		now = time_now_ns();
-	} else {
+	if (next == NULL)
+		next = find_elsewhere_locked(rq, cpu, &now, &until);
+	else
 		cpumask_clear(&sched_idle_mask, cpu);
-	}
 	atomic_store(&next->is_running, true);
 	*left = leave_or_park_locked(rq, next, cpu, now);
 	commit_locked(rq, next, now);
 	rq->has_slice = until != TIMER_NEVER;
-	until = MIN(until, look_again(next, cpu, now));
+	if (!next->is_idle)
+		until = look_again(next, cpu, now, until);
 	if (until != TIMER_NEVER)
 		timer_set(&rq->slice, until);
-	if (prev->is_idle)
+	if (prev->is_idle && rq->queue.count != 0)
 		offer_all_locked(rq, cpu);
 	lock_release(&rq->lock);
 	if (next != prev)

@@ -130,38 +130,30 @@ void timer_kill(struct timer *t)
 		hw_relax();
 }
 
-/* Takes out the first if it has expired and calls it; false: none has. */
-static bool run_one(struct timer_queue *q, u64 now)
-{
-	u64 flags = lock_acquire_irq(&q->lock);
-	struct pqueue_node *first = pqueue_first(&q->queue);
-	struct timer *t;
-
-	if (first == NULL || first->key > now) {
-		lock_release_irq(&q->lock, flags);
-		return false;
-	}
-	t = pqueue_entry(first, struct timer, node);
-	pqueue_remove(&q->queue, first);
-	atomic_add(&t->running, 1);
-	q->fired_count++;
-	lock_release_irq(&q->lock, flags);
-	t->fn(t->ctx);
-	atomic_sub(&t->running, 1); /* the last touch: pairs with timer_kill() */
-	return true;
-}
-
 void time_softirq(void)
 {
 	struct timer_queue *q = &queues[cpu_id()];
 	u64 now = time_now_ns();
-	unsigned int count = 0;
+	u64 flags = lock_acquire_irq(&q->lock);
 
-	while (count < TIMERS_RUN_MAX && run_one(q, now))
-		count++;
-	LOCK_SCOPE_IRQ(&q->lock);
+	for (unsigned int count = 0; count < TIMERS_RUN_MAX; count++) {
+		struct pqueue_node *first = pqueue_first(&q->queue);
+		struct timer *t;
+
+		if (first == NULL || first->key > now)
+			break;
+		t = pqueue_entry(first, struct timer, node);
+		pqueue_remove(&q->queue, first);
+		atomic_add(&t->running, 1);
+		q->fired_count++;
+		lock_release_irq(&q->lock, flags);
+		t->fn(t->ctx);
+		atomic_sub(&t->running, 1); /* the last touch: pairs with timer_kill() */
+		flags = lock_acquire_irq(&q->lock);
+	}
 	q->armed_ns = 0; /* whatever it waits for, arm it again */
 	arm_locked(q);
+	lock_release_irq(&q->lock, flags);
 }
 
 bool time_is_quiet(u64 ns)
