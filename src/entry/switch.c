@@ -31,14 +31,15 @@ static void v_set(u64 va)
 /* Areas that the guest registered by its kernel's addresses: written with its kernel's root, v's mode whatever it is. */
 static void areas_publish(struct vcpu *v)
 {
-	bool is_user = !pv_is_kernel(v);
+	bool is_user = !pv_is_kernel(v), time_wanted = time_vcpu_publish_wanted(v);
 
-	if (!sched_runstate_wanted(v) && !time_vcpu_publish_wanted(v))
+	if (!sched_runstate_wanted(v) && !time_wanted)
 		return;
 	if (is_user)
 		hw_cr3_write(mfn_num(mm_mirror_root(v, false)) << PAGE_SHIFT);
 	sched_runstate_publish(v);
-	time_vcpu_publish(v);
+	if (time_wanted)
+		time_vcpu_publish(v);
 	if (is_user)
 		hw_cr3_write(mfn_num(mm_mirror_root(v, true)) << PAGE_SHIFT);
 }

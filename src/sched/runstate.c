@@ -93,12 +93,12 @@ void sched_runstate_publish(struct vcpu *v)
 	struct sched_vcpu *sv = v->sched;
 	u64 area = atomic_load(&sv->area);
 	struct vcpu_runstate_info info;
-	struct run_queue *rq;
+	struct run_queue *rq = &sched_queues[v->cpu]; /* v is on it until sched_switched() */
 	u64 flags;
 
 	if (area == 0)
 		return;
-	rq = sched_queue_lock(v, &flags);
+	flags = lock_acquire_irq(&rq->lock);
 	info = sv->runstate;
 	lock_release_irq(&rq->lock, flags);
 	atomic_store(&sv->published_ns, info.state_entry_time);
