@@ -46,8 +46,6 @@ XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
 # QEMU has no invariant TSC, which any real Haswell has: who would ask for it is told (and tsc_mode in GUEST_CFG).
 NATIVE_WORDS = 'clocksource=tsc tsc=reliable'
 STABLE = {'mica': 'tsc=stable'}
-COUNTS = ('hypervisor', 'kernel', 'user', 'entries', 'changes', 'cr3', 'flushes')
-SMP_COUNTS = ('ipis', 'remote')  # and where there are two CPUs
 WORSE = 1.02  # bench.py quick lets that pass
 WORSE_ELSEWHERE = 1.1  # and with another kernel
 GUEST_CFG = '''name = "bench"
@@ -179,17 +177,23 @@ def measure_part(hv, mode, where, names=None, **more):
     """names: beginnings of operations' names, in place of OP."""
     names = [os.environ.get('OP', '')] if names is None else names
     text, rows = run(hv, mode, where, 'insmod /xen-privcmd.ko; ' + '; '.join(f'/ops "{name}"' for name in names) + '\n', **more)
+    found = least_rounds(text, rows)
+    complete = re.search(r'^op end' if where in BARE else r'^MICA-SCRIPT-DONE 0', text, re.M)
+    if not complete or re.search(r'^ops: ', text, re.M):
+        sys.exit(f'{hv} {mode} {where}: it did not come to its end\n' + text[-2000:])
+    return {name: row for name, row in found.items() if name.startswith(tuple(names))}
+
+
+def least_rounds(text, rows):
+    """What a run said of each operation: of one, in the round that executed least."""
     marks = iter([idx for idx, (what, _) in enumerate(rows) if what == 'mark'])
     found = {}
     for rounds, repeats, name in re.findall(r'^op (\d+) (\d+) ([^\r\n]*)', text, re.M):
         ends = [(next(marks), next(marks))[1] for _ in range(int(rounds))]
         least = min(ends, key=lambda idx: total(rows[idx][1]))
-        found[name] = {k: rows[least][1][k] / int(repeats) for k in COUNTS + SMP_COUNTS if k in rows[least][1]}
+        found[name] = {k: n / int(repeats) for k, n in rows[least][1].items()}
         found[name].update(said=least, repeats=int(repeats))
-    complete = re.search(r'^op end' if where in BARE else r'^MICA-SCRIPT-DONE 0', text, re.M)
-    if not complete or re.search(r'^ops: ', text, re.M):
-        sys.exit(f'{hv} {mode} {where}: it did not come to its end\n' + text[-2000:])
-    return {name: row for name, row in found.items() if name.startswith(tuple(names))}
+    return found
 
 
 def wanted(name, of):
@@ -336,15 +340,19 @@ def tables(found):
             yield title, list(rows_of(found, mode, where))
 
 
+def show(title, cells, left=(0, 7)):
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    print(f'\n{title} (instructions of one operation; entries and so on: Xen / Mica)')
+    for row in cells:
+        print('  ' + '  '.join(f'{c:<{w}}' if i in left else f'{c:>{w}}' for i, (c, w) in enumerate(zip(row, widths))))
+
+
 def table():
     found = collect()
     out = pathlib.Path(os.environ.get('RAW') or BUILD / 'bench.json')
     out.write_text(json.dumps(found, indent=1) + '\n')
     for title, cells in tables(found):
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        print(f'\n{title} (instructions of one operation; entries and so on: Xen / Mica)')
-        for row in cells:
-            print('  ' + '  '.join(f'{c:<{w}}' if i in (0, 7) else f'{c:>{w}}' for i, (c, w) in enumerate(zip(row, widths))))
+        show(title, cells)
     print("\n>: Mica's own instructions are above test/bench/limits.txt; X: above Xen's; x: more entries, CR3 loads or flushes"
           f"\nThe geometric mean is to plain native. All figures: {out}")
 

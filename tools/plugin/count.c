@@ -7,6 +7,7 @@
  * from user to kernel or back, and, whoever does it, CR3 is loaded and the TLB flushed. With
  * ipis, also how often a command was written to a local APIC (its page in memory, not x2APIC; an IPI to itself counts, as
  * what is written cannot be seen), and how many of the flushes were done by other CPUs than the one that marks. With
+ * others, also what other kernels execute than the first, Domain 0's: their text lies elsewhere in memory. With
  * profile=FILE, what its blocks executed goes there line by line: number of the line said, address, times, instructions
  * (several CPUs may lose some of these).
  * Debian packages no header for plugins, so the few prototypes are declared here (QEMU 7.2, docs/devel/tcg-plugins).
@@ -31,6 +32,7 @@ extern uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 extern struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
 							size_t index);
 extern const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+extern void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *insn);
 extern size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 						   void (*cb)(unsigned int cpu, void *data),
@@ -55,30 +57,35 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 #define HYPERVISOR_START 0xffff800000000000ull
 #define HYPERVISOR_END	 0xffff880000000000ull
 #define USER_END	 0x0000800000000000ull
+#define TEXT_START	 0xffffffff80000000ull
+#define TEXT_END	 0xffffffffa0000000ull
 #define APIC_COMMAND	 0x300 /* in its page: the only device with something there that a kernel writes */
 #define ACCESS_WRITE	 2
 
 enum owner { HYPERVISOR, KERNEL, USER, OWNERS };
 enum phase { FIRMWARE, BOOT, GUEST, RUNNING };
 
-enum count { ENTRIES = OWNERS, CHANGES, CR3_LOADS, FLUSHES, IPIS, COUNTS };
+enum count { ENTRIES = OWNERS, CHANGES, CR3_LOADS, FLUSHES, IPIS, OTHERS, COUNTS };
 
 #define CPUS 64 /* each its own counts, since each may be a thread of QEMU */
 static struct {
 	uint64_t of[COUNTS];
 	enum owner last, guest; /* who ran last, and which of kernel and user */
+	bool other;		/* whose kernel's text */
 } __attribute__((aligned(64))) counts[CPUS];
 
 struct block {
 	uint64_t va, hits;
 	unsigned int insns, cr3_loads, flushes;
 	enum owner owner;
+	uint64_t moved; /* from its address in memory to the virtual one, of a kernel's text */
 	struct block *next;
 };
 static struct block *blocks;
 static FILE *profile;
 static unsigned int said;
-static bool sees_ipis;
+static bool sees_ipis, sees_others;
+static uint64_t first_moved;
 static enum phase phase;
 
 static enum owner owner_of(uint64_t va)
@@ -112,6 +119,8 @@ static void say(const char *what, unsigned int cpu_asking)
 	if (sees_ipis)
 		fprintf(stderr, " ipis %" PRIu64 " remote %" PRIu64, sum[IPIS],
 			sum[FLUSHES] - counts[cpu_asking % CPUS].of[FLUSHES]);
+	if (sees_others)
+		fprintf(stderr, " others %" PRIu64, sum[OTHERS]);
 	fputc('\n', stderr);
 	for (struct block *block = blocks; block != NULL && profile != NULL; block = block->next)
 		if (block->hits != 0 && block->owner == HYPERVISOR)
@@ -132,6 +141,7 @@ static void executed(unsigned int cpu, void *data)
 	}
 	if (phase == BOOT && block->owner == KERNEL) {
 		phase = GUEST;
+		first_moved = block->moved;
 		say("boot", cpu);
 	}
 	if (phase == GUEST && block->owner == USER) {
@@ -140,6 +150,10 @@ static void executed(unsigned int cpu, void *data)
 	}
 	block->hits++;
 	of[block->owner] += block->insns;
+	if (block->moved != 0)
+		counts[cpu % CPUS].other = block->moved != first_moved;
+	if (block->owner == KERNEL && counts[cpu % CPUS].other) /* modules too, which the text calls */
+		of[OTHERS] += block->insns;
 	of[ENTRIES] += block->owner == HYPERVISOR && counts[cpu % CPUS].last != HYPERVISOR;
 	of[CR3_LOADS] += block->cr3_loads;
 	of[FLUSHES] += block->flushes;
@@ -203,6 +217,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	block->va = qemu_plugin_tb_vaddr(tb);
 	block->insns = (unsigned int)qemu_plugin_tb_n_insns(tb);
 	block->owner = owner_of(block->va);
+	if (block->va >= TEXT_START && block->va < TEXT_END)
+		block->moved = block->va - (uintptr_t)qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(tb, 0));
 	for (size_t i = 0; i < block->insns; i++)
 		look(block, qemu_plugin_tb_get_insn(tb, i));
 	block->next = blocks;
@@ -229,6 +245,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int a
 		if (!strncmp(argv[i], "profile=", 8))
 			profile = fopen(argv[i] + 8, "w");
 		sees_ipis |= !strncmp(argv[i], "ipis=", 5);
+		sees_others |= !strncmp(argv[i], "others=", 7);
 	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	qemu_plugin_register_atexit_cb(id, finished, NULL);

@@ -1,0 +1,215 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What whole jobs cost (test/bench/jobs.c, jobs.sh): block and network devices, processes, files, a database, computing.
+
+One table for each place and mode: instructions natively, on Xen and on Mica, and of them the hypervisor's, Domain 0's
+kernel's and the guest's. A job may add to native half of what Xen adds; one that only computes 0.5 % of native.
+
+Settings as of bench.py: HV= MODE=plain|asis OP=beginning of names PROFILE=1 or the beginning of a name RAW=file, and
+WHERE=dom0   the small initramfs, in Domain 0 and natively: the block device is a loop device on a file in memory
+      guest  a guest of xl, its disk such a loop device, beside another guest
+      disk   a virtio disk of QEMU, in Domain 0 and natively. It answers in the host's own time, so that figures differ a
+             little from run to run: each is run three times (RUNS=), and the table says how much
+"""
+import array
+import gzip
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import bench
+import fetch
+import xl_initramfs
+
+PLACES = ('dom0', 'guest', 'disk')
+PEERS = ('guest to guest', 'network')  # natively, the second is what the first is compared with
+COMPUTING = ('CPU-bound', 'memory-bound')
+MODULES = 'virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk loop veth'.split()
+DISK = bench.BUILD / 'jobs.img'
+DISK_MIB = 32
+GUEST_CFG = '''name = "{name}"
+kernel = "/srv/vmlinux"
+ramdisk = "/jobs/guest.img"
+memory = {memory}
+vcpus = 1
+tsc_mode = "native"
+disk = [ {disk} ]
+vif = [ "mac=00:16:3e:00:00:0{n},bridge=xenbr0" ]
+extra = "console=hvc0 loglevel=4 mica.do=poweroff mica.ip=192.168.77.{n} {words}"
+'''
+GUEST_DISK = '"format=raw,vdev=xvda,access=w,script=block,target=/srv/disk.img"'
+
+
+# ---------------------------------------------------------------- what is booted
+
+def jobs_tree(root, *programs):
+    """What is in every initramfs; libraries are those of Domain 0's disk."""
+    tree = xl_initramfs.Tree()
+    for name in ('jobs/jobs', *programs):
+        tree.program(root, name)
+    tree.add('jobs/jobs.sh', (bench.BENCH / 'jobs.sh').read_bytes())
+    return tree
+
+
+def ramdisks(root):
+    """The small initramfs's, a guest's."""
+    loader = (root / xl_initramfs.LIBS / 'ld-linux-x86-64.so.2').read_bytes()
+    for base, modules, programs in (('initramfs.cpio.gz', MODULES, ['usr/bin/tcc', 'usr/bin/ip']),
+                                    ('guest.cpio.gz', (), ['usr/bin/tcc'])):
+        tree = jobs_tree(root, *programs)
+        tree.add('lib64/ld-linux-x86-64.so.2', loader)
+        if modules:
+            tree.modules(modules)
+        yield (xl_initramfs.GUEST / base).read_bytes() + gzip.compress(tree.cpio.done(), 1, mtime=0)
+
+
+def prepare():
+    """The program; in build/plugin: jobs-initrd, jobs-xl-initrd without the guests' configurations, the disk."""
+    compiler = fetch.download(*fetch.resolve('tcc', False))
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        xl_initramfs.dump(root)
+        (root / 'jobs').mkdir()
+        subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-o', root / 'jobs/jobs', bench.BENCH / 'jobs.c',
+                        '-l:libsqlite3.so.0'], check=True)
+        (root / 'usr/bin/tcc').write_bytes((compiler / 'usr/bin/tcc').read_bytes())
+        (root / 'usr/bin/tcc').chmod(0o755)
+        small, guest = ramdisks(root)
+        tree = jobs_tree(root)
+    tree.add('jobs/guest.img', guest)
+    (bench.BUILD / 'jobs-initrd').write_bytes(small)
+    (bench.BUILD / 'jobs-xl-initrd').write_bytes((xl_initramfs.GUEST / 'xl-initramfs.cpio').read_bytes() + tree.cpio.done())
+    if not DISK.exists():
+        words = array.array('Q', (i * 0x9e3779b97f4a7c15 & (1 << 64) - 1 for i in range(DISK_MIB << 17)))
+        DISK.write_bytes(words.tobytes())
+
+
+def script(what):
+    return bench.script_word(f'sh /jobs/jobs.sh {what} "{os.environ.get("OP", "")}"')
+
+
+def guests(words):
+    archive = fetch.Cpio()
+    for name, n, memory, disk, what in (('bench', 2, 256, GUEST_DISK, 'guest'), ('other', 3, 96, '', 'other')):
+        text = GUEST_CFG.format(name=name, n=n, memory=memory, disk=disk, words=f'{words} {script(what)}')
+        archive.add(f'jobs/{name}.cfg', 0o100644, text.encode())
+    path = bench.BUILD / 'jobs-guests-initrd'
+    path.write_bytes((bench.BUILD / 'jobs-xl-initrd').read_bytes() + archive.done())
+    return path
+
+
+def settings(hv, mode, where):
+    """The environment of tools/run.py."""
+    env = bench.settings(hv, mode, 'dom0', '')
+    env['QEMU'] += ',others=1'
+    if where == 'guest':
+        env['INITRD'] = str(guests(bench.KERNEL_WORDS[mode]))
+        env['HVARGS'] = env['HVARGS'].replace('dom0_mem=1G,max:1G', 'dom0_mem=640M')
+        env['APPEND'] = f'{bench.KERNEL_WORDS[mode]} {script("dom0")}'
+    else:
+        env['INITRD'] = str(bench.BUILD / 'jobs-initrd')
+        env['APPEND'] += ' ' + script('here')
+    if where == 'disk':
+        # While all CPUs are idle, time passes as the host's does.
+        env.update(DISK='virtio', IMAGE=str(DISK), QEMU=env['QEMU'] + ' -icount shift=0,sleep=on')
+    return env
+
+
+# ---------------------------------------------------------------- measuring
+
+def measure(hv, mode, where):
+    """{job: {counter: value of one}}; 'spread' is how far the totals of several runs are apart."""
+    runs = []
+    for _ in range(int(os.environ.get('RUNS', 3)) if where == 'disk' else 1):
+        text, rows = bench.run_with(settings(hv, mode, where))
+        runs.append(bench.least_rounds(text, rows))
+        if not re.search(r'^MICA-SCRIPT-DONE 0', text, re.M) or re.search(r'^jobs: ', text, re.M):
+            sys.exit(f'{hv} {mode} {where}: it did not come to its end\n' + text[-3000:])
+    for name, row in runs[-1].items():
+        totals = [bench.total(run[name]) for run in runs]
+        row['spread'] = max(totals) - min(totals)
+    which = os.environ.get('PROFILE')
+    for name, row in runs[-1].items():
+        if which and hv == 'mica' and (which == '1' or name.startswith(which)):
+            print(f'  {name}: {where}, {mode}')
+            bench.profile(row['said'], row['repeats'])
+    return runs[-1]
+
+
+def collect():
+    found = {}
+    for mode in bench.wanted('MODE', bench.MODES):
+        places = bench.wanted('WHERE', PLACES)
+        found[mode] = {'native': {}}
+        for where in ('disk', 'dom0'):
+            if where in places or where == 'dom0' and 'guest' in places:
+                found[mode]['native'].update(measure('native', mode, where))
+        for where in places:
+            found[mode][where] = {hv: measure(hv, mode, where) for hv in bench.wanted('HV', ('xen', 'mica')) if hv != 'native'}
+    return found
+
+
+# ---------------------------------------------------------------- tables
+
+def above(name, native, xen, mica):
+    """Whether Mica adds more to native than a job may."""
+    if name.startswith(COMPUTING):
+        return mica > 1.005 * native
+    return mica - native > (xen - native) / 2
+
+
+def rows_of(found, mode, where):
+    """Cells, the heading first."""
+    yield ['job', 'native', 'Xen', '(hyper)', 'Mica', '(hyper)', 'Domain 0', 'guest', 'over native', "of Xen's", '', 'entries', 'CR3 loads']
+    systems = found[mode][where]
+    for name in next(iter(systems.values()), {}):
+        native = found[mode]['native'].get(name.replace(*PEERS))
+        cells = [name, bench.number(bench.total(native)) if native else '']
+        for hv in ('xen', 'mica'):
+            row = systems.get(hv, {}).get(name)
+            cells += [bench.number(bench.total(row)), f'({bench.number(row["hypervisor"])})'] if row else ['', '']
+        cells += [' / '.join(bench.number(value(systems[hv][name])) for hv in systems)
+                  for value in (lambda row: row['kernel'] - row['others'], lambda row: row['others'])]
+        if where != 'guest':
+            cells[-1] = ''
+        if native and len(systems) == 2:
+            totals = [bench.total(row) for row in (native, systems['xen'][name], systems['mica'][name])]
+            added = [n - totals[0] for n in totals]
+            cells += [f'{100 * added[2] / totals[0]:+.2f} %', f'{100 * added[2] / added[1]:.0f} %' if added[1] > 0 else '',
+                      '>' if above(name, *totals) else '']
+        else:
+            cells += ['', '', '']
+        yield cells + [bench.pair(systems, name, key) for key in ('entries', 'cr3')]
+
+
+TITLES = {(mode, where): f'{said}, jobs {place}' for mode, said in (('plain', 'Plain'), ('asis', 'As it comes'))
+          for where, place in (('dom0', 'in Domain 0'), ('guest', 'in a PV guest'), ('disk', 'on a virtio disk'))}
+
+
+def spreads(found):
+    """How far runs of the disk's jobs are apart, at most."""
+    rows = [row for mode in found for systems in found[mode].values()
+            for part in (systems.values() if 'xen' in systems or 'mica' in systems else [systems])
+            for row in part.values() if row.get('spread')]
+    return max((100 * row['spread'] / bench.total(row) for row in rows), default=0)
+
+
+def main():
+    bench.compile_tools()
+    prepare()
+    found = collect()
+    out = pathlib.Path(os.environ.get('RAW') or bench.BUILD / 'jobs.json')
+    out.write_text(json.dumps(found, indent=1) + '\n')
+    for (mode, where), title in TITLES.items():
+        if where in found.get(mode, {}):
+            bench.show(title, list(rows_of(found, mode, where)), (0, 10))
+    print("\n>: Mica adds more than half of what Xen adds, or 0.5 % where a job only computes. Domain 0, guest: their kernels, Xen's"
+          f" and Mica's run.\nRuns of the virtio disk's jobs differ by {spreads(found):.2f} % at most. All figures: {out}")
+
+
+if __name__ == '__main__':
+    main()
