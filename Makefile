@@ -275,12 +275,16 @@ check-oracle: disk	## run the cases on Debian's Xen and keep what it says in tes
 soak: build/mica disk	## load inside Domain 0, an hour (SOAK=seconds)
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
-.PHONY: bench bench-doc bench-boot bench-ops bench-life bench-compare bench-quick bench-keep
+.PHONY: bench bench-doc bench-jobs bench-jobs-doc bench-boot bench-ops bench-life bench-compare bench-quick bench-keep
 bench: build/mica $(BENCH_GUESTS) disk	## instructions of operations: native, Xen, Mica, Domain 0 and guest (MODE= WHERE= OP= HV= for some)
 	$(Q)$(PY) tools/bench.py table
 bench-doc: bench	## the same, and its tables and plots into doc/performance.md
 	$(Q)tools/deps.sh
 	$(Q)$(PY) tools/bench_doc.py
+bench-jobs: build/mica disk	## instructions of whole jobs, devices and network too, natively, on Xen and on Mica (MODE= WHERE=dom0|guest|disk OP= HV=)
+	$(Q)$(PY) tools/bench_jobs.py
+bench-jobs-doc: bench-jobs	## the same, and its tables into doc/performance.md
+	$(Q)$(PY) tools/bench_doc.py jobs
 bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one, PROFILE=1)
 	$(Q)$(PY) tools/bench.py boot
 bench-ops: build/mica $(BENCH_GUESTS) guest	## hypervisor's, kernel's and user's part of operations (HV= MODE= OP=, PROFILE=1 or a name)

@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Puts the figures of the last `make bench` (build/plugin/bench.json) into doc/: performance.json, the tables of
-performance.md between its marks, and plots of Domain 0's and bare calls' (SVG, made by gnuplot)."""
+performance.md between its marks, and plots of Domain 0's and bare calls' (SVG, made by gnuplot).
+bench_doc.py jobs: likewise those of the last `make bench-jobs`, which have a section of their own."""
 import json
-import pathlib
 import re
 import subprocess
 import sys
 
 import bench
+import bench_jobs
 
 DOC = bench.ROOT / 'doc'
 PLOT = '''set terminal svg noenhanced size 1000,560 font "sans,12" background "white"
@@ -31,7 +32,7 @@ plot "-" using 2:xtic(1) title "Xen 4.17" linecolor rgb "#c0504d", "-" using 2:x
 {mica}e
 {most}e
 '''
-MARKS = '<!-- figures -->\n{}<!-- end of figures -->'
+MARKS = '<!-- {what} -->\n{text}<!-- end of {what} -->'
 
 
 def markdown(title, cells):
@@ -69,10 +70,43 @@ def plot(out, title, mode, systems):
     subprocess.run(['gnuplot'], input=text, text=True, check=True)
 
 
+def put(what, text):
+    """Text between two marks of the page."""
+    page = DOC / 'performance.md'
+    page.write_text(re.sub(MARKS.format(what=what, text='.*?'), lambda _: MARKS.format(what=what, text=text),
+                           page.read_text(), flags=re.S))
+
+
+def figures(file, places):
+    """Those of the last run, if it was whole."""
+    found = json.loads((bench.BUILD / file).read_text())
+    if not all(where in found.get(mode, {}) for mode in bench.MODES for where in places):
+        sys.exit('bench_doc.py: the last run was only a part')
+    return found
+
+
+def keep(file, found, places):
+    """The figures, without what is only for looking into a run."""
+    for mode in bench.MODES:
+        for rows in [found[mode]['native'], *(found[mode][w][hv] for w in places for hv in found[mode][w])]:
+            for row in rows.values():
+                row.pop('said', None)
+                row.update((k, round(v, 3)) for k, v in row.items())
+    (DOC / file).write_text(json.dumps(found, separators=(',', ':')).replace('},"', '},\n"') + '\n')
+
+
+def jobs():
+    found = figures('jobs.json', bench_jobs.PLACES)
+    text = bench_jobs.remarks(found) + '\n'
+    for (mode, where), title in bench_jobs.TITLES.items():
+        text += markdown(title, list(bench_jobs.rows_of(found, mode, where))) + '\n'
+    put('jobs', text)
+    keep('performance-jobs.json', found, bench_jobs.PLACES)
+    print('doc/performance.md and performance-jobs.json are made')
+
+
 def main():
-    found = json.loads((bench.BUILD / 'bench.json').read_text())
-    if not all(where in found.get(mode, {}) for mode in bench.MODES for where in bench.PLACES):
-        sys.exit('bench_doc.py: the last `make bench` was only a part')
+    found = figures('bench.json', bench.PLACES)
     text = 'Packages: ' + ', '.join(f'{name} {version}' for name, version in found['versions'].items()
                              if name.startswith(('linux', 'xen')) and 'cloud' not in name) + '.\n\n'
     for (mode, where), title in bench.TITLES.items():
@@ -82,15 +116,10 @@ def main():
             plot(DOC / name, title, mode, found[mode][where])
             text += f'![{title}]({name})\n\n'
     text = 'Limits that do not hold:\n\n' + (not_held(found) or 'none.\n') + '\n' + text
-    page = DOC / 'performance.md'
-    page.write_text(re.sub(MARKS.format('.*?'), lambda _: MARKS.format(text), page.read_text(), flags=re.S))
-    for mode in bench.MODES:
-        for rows in [found[mode]['native'], *(found[mode][w][hv] for w in bench.PLACES for hv in found[mode][w])]:
-            for row in rows.values():
-                row.pop('said', None)
-                row.update((k, round(v, 3)) for k, v in row.items())
-    (DOC / 'performance.json').write_text(json.dumps(found, separators=(',', ':')).replace('},"', '},\n"') + '\n')
+    put('figures', text)
+    keep('performance.json', found, bench.PLACES)
     print('doc/performance.md, its plots and performance.json are made')
 
 
-main()
+if __name__ == '__main__':
+    jobs() if sys.argv[1:] == ['jobs'] else main()

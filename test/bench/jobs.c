@@ -4,7 +4,7 @@
  * round between two marks that tools/plugin/count.c sees; then it says "op <rounds> <operations of a round> <name>".
  * What was read, received or computed is checked after the second mark. Started by test/bench/jobs.sh, natively, in
  * Domain 0 and in a guest. Devices and peers come from the environment: DISK (a virtio disk), BLOCK (a loop device, in a
- * guest a disk of blkfront on one), PEER (the other end of the wire), GUEST_PEER (another guest). What is not there is
+ * guest a disk of blkfront on one), PEER (the other end of the wire), GUEST_PEER (another guest), LOOPBACK. What is not there is
  * left out.
  *
  *   jobs [BEGINNING]       jobs whose names begin so
@@ -25,7 +25,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,10 +38,20 @@
 #define PORT	  7
 #define PAUSE_NS  300000000 /* before a job */
 #define BREATH_NS 50000000  /* before each round */
-#define LIMIT	  100 /* seconds of a job, when something hangs */
+#define LIMIT	  100	    /* seconds of a job, when something hangs */
 #define SLOTS	  64	    /* requests of a round, at most */
 
-static uint64_t *data; /* BUFFER, of which each request has a piece */
+static const struct job {
+	const char *name;
+	void (*run)(unsigned int i);
+	unsigned int repeats, rounds;
+	void (*setup)(void);   /* before the first round */
+	void (*prepare)(void); /* before each */
+	void (*check)(void);   /* after it */
+	uint64_t bytes;	       /* of a request */
+	const char *of;	       /* what its device or peer is called above, or it in jobs.sh */
+} * job;		       /* the one that this process does */
+static uint64_t *data;	       /* BUFFER, of which each request has a piece */
 static uint64_t offset[SLOTS];
 static uint64_t salt;
 static int fd = -1;
@@ -79,122 +88,64 @@ static uint32_t chance(void)
 
 /* ---- block devices, without the page cache */
 
-static void open_device(const char *name)
+static void open_device(void)
 {
-	if (getenv(name) == NULL)
+	if (getenv(job->of) == NULL)
 		exit(0);
-	fd = open(getenv(name), O_RDWR | O_DIRECT);
-	must(fd >= 0, name);
+	fd = open(getenv(job->of), O_RDWR | O_DIRECT);
+	must(fd >= 0, job->of);
 }
 
-static void open_disk(void)
-{
-	open_device("DISK");
-}
-
-static void open_block(void)
-{
-	open_device("BLOCK");
-}
-
-static void choose(uint64_t from, uint64_t bytes)
+static void choose(uint64_t from)
 {
 	for (unsigned int i = 0; i < SLOTS; i++)
-		offset[i] = from + (bytes == PAGE ? chance() % (HALF / PAGE) * PAGE : i * bytes % HALF);
+		offset[i] = from + (job->bytes == PAGE ? chance() % (HALF / PAGE) * PAGE
+						       : i * job->bytes % HALF);
 }
 
-static void read_at(unsigned int i, uint64_t bytes)
+/* The i-th request's data. */
+static uint64_t *piece(unsigned int i)
 {
-	must(pread(fd, (char *)data + i * bytes, bytes, (off_t)offset[i]) == (ssize_t)bytes, "read");
+	return data + i * job->bytes / 8;
 }
 
-static void write_at(unsigned int i, uint64_t bytes)
+static void read_request(unsigned int i)
 {
-	must(pwrite(fd, (char *)data + i * bytes, bytes, (off_t)offset[i]) == (ssize_t)bytes, "write");
+	must(pread(fd, piece(i), job->bytes, (off_t)offset[i]) == (ssize_t)job->bytes, "read");
 }
 
-static void check_blocks(unsigned int n, uint64_t bytes, uint64_t with)
+static void write_request(unsigned int i)
 {
-	for (unsigned int i = 0; i < n; i++)
-		must(is_pattern(data + i * bytes / 8, bytes, offset[i], with), "what the disk has is wrong");
+	must(pwrite(fd, piece(i), job->bytes, (off_t)offset[i]) == (ssize_t)job->bytes, "write");
 }
 
-static void before_write(unsigned int n, uint64_t bytes)
+static void before_read(void)
 {
-	choose(HALF, bytes);
+	memset(data, 0, BUFFER);
+	choose(0);
+}
+
+static void after_read(void)
+{
+	for (unsigned int i = 0; i < job->repeats; i++)
+		must(is_pattern(piece(i), job->bytes, offset[i], salt),
+		     "what the disk has is wrong");
+}
+
+static void before_write(void)
+{
+	choose(HALF);
 	salt++;
-	for (unsigned int i = 0; i < n; i++)
-		pattern(data + i * bytes / 8, bytes, offset[i], salt);
+	for (unsigned int i = 0; i < job->repeats; i++)
+		pattern(piece(i), job->bytes, offset[i], salt);
 }
 
-static void after_write(unsigned int n, uint64_t bytes)
+static void after_write(void)
 {
 	memset(data, 0, BUFFER);
-	for (unsigned int i = 0; i < n; i++)
-		read_at(i, bytes);
-	check_blocks(n, bytes, salt);
-}
-
-static void before_page_read(void)
-{
-	memset(data, 0, BUFFER);
-	choose(0, PAGE);
-}
-
-static void page_read(unsigned int i)
-{
-	read_at(i, PAGE);
-}
-
-static void after_page_read(unsigned int n)
-{
-	check_blocks(n, PAGE, 0);
-}
-
-static void before_long_read(void)
-{
-	memset(data, 0, BUFFER);
-	choose(0, MIB);
-}
-
-static void long_read(unsigned int i)
-{
-	read_at(i, MIB);
-}
-
-static void after_long_read(unsigned int n)
-{
-	check_blocks(n, MIB, 0);
-}
-
-static void before_page_write(void)
-{
-	before_write(SLOTS, PAGE);
-}
-
-static void page_write(unsigned int i)
-{
-	write_at(i, PAGE);
-}
-
-static void after_page_write(unsigned int n)
-{
-	after_write(n, PAGE);
-}
-
-static void before_long_write(void)
-{
-	before_write(BUFFER / MIB, MIB);
-}
-
-static void long_write(unsigned int i)
-{
-	write_at(i, MIB);
-}
-
-static void after_long_write(unsigned int n)
-{
-	after_write(n, MIB);
+	for (unsigned int i = 0; i < job->repeats; i++)
+		read_request(i);
+	after_read();
 }
 
 /* ---- network: a connection's first byte says what it is for */
@@ -217,10 +168,10 @@ static ssize_t put(int to, void *at, size_t bytes)
 	return write(to, at, bytes);
 }
 
-static void peer(const char *name, int type, char purpose)
+static void reach(int type, char purpose)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-	const char *address = strcmp(name, "lo") == 0 ? "127.0.0.1" : getenv(name);
+	const char *address = getenv(job->of);
 	int one = 1;
 
 	if (address == NULL)
@@ -234,26 +185,25 @@ static void peer(const char *name, int type, char purpose)
 	}
 }
 
-#define PEER(of, name)                                                                             \
-	static void of##_udp(void)                                                                 \
-	{                                                                                          \
-		peer(name, SOCK_DGRAM, ECHO);                                                      \
-	}                                                                                          \
-	static void of##_echo(void)                                                                \
-	{                                                                                          \
-		peer(name, SOCK_STREAM, ECHO);                                                     \
-	}                                                                                          \
-	static void of##_swallow(void)                                                             \
-	{                                                                                          \
-		peer(name, SOCK_STREAM, SWALLOW);                                                  \
-	}                                                                                          \
-	static void of##_send(void)                                                                \
-	{                                                                                          \
-		peer(name, SOCK_STREAM, SEND);                                                     \
-	}
-PEER(loopback, "lo")
-PEER(wire, "PEER")
-PEER(guest, "GUEST_PEER")
+static void udp_echo(void)
+{
+	reach(SOCK_DGRAM, ECHO);
+}
+
+static void tcp_echo(void)
+{
+	reach(SOCK_STREAM, ECHO);
+}
+
+static void tcp_swallow(void)
+{
+	reach(SOCK_STREAM, SWALLOW);
+}
+
+static void tcp_send(void)
+{
+	reach(SOCK_STREAM, SEND);
+}
 
 static void round_trip(unsigned int i)
 {
@@ -277,11 +227,10 @@ static void bulk_send(unsigned int i)
 }
 
 /* The server compares, not we. */
-static void after_send(unsigned int n)
+static void after_send(void)
 {
 	uint64_t verdict = salt;
 
-	(void)n;
 	all(put, &verdict, 8);
 	all(read, &verdict, 8);
 	must(verdict == 1, "what was sent did not arrive so");
@@ -300,9 +249,8 @@ static void bulk_receive(unsigned int i)
 	all(read, data, BUFFER);
 }
 
-static void after_receive(unsigned int n)
+static void after_receive(void)
 {
-	(void)n;
 	must(is_pattern(data, BUFFER, 0, 0), "what was received is wrong");
 }
 
@@ -347,7 +295,8 @@ static void serve(void)
 			sendto(fd, &c, 1, 0, (struct sockaddr *)&at, length);
 	}
 	setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	must(bind(listening, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(listening, 5) == 0, "bind");
+	must(bind(listening, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(listening, 5) == 0,
+	     "bind");
 	for (;;) {
 		fd = accept(listening, NULL, NULL);
 		must(fd >= 0, "accept");
@@ -361,8 +310,6 @@ static void serve(void)
 }
 
 /* ---- what test/bench/jobs.sh does with small programs */
-
-static const char *script;
 
 static void shell(const char *what, const char *word)
 {
@@ -378,27 +325,26 @@ static void shell(const char *what, const char *word)
 
 static void script_prepare(void)
 {
-	shell("prepare", script);
+	shell("prepare", job->of);
 }
 
 static void script_run(unsigned int i)
 {
 	(void)i;
-	shell("run", script);
+	shell("run", job->of);
 }
 
-static void script_check(unsigned int n)
+static void script_check(void)
 {
-	(void)n;
-	shell("check", script);
+	shell("check", job->of);
 }
 
 /* ---- SQLite (its header is not needed) */
 
 extern int sqlite3_open(const char *file, void **base);
 extern int sqlite3_close(void *base);
-extern int sqlite3_exec(void *base, const char *text, int (*row)(void *, int, char **, char **), void *arg,
-			char **error);
+extern int sqlite3_exec(void *base, const char *text, int (*row)(void *, int, char **, char **),
+			void *arg, char **error);
 
 static const char *sql_wanted;
 
@@ -426,7 +372,10 @@ static void sql(const char *file, const char *text, int commands)
 static void sql_prepare(void)
 {
 	unlink("/tmp/base");
-	sql("/tmp/base", "create table t (i integer primary key, n integer, words text); create index at on t (n)", 1);
+	sql("/tmp/base",
+	    "create table t (i integer primary key, n integer, words text); create index at on t "
+	    "(n)",
+	    1);
 }
 
 static void sql_insert(unsigned int i)
@@ -435,9 +384,8 @@ static void sql_insert(unsigned int i)
 	sql("/tmp/base", "insert into t values (%d, %d, '%s')", 200);
 }
 
-static void sql_check(unsigned int n)
+static void sql_check(void)
 {
-	(void)n;
 	sql_wanted = "200 19900";
 	sql("/tmp/base", "select count(*) || ' ' || sum(i) from t where words like 'some%%it'", 1);
 	sql_wanted = "ok";
@@ -466,7 +414,8 @@ static void integers(unsigned int i)
 }
 
 /* With AVX2 where the CPU says that it has it. */
-__attribute__((target_clones("avx2", "default"), optimize("O3"))) static void vectors(unsigned int i)
+__attribute__((target_clones("avx2", "default"), optimize("O3"))) static void vectors(
+	unsigned int i)
 {
 	typedef uint32_t vector __attribute__((vector_size(4 * LANES)));
 	vector x = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -480,11 +429,10 @@ __attribute__((target_clones("avx2", "default"), optimize("O3"))) static void ve
 	memcpy(lanes, &x, sizeof(lanes));
 }
 
-static void check_vectors(unsigned int n)
+static void check_vectors(void)
 {
 	uint32_t lane = chance() % LANES, x = lane + 1;
 
-	(void)n;
 	for (unsigned int step = 0; step < STEPS; step++) {
 		x ^= x << 13;
 		x ^= x >> 17;
@@ -519,56 +467,58 @@ static void memory(unsigned int i)
 		memcpy(cells + CELLS, cells, CELLS * 4ul);
 }
 
-static void check_memory(unsigned int n)
+static void check_memory(void)
 {
 	must(memcmp(cells, cells + CELLS, CELLS * 4ul) == 0, "the copy differs");
-	memset(cells + CELLS, (int)n, CELLS * 4ul);
+	memset(cells + CELLS, 1, CELLS * 4ul);
 }
 
 /* ---- all */
 
-static const struct job {
-	const char *name;
-	void (*run)(unsigned int i);
-	unsigned int repeats, rounds;
-	void (*setup)(void);	      /* before the first round */
-	void (*prepare)(void);	      /* before each */
-	void (*check)(unsigned int n); /* after it, of what n repeats have done */
-	const char *script;
-} jobs[] = {
-#define DEVICE(name, open)                                                                          \
-	{name " read 4 KiB", page_read, 32, 7, open, before_page_read, after_page_read, NULL},      \
-	{name " write 4 KiB", page_write, 32, 7, open, before_page_write, after_page_write, NULL},  \
-	{name " read 1 MiB", long_read, 4, 7, open, before_long_read, after_long_read, NULL},       \
-	{name " write 1 MiB", long_write, 4, 7, open, before_long_write, after_long_write, NULL},
-#define NETWORK(name, to)                                                                           \
-	{name " UDP round trip", round_trip, 16, 9, to##_udp, NULL, NULL, NULL},                    \
-	{name " TCP round trip", round_trip, 16, 9, to##_echo, NULL, NULL, NULL},                   \
-	{name " send 4 MiB", bulk_send, 1, 5, to##_swallow, before_send, after_send, NULL},         \
-	{name " receive 4 MiB", bulk_receive, 1, 5, to##_send, before_receive, after_receive, NULL},
-#define SCRIPT(name, word) {name, script_run, 1, 3, NULL, script_prepare, script_check, word},
-	DEVICE("disk", open_disk)
-	DEVICE("block", open_block)
-	NETWORK("network", wire)
-	NETWORK("guest to guest", guest)
-	NETWORK("loopback", loopback)
-	SCRIPT("200 times sh", "forks")
-	SCRIPT("build of 12 files", "build")
-	SCRIPT("tar and gzip", "pack")
-	SCRIPT("gunzip and untar", "unpack")
-	SCRIPT("file tree", "tree")
-	{"SQLite, 200 inserts", sql_insert, 1, 3, NULL, sql_prepare, sql_check, NULL},
-	{"CPU-bound", integers, 1, 3, NULL, NULL, NULL, NULL},
-	{"CPU-bound, vectors", vectors, 1, 3, NULL, NULL, check_vectors, NULL},
-	{"memory-bound", memory, 1, 3, memory_ready, NULL, check_memory, NULL},
+static const struct job jobs[] = {
+#define REQUEST(name, what, n, bytes, of)                                                       \
+	{                                                                                       \
+		name, what##_request, n, 7, open_device, before_##what, after_##what, bytes, of \
+	}
+#define DEVICE(name, of)                                           \
+	REQUEST(name " read 4 KiB", read, 32, PAGE, of),           \
+		REQUEST(name " write 4 KiB", write, 32, PAGE, of), \
+		REQUEST(name " read 1 MiB", read, 4, MIB, of),     \
+		REQUEST(name " write 1 MiB", write, 4, MIB, of)
+#define NETWORK(name, of)                                                                           \
+	{name " UDP round trip", round_trip, 16, 9, udp_echo, NULL, NULL, 0, of},                   \
+		{name " TCP round trip", round_trip, 16, 9, tcp_echo, NULL, NULL, 0, of},           \
+		{name " send 4 MiB", bulk_send, 1, 5, tcp_swallow, before_send, after_send, 0, of}, \
+	{                                                                                           \
+		name " receive 4 MiB", bulk_receive, 1, 5, tcp_send, before_receive,                \
+			after_receive, 0, of                                                        \
+	}
+#define SCRIPT(name, word)                                                          \
+	{                                                                           \
+		name, script_run, 1, 3, NULL, script_prepare, script_check, 0, word \
+	}
+	DEVICE("disk", "DISK"),
+	DEVICE("block", "BLOCK"),
+	NETWORK("network", "PEER"),
+	NETWORK("guest to guest", "GUEST_PEER"),
+	NETWORK("loopback", "LOOPBACK"),
+	SCRIPT("200 times sh", "forks"),
+	SCRIPT("build of 12 files", "build"),
+	SCRIPT("tar and gzip", "pack"),
+	SCRIPT("gunzip and untar", "unpack"),
+	SCRIPT("file tree", "tree"),
+	{"SQLite, 200 inserts", sql_insert, 1, 3, .prepare = sql_prepare, .check = sql_check},
+	{"CPU-bound", integers, 1, 3},
+	{"CPU-bound, vectors", vectors, 1, 3, .check = check_vectors},
+	{"memory-bound", memory, 1, 3, .setup = memory_ready, .check = check_memory},
 };
 #define JOBS (sizeof(jobs) / sizeof(jobs[0]))
 
-static void measure(const struct job *job)
+static void measure(int n)
 {
 	struct timespec rest = {0, PAUSE_NS};
 
-	script = job->script;
+	job = &jobs[n];
 	alarm(LIMIT);
 	data = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(data != MAP_FAILED, "memory");
@@ -588,7 +538,7 @@ static void measure(const struct job *job)
 			job->run(i);
 		MARK();
 		if (job->check != NULL)
-			job->check(job->repeats);
+			job->check();
 	}
 	printf("op %u %u %s\n", job->rounds, job->repeats, job->name);
 	exit(0);
@@ -636,7 +586,7 @@ int main(int argc, char **argv)
 	if (data != NULL) {
 		serve();
 	} else if (argc == 3 && strcmp(what, "--one") == 0) {
-		measure(&jobs[atoi(argv[2])]);
+		measure(atoi(argv[2]));
 	} else if (argc == 4 && strcmp(what, "--fill") == 0) {
 		fill(argv[2], strtoul(argv[3], NULL, 10));
 	} else if (argc > 2 && strcmp(what, "--apart") == 0) {

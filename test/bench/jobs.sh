@@ -35,7 +35,7 @@ here*)
 		/jobs/jobs --serve &
 		/jobs/jobs --apart sh /jobs/jobs.sh apart &
 		wait_for ifconfig wire0 192.168.77.2
-		export BLOCK=/dev/loop0 PEER=192.168.77.1
+		export BLOCK=/dev/loop0 PEER=192.168.77.1 LOOPBACK=127.0.0.1
 		wait_for ping -c 1 $PEER
 	fi
 	/jobs/jobs "$2"
@@ -48,7 +48,7 @@ apart*)
 other*) exec /jobs/jobs --serve ;;
 guest*)
 	/jobs/jobs --serve &
-	export BLOCK=/dev/xvda PEER=192.168.77.1 GUEST_PEER=192.168.77.3
+	export BLOCK=/dev/xvda PEER=192.168.77.1 GUEST_PEER=192.168.77.3 LOOPBACK=127.0.0.1
 	wait_for ping -c 1 $GUEST_PEER
 	/jobs/jobs "$2"
 	;;

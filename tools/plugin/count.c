@@ -78,14 +78,14 @@ struct block {
 	uint64_t va, hits;
 	unsigned int insns, cr3_loads, flushes;
 	enum owner owner;
-	uint64_t moved; /* from its address in memory to the virtual one, of a kernel's text */
+	bool text, other; /* of a kernel, and of another than the first */
 	struct block *next;
 };
 static struct block *blocks;
 static FILE *profile;
 static unsigned int said;
 static bool sees_ipis, sees_others;
-static uint64_t first_moved;
+static uint64_t first_text[256]; /* by 2 MiB: from its address in memory to the virtual one */
 static enum phase phase;
 
 static enum owner owner_of(uint64_t va)
@@ -141,7 +141,6 @@ static void executed(unsigned int cpu, void *data)
 	}
 	if (phase == BOOT && block->owner == KERNEL) {
 		phase = GUEST;
-		first_moved = block->moved;
 		say("boot", cpu);
 	}
 	if (phase == GUEST && block->owner == USER) {
@@ -150,9 +149,9 @@ static void executed(unsigned int cpu, void *data)
 	}
 	block->hits++;
 	of[block->owner] += block->insns;
-	if (block->moved != 0)
-		counts[cpu % CPUS].other = block->moved != first_moved;
-	if (block->owner == KERNEL && counts[cpu % CPUS].other) /* modules too, which the text calls */
+	if (block->text)
+		counts[cpu % CPUS].other = block->other;
+	if (block->owner == KERNEL && counts[cpu % CPUS].other) /* modules too: the text calls */
 		of[OTHERS] += block->insns;
 	of[ENTRIES] += block->owner == HYPERVISOR && counts[cpu % CPUS].last != HYPERVISOR;
 	of[CR3_LOADS] += block->cr3_loads;
@@ -209,6 +208,17 @@ static void look(struct block *block, struct qemu_plugin_insn *insn)
 	}
 }
 
+/* The first kernel has run all of its parts, by 2 MiB, before there is another. */
+static void look_where(struct block *block, struct qemu_plugin_insn *insn)
+{
+	uint64_t *first = &first_text[(block->va - TEXT_START) >> 21];
+	uint64_t moved = block->va - (uintptr_t)qemu_plugin_insn_haddr(insn);
+
+	if (*first == 0)
+		*first = moved;
+	block->other = moved != *first;
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	struct block *block = calloc(1, sizeof(*block));
@@ -217,8 +227,9 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	block->va = qemu_plugin_tb_vaddr(tb);
 	block->insns = (unsigned int)qemu_plugin_tb_n_insns(tb);
 	block->owner = owner_of(block->va);
-	if (block->va >= TEXT_START && block->va < TEXT_END)
-		block->moved = block->va - (uintptr_t)qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(tb, 0));
+	block->text = block->va >= TEXT_START && block->va < TEXT_END;
+	if (block->text)
+		look_where(block, qemu_plugin_tb_get_insn(tb, 0));
 	for (size_t i = 0; i < block->insns; i++)
 		look(block, qemu_plugin_tb_get_insn(tb, i));
 	block->next = blocks;
