@@ -126,7 +126,7 @@ def measure(hv, mode, where):
     """{job: {counter: value of one}}; 'spread' is how far the totals of several runs are apart."""
     runs = []
     for _ in range(int(os.environ.get('RUNS', 3)) if where == 'disk' else 1):
-        text, rows = bench.run_with(settings(hv, mode, where))
+        text, rows = bench.run(hv, mode, **settings(hv, mode, where))
         runs.append(bench.least_rounds(text, rows))
         if not re.search(r'^MICA-SCRIPT-DONE 0', text, re.M) or re.search(r'^jobs: ', text, re.M):
             sys.exit(f'{hv} {mode} {where}: it did not come to its end\n' + text[-3000:])
