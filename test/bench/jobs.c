@@ -476,15 +476,15 @@ static void check_memory(void)
 /* ---- all */
 
 static const struct job jobs[] = {
-#define REQUEST(name, what, n, bytes, of)                                                       \
-	{                                                                                       \
-		name, what##_request, n, 7, open_device, before_##what, after_##what, bytes, of \
+#define REQUEST(name, what, n, bytes, of)                                                        \
+	{                                                                                        \
+		name, what##_request, n, 21, open_device, before_##what, after_##what, bytes, of \
 	}
-#define DEVICE(name, of)                                           \
-	REQUEST(name " read 4 KiB", read, 32, PAGE, of),           \
-		REQUEST(name " write 4 KiB", write, 32, PAGE, of), \
-		REQUEST(name " read 1 MiB", read, 4, MIB, of),     \
-		REQUEST(name " write 1 MiB", write, 4, MIB, of)
+#define DEVICE(name, of)                                          \
+	REQUEST(name " read 4 KiB", read, 8, PAGE, of),           \
+		REQUEST(name " write 4 KiB", write, 8, PAGE, of), \
+		REQUEST(name " read 1 MiB", read, 2, MIB, of),    \
+		REQUEST(name " write 1 MiB", write, 2, MIB, of)
 #define NETWORK(name, of)                                                                           \
 	{name " UDP round trip", round_trip, 16, 9, udp_echo, NULL, NULL, 0, of},                   \
 		{name " TCP round trip", round_trip, 16, 9, tcp_echo, NULL, NULL, 0, of},           \
