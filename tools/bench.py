@@ -46,6 +46,7 @@ XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
 # QEMU has no invariant TSC, which any real Haswell has: who would ask for it is told (and tsc_mode in GUEST_CFG).
 NATIVE_WORDS = 'clocksource=tsc tsc=reliable'
 STABLE = {'mica': 'tsc=stable'}
+HISTORY = 109  # instructions of the published sequence that overwrites branch history (entry_history_clear)
 WORSE = 1.02  # bench.py quick lets that pass
 WORSE_ELSEWHERE = 1.1  # and with another kernel
 GUEST_CFG = '''name = "bench"
@@ -282,7 +283,9 @@ def at_most(name, counts, mode, xen):
     most = limits().get(name)
     if most == 'xen/3':
         return xen['hypervisor'] / 3 if xen else None
-    return most and int(most) + (25 * counts['changes'] if mode == 'asis' else 0)
+    if mode != 'asis' or not most or most == '0':
+        return most and int(most)
+    return int(most) + 25 * counts['changes'] + HISTORY * max(0, counts['entries'] - counts['changes'])
 
 
 def marks(counts, most, xen):

@@ -139,13 +139,10 @@ static inline bool may_go_on(const struct vcpu *v)
 	return likely(!work_is_raised() && !pv_events_wanted(v));
 }
 
-void entry_trap_guest(void)
+static NOINLINE void other_trap(struct vcpu *v, struct regs *regs)
 {
-	struct vcpu *v = current_vcpu();
-	struct regs *regs = v->pv->regs;
 	u64 cr2;
 
-	entry_limit_begin();
 	switch (regs->vector) {
 	case VECTOR_SYSCALL:
 	case VECTOR_SYSCALL32:
@@ -164,13 +161,6 @@ void entry_trap_guest(void)
 		hw_irq_enable();
 		pv_trap_inject(v, INT80, 0);
 		break;
-	case EXCEPTION_PF:
-		perf_count(exceptions[EXCEPTION_PF]);
-		cr2 = hw_cr2_read();
-		hw_irq_enable();
-		page_fault(v, regs, cr2);
-		entry_limit_end("trap", "at", regs->rip);
-		break;
 	default:
 		if (regs->vector >= EXCEPTION_COUNT) {
 			perf_count(interrupts);
@@ -182,6 +172,24 @@ void entry_trap_guest(void)
 		exception(v, regs);
 		entry_limit_end("trap", "at", regs->rip);
 		break;
+	}
+}
+
+void entry_trap_guest(void)
+{
+	struct vcpu *v = current_vcpu();
+	struct regs *regs = v->pv->regs;
+	u64 cr2;
+
+	entry_limit_begin();
+	if (likely(regs->vector == EXCEPTION_PF)) {
+		perf_count(exceptions[EXCEPTION_PF]);
+		cr2 = hw_cr2_read();
+		hw_irq_enable();
+		page_fault(v, regs, cr2);
+		entry_limit_end("trap", "at", regs->rip);
+	} else {
+		other_trap(v, regs);
 	}
 	hw_irq_disable();
 	if (!may_go_on(v))

@@ -18,9 +18,9 @@ u64 mm_l4_template[16];
 struct rangeset mm_iomem_readonly;
 bool opt_l1tf_dom0, opt_l1tf_domu;
 u64 mm_pte_reserved;
-static struct domain io_domain = {.id = DOMID_IO};
+static struct domain io_domain = {.id = DOMID_IO, .refs = 1};
 struct domain *mm_io_domain = &io_domain;
-static struct domain xen_domain = {.id = DOMID_XEN};
+static struct domain xen_domain = {.id = DOMID_XEN, .refs = 1};
 struct domain *mm_xen_domain = &xen_domain;
 
 /* L2 to L4: superpages, global, and cache attributes of tables are refused. */

@@ -152,18 +152,18 @@ static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 		return false;
 	reg = (u64 *)(void *)((u8 *)regs + slot->src_at);
 	src = change->reg == EMUL_NO_REG ? change->imm : *reg;
-	entry = atomic_load((u64 *)hw_frame_map(table) + (cr2 & (PAGE_SIZE - 1)) / 8);
-	if (likely(change->bytes == 8)) {
-		old = entry;
+	old = entry = atomic_load((u64 *)hw_frame_map(table) + (cr2 & (PAGE_SIZE - 1)) / 8);
+	if (change->op == EMUL_CHANGE_XCHG || change->op == EMUL_CHANGE_MOV) {
+		new = src;
+	} else if (change->bytes == 8) {
 		new = emul_change_value(change, old, src, regs->rax, &rflags);
-		if (!pt_change_quick(v, at, entry, new))
-			return false;
 	} else {
 		old = (u8)(entry >> 8 * (cr2 & 7));
 		new = emul_change_value(change, old, src, regs->rax, &rflags);
-		if (!pt_change_quick(v, at, entry, entry ^ (old ^ new) << 8 * (cr2 & 7)))
-			return false;
+		new = entry ^ (old ^ new) << 8 * (cr2 & 7);
 	}
+	if (!pt_change_quick(v, at, entry, new))
+		return false;
 	emul_change_commit(change, old, reg, &regs->rax);
 	regs->rip += change->length;
 	regs->rflags = rflags & ~(u64)RFLAGS_RF;
