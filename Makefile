@@ -275,7 +275,7 @@ check-oracle: disk	## run the cases on Debian's Xen and keep what it says in tes
 soak: build/mica disk	## load inside Domain 0, an hour (SOAK=seconds)
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
-.PHONY: bench bench-doc bench-jobs bench-jobs-doc bench-boot bench-ops bench-life bench-compare bench-quick bench-keep
+.PHONY: bench bench-doc bench-jobs bench-jobs-doc bench-boot bench-ops bench-life bench-compare bench-growth bench-quick bench-keep
 bench: build/mica $(BENCH_GUESTS) disk	## instructions of operations: native, Xen, Mica, Domain 0 and guest (MODE= WHERE= OP= HV= for some)
 	$(Q)$(PY) tools/bench.py table
 bench-doc: bench	## the same, and its tables and plots into doc/performance.md
@@ -293,6 +293,9 @@ bench-life: build/mica disk	## the hypervisor's work for a guest made and destro
 	$(Q)$(PY) tools/bench.py life
 bench-compare: build/mica $(BENCH_GUESTS) guest	## what a change does: BASE=ref beside this tree (MODE= OP=)
 	$(Q)$(PY) tools/bench.py compare
+bench-growth: build/mica $(BENCH_GUESTS) guest	## each cost against more guests, memory, vCPUs, ports, grants; into doc/performance.md (AXIS= HV= for some)
+	$(Q)tools/deps.sh
+	$(Q)$(PY) tools/bench_growth.py
 bench-quick: build/mica $(BENCH_GUESTS) guest	## fail if an operation costs Mica more than test/bench/expected.json says
 	$(Q)$(PY) tools/bench.py quick
 bench-keep: build/mica $(BENCH_GUESTS) guest	## make that file

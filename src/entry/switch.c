@@ -55,22 +55,15 @@ static void predictor_forget(const struct domain *next)
 	hw_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
 
-/* What this CPU has of v goes to memory. */
-static void unload(struct cpu *cpu, struct vcpu *v, const struct vcpu *next)
+/* What this CPU has of v goes to memory. True: so does all of its domain, whose descriptor tables lie in its window. */
+static bool unload(struct cpu *cpu, struct vcpu *v, const struct vcpu *next)
 {
 	pv_state_save(v);
 	cpu->loaded = NULL;
 	if (next->domain == v->domain)
-		return;
-	/*
-	 * Nothing of v's domain stays in this CPU: its descriptor tables neither (they lie in its window), and it need not be
-	 * asked for flushes any more.
-	 */
+		return false;
 	entry_gdt_reset();
-	perf_count(cr3_loads);
-	hw_cr3_write(paging_root_maddr());
-	flush_local();
-	cpumask_clear(&v->domain->dirty_cpus, cpu->id);
+	return true;
 }
 
 static void load(struct cpu *cpu, struct vcpu *v)
@@ -88,6 +81,8 @@ static void load(struct cpu *cpu, struct vcpu *v)
 void switch_to(struct vcpu *prev, struct vcpu *next, struct vcpu *left)
 {
 	struct cpu *cpu = hw_this_cpu();
+	u64 flush_time = 0;
+	bool is_leaving;
 
 	perf_count(vcpu_switches);
 	trace(TRACE_SWITCH, (u64)next->domain->id << 16 | next->id,
@@ -95,12 +90,20 @@ void switch_to(struct vcpu *prev, struct vcpu *next, struct vcpu *left)
 	if (!prev->is_idle)
 		areas_publish(prev);
 	cpu->current = next;
-	if (left != NULL)
-		unload(cpu, left, next);
+	is_leaving = left != NULL && unload(cpu, left, next);
+	if (is_leaving)
+		flush_time = flush_begin();
 	if (!next->is_idle) {
 		if (cpu->loaded != next)
 			load(cpu, next);
 		areas_publish(next);
+	} else if (is_leaving) {
+		perf_count(cr3_loads);
+		hw_cr3_write(paging_root_maddr());
+	}
+	if (is_leaving) { /* the other root flushed what was left's: it need not be asked for that any more */
+		flush_end(flush_time);
+		cpumask_clear(&left->domain->dirty_cpus, cpu->id);
 	}
 	if (left != NULL)
 		sched_switched(left);

@@ -30,14 +30,24 @@ u64 flush_stamp_expand(u32 stamp)
 	return now - (u32)((u32)now - stamp);
 }
 
-void flush_local(void)
+u64 flush_begin(void)
 {
 	/* Partner of the stamp in type_put: a larger value means that this flush began after that unmap. */
-	u64 now = atomic_add(&clock_now, 1ull);
+	return atomic_add(&clock_now, 1ull);
+}
+
+void flush_end(u64 began)
+{
+	atomic_store(&flush_times[cpu_id()].value, began);
+}
+
+void flush_local(void)
+{
+	u64 began = flush_begin();
 
 	perf_count(tlb_flushes);
 	hw_flush_tlb_local();
-	atomic_store(&flush_times[cpu_id()].value, now);
+	flush_end(began);
 }
 
 void flush_answer(unsigned int kind, u64 va)

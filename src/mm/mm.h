@@ -394,6 +394,9 @@ bool desc_judge(u64 *desc);
 
 /* All of the guest's translations on this CPU, with the clock moved. */
 void flush_local(void);
+/* For who loads another root in between: that flushes as well, since no guest's entry is global. */
+u64 flush_begin(void);
+void flush_end(u64 began);
 /* What the CPUs do that hw_flush_mask() reaches (also this one). */
 void flush_answer(unsigned int kind, u64 va);
 /* CPUs that may hold d's translations: all of it, or one address. */

@@ -366,7 +366,7 @@ static void busy_guests(void)
 		probe(&guests[0], "busy", number);
 		for (unsigned int i = 1; i < guest_count; i++)
 			ACCESS(guests[i].shared->words[WORD_MODE]) = MODE_YIELD;
-		sleep_ns(4000000000);
+		sleep_ns(4000000);
 		before = yields();
 		MARK();
 		sleep_ns(10000000);
