@@ -3,8 +3,8 @@
 """What whole jobs cost (test/bench/jobs.c, jobs.sh): block and network devices, processes, files, a database, computing.
 
 One table for each place and mode: instructions natively, on Xen and on Mica, and of them the hypervisor's, Domain 0's
-kernel's and the guest's. A job may add to native half of what Xen adds; one that only computes 0.5 % of native. "kernels alone": how much of what
-Xen adds would remain if Mica itself executed nothing.
+kernel's and the guest's. A job may add to native half of what Xen adds; one that only computes 0.5 % of native. "kernels
+alone": how much of what Xen adds would remain if Mica itself executed nothing.
 
 Settings as of bench.py: HV= MODE=plain|asis OP=beginning of names PROFILE=1 or the beginning of a name RAW=file, and
 WHERE=dom0   the small initramfs, in Domain 0 and natively: the block device is a loop device on a file in memory
@@ -26,6 +26,7 @@ import bench
 import fetch
 import xl_initramfs
 
+SYSTEMS = ('xen', 'mica')
 PLACES = ('dom0', 'guest', 'disk')
 PEERS = ('guest to guest', 'network')  # natively, the second is what the first is compared with
 COMPUTING = ('CPU-bound', 'memory-bound')
@@ -76,15 +77,16 @@ def prepare():
         root = pathlib.Path(folder)
         xl_initramfs.dump(root)
         (root / 'jobs').mkdir()
-        subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-o', root / 'jobs/jobs', bench.BENCH / 'jobs.c',
-                        '-l:libsqlite3.so.0'], check=True)
+        subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-o', root / 'jobs/jobs',
+                        bench.BENCH / 'jobs.c', '-l:libsqlite3.so.0'], check=True)
         (root / 'usr/bin/tcc').write_bytes((compiler / 'usr/bin/tcc').read_bytes())
         (root / 'usr/bin/tcc').chmod(0o755)
         small, guest = ramdisks(root)
         tree = jobs_tree(root)
     tree.add('jobs/guest.img', guest)
     (bench.BUILD / 'jobs-initrd').write_bytes(small)
-    (bench.BUILD / 'jobs-xl-initrd').write_bytes((xl_initramfs.GUEST / 'xl-initramfs.cpio').read_bytes() + tree.cpio.done())
+    base = (xl_initramfs.GUEST / 'xl-initramfs.cpio').read_bytes()
+    (bench.BUILD / 'jobs-xl-initrd').write_bytes(base + tree.cpio.done())
     if not DISK.exists():
         words = array.array('Q', (i * 0x9e3779b97f4a7c15 & (1 << 64) - 1 for i in range(DISK_MIB << 17)))
         DISK.write_bytes(words.tobytes())
@@ -151,39 +153,43 @@ def collect():
             if where in places or where == 'dom0' and 'guest' in places:
                 found[mode]['native'].update(measure('native', mode, where))
         for where in places:
-            found[mode][where] = {hv: measure(hv, mode, where) for hv in bench.wanted('HV', ('xen', 'mica')) if hv != 'native'}
+            found[mode][where] = {hv: measure(hv, mode, where) for hv in bench.wanted('HV', SYSTEMS) if hv != 'native'}
     return found
 
 
 # ---------------------------------------------------------------- tables
 
 def compared(name, native, xen, mica):
-    """What Mica adds to native, beside what Xen adds; how much of it is not Mica's own; a mark when that is too much."""
-    base, most, added = bench.total(native), bench.total(xen) - bench.total(native), bench.total(mica) - bench.total(native)
+    """What Mica adds to native, beside what Xen adds; what of it is not Mica's own; a mark when that is too much."""
+    base = bench.total(native)
+    most, added = bench.total(xen) - base, bench.total(mica) - base
     over = added > 0.005 * base if name.startswith(COMPUTING) else added > most / 2
-    return [f'{100 * added / base:+.2f} %', *(f'{100 * n / most:.0f} %' if most > 0 else '' for n in (added, added - mica['hypervisor'])),
-            '>' if over else '']
+    shares = (f'{100 * n / most:.0f} %' if most > 0 else '' for n in (added, added - mica['hypervisor']))
+    return [f'{100 * added / base:+.2f} %', *shares, '>' if over else '']
+
+
+def both(systems, name, value):
+    return ' / '.join(bench.number(value(rows[name])) for rows in systems.values())
 
 
 def rows_of(found, mode, where):
     """Cells, the heading first."""
-    yield ['job', 'native', 'Xen', '(hyper)', 'Mica', '(hyper)', 'Domain 0', 'guest', 'over native', "of Xen's", 'kernels alone', '', 'entries', 'CR3 loads']
+    yield ['job', 'native', 'Xen', '(hyper)', 'Mica', '(hyper)', 'Domain 0', 'guest', 'over native', "of Xen's",
+           'kernels alone', '', 'entries', 'CR3 loads']
     systems = found[mode][where]
     for name in next(iter(systems.values()), {}):
         native = found[mode]['native'].get(name.replace(*PEERS))
         cells = [name, bench.number(bench.total(native)) if native else '']
-        for hv in ('xen', 'mica'):
+        for hv in SYSTEMS:
             row = systems.get(hv, {}).get(name)
             cells += [bench.number(bench.total(row)), f'({bench.number(row["hypervisor"])})'] if row else ['', '']
-        cells += [' / '.join(bench.number(value(systems[hv][name])) for hv in systems)
-                  for value in (lambda row: row['kernel'] - row['others'], lambda row: row['others'])]
-        if where != 'guest':
-            cells[-1] = ''
+        cells.append(both(systems, name, lambda row: row['kernel'] - row['others']))
+        cells.append(both(systems, name, lambda row: row['others']) if where == 'guest' else '')
         if native and len(systems) == 2:
             cells += compared(name, native, systems['xen'][name], systems['mica'][name])
         else:
             cells += ['', '', '', '']
-        yield cells + [bench.pair(systems, name, key) for key in ('entries', 'cr3')]
+        yield cells + [both(systems, name, lambda row: row['entries']), both(systems, name, lambda row: row['cr3'])]
 
 
 TITLES = {(mode, where): f'{said}, jobs {place}' for mode, said in (('plain', 'Plain'), ('asis', 'As it comes'))
@@ -200,7 +206,8 @@ def rows_in(found):
 
 def remarks(found):
     apart = max((100 * row['spread'] / bench.total(row) for row in rows_in(found)), default=0)
-    rows = [row for mode, where in TITLES if where in found.get(mode, {}) for row in list(rows_of(found, mode, where))[1:]]
+    rows = [row for mode, where in TITLES if where in found.get(mode, {})
+            for row in list(rows_of(found, mode, where))[1:]]
     above = [row for row in rows if row[11]]
     alone = [row for row in above if int(row[10][:-2] or 0) > 50]
     return (f'{len(above)} of {len(rows)} figures are above their limits; in {len(alone)} of these the kernels alone are, which no'

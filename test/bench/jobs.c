@@ -4,8 +4,8 @@
  * round between two marks that tools/plugin/count.c sees; then it says "op <rounds> <operations of a round> <name>".
  * What was read, received or computed is checked after the second mark. Started by test/bench/jobs.sh, natively, in
  * Domain 0 and in a guest. Devices and peers come from the environment: DISK (a virtio disk), BLOCK (a loop device, in a
- * guest a disk of blkfront on one), PEER (the other end of the wire), GUEST_PEER (another guest), LOOPBACK. What is not there is
- * left out.
+ * guest a disk of blkfront on one), PEER (the other end of the wire), GUEST_PEER (another guest), LOOPBACK. What is not
+ * there is left out.
  *
  *   jobs [BEGINNING]       jobs whose names begin so
  *   jobs --serve           the other end: echoes, swallows and sends
