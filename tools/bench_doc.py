@@ -111,7 +111,7 @@ def main():
                              if name.startswith(('linux', 'xen')) and 'cloud' not in name) + '.\n\n'
     for (mode, where), title in bench.TITLES.items():
         text += markdown(title, list(bench.rows_of(found, mode, where))) + '\n'
-        if where != 'guest':
+        if not where.startswith('guest'):
             name = f'performance-{mode}-{where}.svg'
             plot(DOC / name, title, mode, found[mode][where])
             text += f'![{title}]({name})\n\n'
