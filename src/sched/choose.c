@@ -407,6 +407,8 @@ struct vcpu *sched_choose(unsigned int cpu, struct vcpu **left)
 	struct vcpu *prev;
 	struct vcpu *next;
 
+	__asm__("" : "+r"(rq)); /* kept, not computed at each use */
+
 	lock_acquire(&rq->lock);
 	prev = rq->running;
 	charge_locked(rq, now);

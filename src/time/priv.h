@@ -19,8 +19,12 @@ u64 time_scale_apply(struct time_scale scale, u64 tsc);
 struct time_base {
 	u64 tsc;
 	struct time_scale scale;
+	u64 ticks_39;	/* ticks in 2^39 ns, */
+	u64 ticks_more; /* and so many more, so that it is never too early */
 };
 extern struct time_base time_base;
+/* Zero is now. */
+struct time_base time_base_make(void);
 
 /* Seconds since 1970 of a date of the common calendar, 1970..; month and day from 1. */
 u64 time_from_date(unsigned int year, unsigned int month, unsigned int day, unsigned int hour,

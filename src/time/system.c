@@ -50,6 +50,19 @@ u64 time_scale_apply(struct time_scale scale, u64 tsc)
 	return ns > UINT64_MAX ? UINT64_MAX : (u64)ns;
 }
 
+struct time_base time_base_make(void)
+{
+	struct time_scale scale = time_scale_make(hw_tsc_khz);
+
+	return (struct time_base){
+		.tsc = hw_tsc(),
+		.scale = scale,
+		.ticks_39 = (MIN(hw_tsc_khz, BIT(24)) << 39) / 1000000 + 1,
+		/* one tick for the division, one unit of the shift for the scale's */
+		.ticks_more = 1 + (scale.shift < 0 ? BIT(-scale.shift) : 1),
+	};
+}
+
 u64 time_now_ns(void)
 {
 	u64 tsc = hw_tsc();
@@ -60,9 +73,8 @@ u64 time_now_ns(void)
 
 u64 time_ns_to_ticks(u64 ns)
 {
-	/* 2^38 * 2^24 fits; one tick for the division, one unit of the shift for the scale's */
-	return MIN(ns, TIME_ARM_MAX_NS) * MIN(hw_tsc_khz, BIT(24)) / 1000000 + 1 +
-	       (time_base.scale.shift < 0 ? BIT(-time_base.scale.shift) : 1);
+	return (u64)((u128)MIN(ns, TIME_ARM_MAX_NS) * time_base.ticks_39 >> 39) +
+	       time_base.ticks_more;
 }
 
 u64 time_from_date(unsigned int year, unsigned int month, unsigned int day, unsigned int hour,
@@ -123,8 +135,7 @@ void time_init(void)
 	struct hw_date date;
 	u64 sec;
 
-	time_base.scale = time_scale_make(hw_tsc_khz);
-	time_base.tsc = hw_tsc();
+	time_base = time_base_make();
 	if (hw_rtc_read(&date) != 0) {
 		log_warning("time: no real-time clock, the wall clock begins in 1970");
 		return;

@@ -12,11 +12,7 @@ static bool is_guest_range(u64 va, size_t bytes)
 {
 	u64 last = va + bytes - 1;
 
-	if (bytes == 0)
-		return true;
-	if (last < va || last - va >= BIT(47))
-		return false;
-	return (last < BIT(47)) || (va >= LAYOUT_END);
+	return (likely(last >= va) && (va >= LAYOUT_END || last < BIT(47))) || bytes == 0;
 }
 
 /* Whole words, then bytes; 0 or how many bytes were not copied. */
