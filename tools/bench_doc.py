@@ -77,18 +77,18 @@ def put(what, text):
                            page.read_text(), flags=re.S))
 
 
-def figures(file, places):
+def figures(file, places, modes=bench.MODES):
     """Those of the last run, if it was whole."""
     found = json.loads((bench.BUILD / file).read_text())
-    if not all(where in found.get(mode, {}) for mode in bench.MODES for where in places):
+    if not all(where in found.get(mode, {}) for mode in modes for where in places):
         sys.exit('bench_doc.py: the last run was only a part')
     return found
 
 
 def keep(file, found, places):
     """The figures, without what is only for looking into a run."""
-    for mode in bench.MODES:
-        for rows in [found[mode]['native'], *(found[mode][w][hv] for w in places for hv in found[mode][w])]:
+    for mode in found.keys() & bench.MODES:
+        for rows in [found[mode]['native'], *(found[mode][w][hv] for w in found[mode].keys() & places for hv in found[mode][w])]:
             for row in rows.values():
                 row.pop('said', None)
                 row.update((k, round(v, 3)) for k, v in row.items())
@@ -96,10 +96,11 @@ def keep(file, found, places):
 
 
 def jobs():
-    found = figures('jobs.json', bench_jobs.PLACES)
+    found = figures('jobs.json', bench_jobs.PLACES, ['plain'])
     text = bench_jobs.remarks(found) + '\n'
     for (mode, where), title in bench_jobs.TITLES.items():
-        text += markdown(title, list(bench_jobs.rows_of(found, mode, where))) + '\n'
+        if where in found.get(mode, {}):
+            text += markdown(title, list(bench_jobs.rows_of(found, mode, where))) + '\n'
     put('jobs', text)
     keep('performance-jobs.json', found, bench_jobs.PLACES)
     print('doc/performance.md and performance-jobs.json are made')

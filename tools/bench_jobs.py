@@ -169,7 +169,7 @@ def compared(name, native, xen, mica):
 
 
 def both(systems, name, value):
-    return ' / '.join(bench.number(value(rows[name])) for rows in systems.values())
+    return ' / '.join(bench.number(value(systems[hv][name])) for hv in SYSTEMS if hv in systems)
 
 
 def rows_of(found, mode, where):
