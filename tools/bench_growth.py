@@ -37,10 +37,13 @@ GROWS = {
     ('memory', 'memory given'): 'each frame is scrubbed (a store for each of its 512 words), gets its owner and its M2P entry',
     ('memory', 'end of that guest'): 'each frame is taken from its owner and given back',
     ('vcpus', 'domain created'): 'each vCPU has its structures, a page of registers and a window of descriptor tables, all cleared',
-    ('vcpus', 'domain destroyed'): 'and gives them back',
-    ('vcpus', 'end of that guest'): 'and gives them back',
+    ('vcpus', 'domain destroyed'): 'it gives all that back',
+    ('vcpus', 'end of that guest'): 'it gives all that back',
     ('channels', 'end of that guest'): "each of its ports is closed and the other side's told so",
     ('grants', 'end of that guest'): 'the frames of its grant table go back with it',
+    ('linux vcpus', '2 CPUs: mprotect, thread runs'): 'with more than two, Linux names one more CPU, which ran the process before; each that it names gets an IPI',
+    ('linux vcpus', '2 CPUs: munmap, thread runs'): 'for the same reason',
+    ('linux vcpus', '2 CPUs: fork, thread runs'): 'for the same reason, and children begin on more CPUs',
 }
 GREW = 1.1  # from the least to the most
 PLOT = '''set terminal svg noenhanced size 1100,{height} font "sans,11" background "white"

@@ -128,9 +128,15 @@ static int close_all(struct domain *d)
 	u32 port = 0;
 
 	for (;;) {
-		lock_acquire(&ed->lock);
-		port = port_next_locked(ed, port + 1);
-		lock_release(&ed->lock);
+		const struct evtchn_port *next = port_find(ed, port + 1);
+
+		if (next != NULL && port_word_state(atomic_load(&next->word)) > PORT_RESERVED) {
+			port++; /* mostly */
+		} else {
+			lock_acquire(&ed->lock);
+			port = port_next_locked(ed, port + 1);
+			lock_release(&ed->lock);
+		}
 		if (port == PORT_MAX)
 			return 0;
 		(void)evtchn_port_close(d, port);

@@ -40,18 +40,22 @@ static int page_owner_get(struct vcpu *v, domid_t id, struct domain **d)
 static int vcpumask(struct vcpu *v, u64 gva, struct cpumask *mask)
 {
 	u64 vcpus[DOMAIN_VCPUS_MAX / 64] = {0};
-	struct vcpu *other;
 	int rc;
 
 	*mask = (struct cpumask){{0}};
 	rc = hw_copy_from_guest(vcpus, gva_make(gva), (v->domain->vcpu_max + 7) / 8);
 	if (rc)
 		return rc;
-	for_each_vcpu(v->domain, other) {
-		u32 cpu = atomic_load(&other->cpu);
+	for (u32 i = 0; i * 64 < v->domain->vcpu_max; i++) {
+		unsigned int bit;
 
-		if (bitmap_test(vcpus, other->id) && cpumask_test(&v->domain->dirty_cpus, cpu))
-			bitmap_set(mask->bits, cpu);
+		for_each_set_bit(bit, vcpus[i]) {
+			const struct vcpu *other = domain_vcpu(v->domain, i * 64 + bit);
+			u32 cpu = other ? atomic_load(&other->cpu) : 0;
+
+			if (other && cpumask_test(&v->domain->dirty_cpus, cpu))
+				bitmap_set(mask->bits, cpu);
+		}
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "hw/lapic.h"
 #include "hw/mem.h"
 #include "hw/vectors.h"
+#include "lib/bits.h"
 
 u32 hw_cpu_apic_id[CPU_MAX];
 void (*hw_flush_answer)(unsigned int kind, u64 va);
@@ -50,7 +51,7 @@ void hw_flush_poll(void)
 
 static bool is_answered(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(mailbox.waiting.bits); i++)
+	for (unsigned int i = 0; i * 64 < cpu_count; i++)
 		if (atomic_load(&mailbox.waiting.bits[i]) != 0)
 			return false;
 	return true;
@@ -64,11 +65,17 @@ void hw_flush_mask(const struct cpumask *mask, unsigned int kind, u64 va)
 	self = hw_cpu_id();
 	mailbox.kind = kind;
 	mailbox.va = va;
-	for (unsigned int cpu = 0; cpu < cpu_count; cpu++)
-		if (cpu != self && cpumask_test(mask, cpu)) {
-			cpumask_set(&mailbox.waiting, cpu);
-			hw_ipi_send(cpu, IPI_FLUSH);
+	for (unsigned int i = 0; i * 64 < cpu_count; i++) {
+		u64 word = atomic_load(&mask->bits[i]);
+		unsigned int bit;
+
+		for_each_set_bit(bit, word) {
+			if (i * 64 + bit == self)
+				continue;
+			cpumask_set(&mailbox.waiting, i * 64 + bit);
+			hw_ipi_send(i * 64 + bit, IPI_FLUSH);
 		}
+	}
 	if (cpumask_test(mask, self))
 		hw_flush_answer(kind, va);
 	while (!is_answered())
