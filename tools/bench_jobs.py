@@ -3,7 +3,7 @@
 """What whole jobs cost (test/bench/jobs.c, jobs.sh): block and network devices, processes, files, a database, computing.
 
 One table for each place and mode: instructions natively, on Xen and on Mica, and of them the hypervisor's, Domain 0's
-kernel's and the guest's. A job may add to native half of what Xen adds; one that only computes 0.5 % of native. "kernels
+kernel's and the guest's. A job may add to native half of what Xen adds, one that only computes 0.5 % of native. "kernels
 alone": how much of what Xen adds would remain if Mica itself executed nothing.
 
 Settings as of bench.py: HV= MODE=plain|asis OP=beginning of names PROFILE=1 or the beginning of a name RAW=file, and
@@ -163,9 +163,11 @@ def compared(name, native, xen, mica):
     """What Mica adds to native, beside what Xen adds; what of it is not Mica's own; a mark when that is too much."""
     base = bench.total(native)
     most, added = bench.total(xen) - base, bench.total(mica) - base
-    over = added > 0.005 * base if name.startswith(COMPUTING) else added > most / 2
+    little = added <= 0.005 * base
+    holds = little if name.startswith(COMPUTING) else added <= most / 2
+    mark = '' if holds else '~' if little else '>'
     shares = (f'{100 * n / most:.0f} %' if most > 0 else '' for n in (added, added - mica['hypervisor']))
-    return [f'{100 * added / base:+.2f} %', *shares, '>' if over else '']
+    return [f'{100 * added / base:+.2f} %', *shares, mark]
 
 
 def both(systems, name, value):
@@ -208,7 +210,7 @@ def remarks(found):
     apart = max((100 * row['spread'] / bench.total(row) for row in rows_in(found)), default=0)
     rows = [row for mode, where in TITLES if where in found.get(mode, {})
             for row in list(rows_of(found, mode, where))[1:]]
-    above = [row for row in rows if row[11]]
+    above = [row for row in rows if row[11] == '>']
     alone = [row for row in above if int(row[10][:-2] or 0) > 50]
     return (f'{len(above)} of {len(rows)} figures are above their limits; in {len(alone)} of these the kernels alone are, which no'
             f" hypervisor can help.\nRuns of the virtio disk's jobs differ by {apart:.1f} % at most.\n")
@@ -223,7 +225,7 @@ def main():
     for (mode, where), title in TITLES.items():
         if where in found.get(mode, {}):
             bench.show(title, list(rows_of(found, mode, where)), (0, 11))
-    print("\n>: Mica adds more than half of what Xen adds, or 0.5 % where a job only computes. Domain 0, guest: their kernels, Xen's"
+    print("\n>: Mica adds more than half of what Xen adds, or 0.5 % where a job only computes; ~: more than half, but not 0.5 %. Domain 0, guest: their kernels, Xen's"
           f" and Mica's run.\n{remarks(found)}All figures: {out}")
 
 
