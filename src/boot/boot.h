@@ -32,6 +32,8 @@ struct elf_image *boot_kernel_read(void);
 bool boot_ramdisk_place(u64 *start, u64 *end);
 u64 boot_modules_pages(void); /* that freeing will give back */
 void boot_modules_free(void); /* once the kernel was loaded */
+/* And the libraries that unpacked it: code that is not ours is gone before a guest runs. */
+void boot_decoders_free(void);
 
 /* unpack.c: bytes of scratch memory that boot_unpack() wants for this image; 0: the stream's head is malformed (corrupt). */
 size_t boot_unpack_work_bytes(const struct bzimage *image);

@@ -169,6 +169,7 @@ static void dom0_start(void)
 				    ROUND_UP(plan.initrd_end - plan.initrd_start, PAGE_SIZE));
 	domain_dom0_prepare(&plan);
 	boot_modules_free();
+	boot_decoders_free();
 	domain_dom0_build();
 }
 

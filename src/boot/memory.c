@@ -4,8 +4,10 @@
  * and the M2P get their pages. Reached from main.c, on the boot CPU; calls image/, hw paging and mm. No lock.
  */
 #include "boot/boot.h"
+#include "core/cpu.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "hw/flush.h"
 #include "hw/mem.h"
 #include "hw/paging.h"
 #include "image/error.h"
@@ -24,6 +26,7 @@ u64 *hw_ram_bitmap;
 static u64 alloc_limit = BOOT_MAPPED;
 
 extern char image_start[], text_end[], rodata_end[], symbols_start[], bss_start[], image_end[];
+extern char decoders_start[], decoders_end[];
 
 static const void *loader_memory(u64 paddr, size_t len)
 {
@@ -261,4 +264,14 @@ void boot_memory_pools(void)
 	}
 	log_info("memory: %lu MiB, %lu MiB free", e820_ram_bytes(&boot_host_map) >> 20,
 		 frame_free_count() >> 8);
+}
+
+void boot_decoders_free(void)
+{
+	u64 bytes = (u64)(decoders_end - decoders_start);
+
+	paging_unmap((u64)decoders_start, bytes);
+	hw_flush_mask(&cpu_online_mask, FLUSH_TLB, 0);
+	frame_pool_add(maddr_to_mfn(maddr_make((u64)decoders_start - LAYOUT_IMAGE)),
+		       bytes >> PAGE_SHIFT);
 }

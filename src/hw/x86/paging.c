@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Mica's own page tables. Reached from boot/ and from whoever maps a device register; writes tables through the direct map.
- * One lock, LOCK_RANK_VMAP; entries only ever go from absent to present, but for boot's own.
+ * One lock, LOCK_RANK_VMAP; entries only ever go from absent to present, but for what boot alone needs.
  */
 #include "hw/paging.h"
 
@@ -86,6 +86,13 @@ void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags)
 		paddr += step;
 		bytes -= MIN(bytes, step);
 	}
+}
+
+void paging_unmap(u64 va, u64 bytes)
+{
+	LOCK_SCOPE(&vmap_lock);
+	for (u64 end = va + bytes; va < end; va += PAGE_SIZE)
+		map_one(paging_root, va, 0, 1);
 }
 
 bool paging_lookup(u64 va, u64 *paddr)

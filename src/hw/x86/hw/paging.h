@@ -34,6 +34,8 @@ extern mfn_t (*paging_table_alloc)(void);
 void paging_init(void);
 /* Maps [va, va + bytes) to paddr, by the largest pages that fit; what was mapped there is replaced. */
 void paging_map(u64 va, u64 paddr, u64 bytes, u64 flags);
+/* Small pages are mapped no more. Every CPU is still to flush. */
+void paging_unmap(u64 va, u64 bytes);
 /*
  * The part of Mica that stays mapped in twins (mm/twin.c): these pages of what is mapped, and the L4 entry that leads to those in
  * va's slot.
