@@ -39,24 +39,26 @@ static int page_owner_get(struct vcpu *v, domid_t id, struct domain **d)
 /* CPUs on which the vCPUs of a guest's bitmap run or ran last. -EFAULT. */
 static int vcpumask(struct vcpu *v, u64 gva, struct cpumask *mask)
 {
+	const struct domain *d = v->domain;
 	u64 vcpus[DOMAIN_VCPUS_MAX / 64] = {0};
 	int rc;
 
 	*mask = (struct cpumask){{0}};
-	rc = hw_copy_from_guest(vcpus, gva_make(gva), (v->domain->vcpu_max + 7) / 8);
+	rc = hw_copy_from_guest(vcpus, gva_make(gva), (d->vcpu_max + 7) / 8);
 	if (rc)
 		return rc;
-	for (u32 i = 0; i * 64 < v->domain->vcpu_max; i++) {
+	for (u32 i = 0; i * 64 < d->vcpu_max; i++) {
 		unsigned int bit;
 
 		for_each_set_bit(bit, vcpus[i]) {
-			const struct vcpu *other = domain_vcpu(v->domain, i * 64 + bit);
-			u32 cpu = other ? atomic_load(&other->cpu) : 0;
+			const struct vcpu *other = d->vcpus[i * 64 + bit];
 
-			if (other && cpumask_test(&v->domain->dirty_cpus, cpu))
-				bitmap_set(mask->bits, cpu);
+			if (other)
+				bitmap_set(mask->bits, atomic_load(&other->cpu));
 		}
 	}
+	for (u32 i = 0; i * 64 < cpu_count; i++)
+		mask->bits[i] &= atomic_load(&d->dirty_cpus.bits[i]);
 	return 0;
 }
 
