@@ -9,7 +9,9 @@
 #include "hw/uart.h"
 #include "time/time.h"
 
-#define POLL_NS	     20000000ull
+#define POLL_NS	     20000000ull  /* while somebody types */
+#define POLL_IDLE_NS 100000000ull /* when nobody has for so many polls */
+#define IDLE_POLLS   50u
 #define SWITCH_KEY   0x01
 #define SWITCH_COUNT 3
 #define BUFFER_SIZE  512u
@@ -49,6 +51,7 @@ static void received(char c)
 
 static void poll(void *ctx)
 {
+	static unsigned int quiet_polls;
 	bool any = false;
 	char c;
 
@@ -58,7 +61,8 @@ static void poll(void *ctx)
 	}
 	if (any && !keys_are_ours)
 		evtchn_virq_raise_global(VIRQ_CONSOLE);
-	timer_set(&poll_timer, time_now_ns() + POLL_NS);
+	quiet_polls = any ? 0 : MIN(quiet_polls + 1, IDLE_POLLS);
+	timer_set(&poll_timer, time_now_ns() + (quiet_polls < IDLE_POLLS ? POLL_NS : POLL_IDLE_NS));
 }
 
 void domain_console_init(void)
