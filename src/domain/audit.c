@@ -41,14 +41,15 @@ static void domain_add(const struct domain *d)
 		audit_add(mfn, true);
 }
 
-/* All vCPUs but the one that runs here. */
+/* All vCPUs but the one that runs here, or is parked here: it cannot leave before we do. */
 static void others_pause(bool is_pause)
 {
+	const struct cpu *cpu = hw_this_cpu();
 	struct vcpu *v;
 
 	for_each_domain(d)
 		for_each_vcpu(d, v)
-			if (v != hw_this_cpu()->current)
+			if (v != cpu->current && v != cpu->loaded)
 				(is_pause ? vcpu_pause : vcpu_unpause)(v);
 }
 
