@@ -91,7 +91,7 @@ static int change_entry(struct vcpu *v, struct change *change)
  * them. False: nothing was done, go the long way.
  */
 static ALWAYS_INLINE bool change_leaf_quick(const struct domain *owner, u64 *entry, u64 value,
-				     bool preserve_ad, const u64 *expected)
+					    bool preserve_ad, const u64 *expected)
 {
 	const struct leaf_rules rules = leaf_rules(owner);
 	u64 old = expected ? *expected : atomic_load(entry);
@@ -198,8 +198,8 @@ static void table_unhold(struct vcpu *v, struct frame *f)
  * The common ones: an L1 of its owner's, which is never left half-done, and a page that is no table (yet). The reference was
  * Mica's alone, so no TLB has seen it: unless somebody else was there, the word becomes what it was, without a stamp.
  */
-static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, maddr_t pte, u64 value,
-				bool preserve_ad, const u64 *expected)
+static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, maddr_t pte,
+				       u64 value, bool preserve_ad, const u64 *expected)
 {
 	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
 	struct frame *f = frame_of(mfn);
