@@ -362,8 +362,8 @@ static NOINLINE struct vcpu *find_elsewhere_locked(struct run_queue *rq, unsigne
 	if (next != NULL && vcpu_is_runnable(next)) {
 		*until = rq->queue.count != 0 ? *now + SLICE_NS : TIMER_NEVER;
 	} else {
-		if (next !=
-		    NULL) { /* paused on the way; who wakes it finds is_running false from here on */
+		if (next != NULL) {
+			/* paused on the way; who wakes it finds is_running false from here on */
 			sched_runstate_set_locked(next, sched_runstate_waiting(next), *now);
 			atomic_store(&next->is_running, false);
 		}

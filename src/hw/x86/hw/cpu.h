@@ -21,14 +21,13 @@ struct cpu {
 	unsigned int id;      /* [c] 0 .. CPU_MAX - 1 */
 	u32 apic_id;	      /* [c] */
 	struct vcpu *current; /* [v] who runs (idle vcpu when nobody does) */
-	struct vcpu *
-		loaded; /* [v] whose registers it has: current, or who is parked (sched.h); NULL: nobody's */
-	void *entry;	 /* [c] this CPU's entry data page (struct entry_cpu) */
-	void *tss;	 /* [c] */
-	u64 *gdt;	 /* [c] page with the reserved descriptors */
-	mfn_t gdt_mfn;	 /* [c] */
-	u32 tsc_aux;	 /* [v] what its TSC_AUX holds */
-	u64 preempt_tsc; /* [v] when hw_preempt_wanted() last said yes by the clock */
+	struct vcpu *loaded;  /* [v] whose registers it has: also of who is parked; or NULL */
+	void *entry;	      /* [c] this CPU's entry data page (struct entry_cpu) */
+	void *tss;	      /* [c] */
+	u64 *gdt;	      /* [c] page with the reserved descriptors */
+	mfn_t gdt_mfn;	      /* [c] */
+	u32 tsc_aux;	      /* [v] what its TSC_AUX holds */
+	u64 preempt_tsc;      /* [v] when hw_preempt_wanted() last said yes by the clock */
 	struct perf perf;
 };
 
