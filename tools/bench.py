@@ -48,7 +48,7 @@ NATIVE_WORDS = 'clocksource=tsc tsc=reliable'
 STABLE = {'mica': 'tsc=stable'}
 HISTORY = 109  # instructions of the published sequence that overwrites branch history (entry_history_clear)
 WORSE = 1.02  # bench.py quick lets that pass
-WORSE_ELSEWHERE = 1.1  # and with another kernel
+WORSE_ELSEWHERE = 1.1  # and with another kernel, or where two CPUs meet: who waits for whom, any change of code changes
 GUEST_CFG = '''name = "bench"
 kernel = "/srv/vmlinux"
 ramdisk = "/srv/bench.img"
@@ -424,11 +424,12 @@ def quick():
         if lines:
             print(f'{mode}: kept -> now\n' + '\n'.join(lines))
         for name in before[mode]:
-            bad = name not in after[mode] or difference({name: before[mode][name]}, {name: after[mode][name]}, worse)[1]
+            most = WORSE_ELSEWHERE if name.startswith('2 CPUs') else worse
+            bad = name not in after[mode] or difference({name: before[mode][name]}, {name: after[mode][name]}, most)[1]
             failed += bad
             passed += not bad
             if bad:
-                print(f'bench: {mode}: {name}: more than {worse} times what was kept')
+                print(f'bench: {mode}: {name}: more than {most} times what was kept')
     print(f'{passed} passed, {failed} failed')
     sys.exit(1 if failed else 0)
 
