@@ -48,15 +48,6 @@ static u64 logic(unsigned int bytes, u64 result, u64 *flags)
 	return result;
 }
 
-static u64 change_bit(enum emul_alu alu, u64 a, u64 bit)
-{
-	if (alu == EMUL_BTS)
-		return a | bit;
-	if (alu == EMUL_BTR)
-		return a & ~bit;
-	return alu == EMUL_BTC ? a ^ bit : a;
-}
-
 u64 emul_compute(enum emul_alu alu, unsigned int bytes, u64 a, u64 b, u64 *rflags)
 {
 	bool carry = *rflags & FLAG_CF;
@@ -113,7 +104,7 @@ u64 emul_compute(enum emul_alu alu, unsigned int bytes, u64 a, u64 b, u64 *rflag
 	case EMUL_BTS:
 	case EMUL_BTR:
 	case EMUL_BTC:
-		result = change_bit(alu, a, bit);
+		result = emul_change_bit(alu, a, bit);
 		flags = flag_if(a & bit, FLAG_CF);
 		changed = FLAG_CF;
 		break;

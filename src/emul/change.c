@@ -77,20 +77,16 @@ static u64 flags_of_comparison(u64 a, u64 b)
 	       (ax & 1 ? FLAG_OF : 0);
 }
 
-u64 emul_change_value(const struct emul_change *change, u64 old, u64 src, u64 rax, u64 *rflags)
+u64 emul_change_compute(const struct emul_change *change, u64 old, u64 src, u64 rax, u64 *rflags)
 {
 	u64 bit = BIT(src & 63);
 
-	if (change->op == EMUL_CHANGE_ALU && alu_is_bit(change->alu)) {
-		*rflags = (*rflags & ~FLAG_CF) | (old & bit ? FLAG_CF : 0);
-		return change->alu == EMUL_BTS	 ? old | bit
-		       : change->alu == EMUL_BTR ? old & ~bit
-						 : old ^ bit;
+	if (change->op == EMUL_CHANGE_CMPXCHG) {
+		*rflags = (*rflags & ~FLAGS_ARITHMETIC) | flags_of_comparison(rax, old);
+		return rax == old ? src : old;
 	}
-	if (change->op == EMUL_CHANGE_ALU)
+	if (!alu_is_bit(change->alu))
 		return emul_compute(change->alu, change->bytes, old, src, rflags);
-	if (change->op != EMUL_CHANGE_CMPXCHG)
-		return src;
-	*rflags = (*rflags & ~FLAGS_ARITHMETIC) | flags_of_comparison(rax, old);
-	return rax == old ? src : old;
+	*rflags = (*rflags & ~FLAG_CF) | (old & bit ? FLAG_CF : 0);
+	return emul_change_bit(change->alu, old, bit);
 }

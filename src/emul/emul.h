@@ -264,7 +264,14 @@ struct emul_change {
 /* False: another one. */
 bool emul_change_decode(struct emul_change *change, const u8 bytes[16]);
 /* What memory becomes that is `old`; flags as they are then. Memory first, registers after: emul_change_commit(). */
-u64 emul_change_value(const struct emul_change *change, u64 old, u64 src, u64 rax, u64 *rflags);
+u64 emul_change_compute(const struct emul_change *change, u64 old, u64 src, u64 rax, u64 *rflags);
+static inline u64 emul_change_value(const struct emul_change *change, u64 old, u64 src, u64 rax,
+				    u64 *rflags)
+{
+	return change->op == EMUL_CHANGE_XCHG || change->op == EMUL_CHANGE_MOV
+		       ? src
+		       : emul_change_compute(change, old, src, rax, rflags);
+}
 static inline void emul_change_commit(const struct emul_change *change, u64 old, u64 *reg, u64 *rax)
 {
 	if (change->op == EMUL_CHANGE_XCHG)

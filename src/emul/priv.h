@@ -107,6 +107,15 @@ static inline bool alu_is_bit(enum emul_alu alu)
 	return alu >= EMUL_BT && alu <= EMUL_BTC;
 }
 
+static inline u64 emul_change_bit(enum emul_alu alu, u64 a, u64 bit)
+{
+	if (alu == EMUL_BTS)
+		return a | bit;
+	if (alu == EMUL_BTR)
+		return a & ~bit;
+	return alu == EMUL_BTC ? a ^ bit : a;
+}
+
 /*
  * The new destination of `alu` for destination a and source b, both zero extended from `bytes`. *rflags in: for adc and
  * sbb; out: flags that the manual leaves undefined are as CPUs have them (AF of logic is clear, bt changes CF alone).

@@ -262,7 +262,10 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 
 bool pt_change_quick(struct vcpu *v, maddr_t pte, u64 old, u64 value)
 {
-	return update_quick(v, v->domain, pte, value, false, &old);
+	if (likely(update_quick(v, v->domain, pte, value, false, &old)))
+		return true;
+	atomic_store(&v->mm->held, NULL); /* there may be no long way */
+	return false;
 }
 
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)

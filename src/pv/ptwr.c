@@ -153,15 +153,11 @@ static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 	reg = (u64 *)(void *)((u8 *)regs + slot->src_at);
 	src = change->reg == EMUL_NO_REG ? change->imm : *reg;
 	old = entry = atomic_load((u64 *)hw_frame_map(table) + (cr2 & (PAGE_SIZE - 1)) / 8);
-	if (change->op == EMUL_CHANGE_XCHG || change->op == EMUL_CHANGE_MOV) {
-		new = src;
-	} else if (change->bytes == 8) {
-		new = emul_change_value(change, old, src, regs->rax, &rflags);
-	} else {
+	if (change->bytes == 1)
 		old = (u8)(entry >> 8 * (cr2 & 7));
-		new = emul_change_value(change, old, src, regs->rax, &rflags);
-		new = entry ^ (old ^ new) << 8 * (cr2 & 7);
-	}
+	new = emul_change_value(change, old, src, regs->rax, &rflags);
+	if (change->bytes == 1)
+		new = merge(entry, gva_make(cr2), new, 1);
 	if (!pt_change_quick(v, at, entry, new))
 		return false;
 	emul_change_commit(change, old, reg, &regs->rax);

@@ -145,3 +145,21 @@ static inline void grants_copy(domid_t of, char *to, unsigned int batch)
 	good(hypercall(grant_table_op, GNTTABOP_copy, copies, batch));
 	must(copies[batch - 1].status == 0, "grant copy");
 }
+
+/* How many grants the next round takes at once. */
+static unsigned int batch;
+
+static inline void batch_of_1(void)
+{
+	batch = 1;
+}
+
+static inline void batch_of_16(void)
+{
+	batch = 16;
+}
+
+static inline void batch_of_256(void)
+{
+	batch = GRANTS;
+}

@@ -10,7 +10,7 @@
 static u64 *l1, *empty[TABLES], *full[TABLES];
 static char *page, *other;
 static u64 other_entry, page_entry;
-static unsigned int port, batch;
+static unsigned int port;
 static struct mmu_update updates[64];
 static struct multicall_entry list[8];
 static u64 *gdt, gdt_mfn;
@@ -201,21 +201,6 @@ static void grant_copy(unsigned int i)
 {
 	(void)i;
 	grants_copy(DOMID_SELF, other, 1);
-}
-
-static void batch_of_1(void)
-{
-	batch = 1;
-}
-
-static void batch_of_16(void)
-{
-	batch = 16;
-}
-
-static void batch_of_256(void)
-{
-	batch = GRANTS;
 }
 
 static const struct op ops[] = {

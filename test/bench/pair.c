@@ -130,23 +130,6 @@ static void round_trip_blocking(unsigned int i)
 	}
 }
 
-static unsigned int batch;
-
-static void batch_of_1(void)
-{
-	batch = 1;
-}
-
-static void batch_of_16(void)
-{
-	batch = 16;
-}
-
-static void batch_of_256(void)
-{
-	batch = GRANTS;
-}
-
 static void map_unmap(unsigned int i)
 {
 	(void)i;

@@ -446,6 +446,29 @@ static void compare_and_update(void **state)
 	assert_int_equal(table_of(t.l3)[7], 0);
 }
 
+/* The quick way that does nothing leaves nothing held: who wants the page as something else would wait for us. */
+static void quick_change_holds_nothing(void **state)
+{
+	struct tree t = tree_make(P);
+	u64 now, new = pte_make(t.l2, P | RW);
+
+	(void)state;
+	assert_int_equal(pt_pin(d, t.l1, 1), 0);
+	now = table_of(t.l1)[0];
+	assert_false(pt_change_quick(v, slot(t.l3, 7), 0, 77));
+	assert_null(v->mm->held);
+	assert_int_equal(table_of(t.l3)[7], 0);
+	assert_false(pt_change_quick(v, slot(t.l1, 0), now ^ PTE_NX, new));
+	assert_null(v->mm->held);
+	assert_false(pt_change_quick(v, slot(t.l1, 0), now, pte_make(t.l1, P | RW)));
+	assert_null(v->mm->held);
+	assert_int_equal(table_of(t.l1)[0], now);
+	assert_true(pt_change_quick(v, slot(t.l1, 0), now, new));
+	assert_null(v->mm->held);
+	assert_int_equal(pte_mfn(table_of(t.l1)[0]).m, t.l2.m);
+	assert_int_equal(world_audit(), 0);
+}
+
 static void plain_page_is_just_written(void **state)
 {
 	mfn_t page = world_page(d);
@@ -684,6 +707,7 @@ int main(void)
 		CASE(half_done_table_belongs_to_nobody),
 		CASE(preserve_accessed_and_dirty),
 		CASE(compare_and_update),
+		CASE(quick_change_holds_nothing),
 		CASE(plain_page_is_just_written),
 		CASE(l1tf_absent_entry_names_no_ram),
 		CASE(device_memory),
