@@ -347,11 +347,36 @@ static void m2p_edges(void)
 	equals(trap_write(MACH2PHYS_VIRT_START, 0), 14, "m2p: not writable");
 }
 
+/* A CPU that has nothing else to do scrubs what was given back: the registers that it does so with are the guest's. */
+static void asleep_while_it_is_scrubbed(void)
+{
+	char *page = page_alloc();
+	u64 old = page_unmap(page), xmm0[2] = {0x0123456789abcdef, 0xfedcba9876543210},
+	    now[2] = {0, 0};
+	struct sched_poll poll = {.nr_ports = 0};
+
+	equals(reservation(XENMEM_decrease_reservation, &old, 1, 0, DOMID_SELF), 1, "decrease");
+	equals(hypercall(fpu_taskswitch, 0), 0, "fpu_taskswitch: clear");
+	asm volatile("movups %0, %%xmm0" ::"m"(xmm0));
+	equals(hypercall(fpu_taskswitch, 1), 0, "fpu_taskswitch: set");
+	poll.timeout = time_ns() + 10000000;
+	equals(schedop(SCHEDOP_poll, &poll), 0, "asleep for 10 ms");
+	equals(trap_insn("movups (%%rsp), %%xmm1"), 7, "TS is still set");
+	equals(hypercall(fpu_taskswitch, 0), 0, "fpu_taskswitch: clear");
+	asm volatile("movups %%xmm0, %0" : "=m"(now));
+	check(memcmp(now, xmm0, sizeof(now)) == 0, "XMM0 is as it was");
+	old = pfn_of(page);
+	equals(reservation(XENMEM_populate_physmap, &old, 1, 0, DOMID_SELF), 1, "populate");
+	page_remap(page, old);
+	page_free(page);
+}
+
 void guest_main(void)
 {
 	limits();
 	tools();
 	down_and_up();
+	asleep_while_it_is_scrubbed();
 	bad_reservations();
 	continuations();
 	exchanges();
