@@ -41,8 +41,10 @@ static int context_set(struct vcpu *target, const struct vcpu_guest_context *ctx
 		return -ERESTART; /* another vCPU of its domain is at it */
 	rc = pv_context_set(target, ctx);
 	if (rc == 0 && !atomic_exchange(&target->is_initialised, true)) {
-		if (target->id == 0)
+		if (target->id == 0) {
 			atomic_store(&target->domain->vm_assist, ctx->vm_assist & VM_ASSIST_KNOWN);
+			time_wallclock_publish(target->domain); /* tools clear that page */
+		}
 		time_vcpu_update(target);
 		time_vcpu_start(target);
 	}

@@ -28,6 +28,7 @@ def test_linux_comes_up_and_shuts_down(xl_dom0):
     guest = xl_dom0.linux('demo').boots()
     assert 'demo' in guest('hostname')
     assert 'xen' in guest('cat /sys/hypervisor/type')
+    assert abs(int(guest('date +%s')) - int(xl_dom0('date +%s'))) < 600  # its wall clock is not that of 1970
     guest.xl('shutdown -w')
     guest.gone()
 
