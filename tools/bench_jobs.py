@@ -6,6 +6,9 @@ One table for each place and mode: instructions natively, on Xen and on Mica, an
 kernel's and the guest's. A job may add to native half of what Xen adds, one that only computes 0.5 % of native. "kernels
 alone": how much of what Xen adds would remain if Mica itself executed nothing.
 
+A machine that does not come to its end is tried once more; what is missing then is only left out, and make fails. How far it
+is, is in build/plugin/jobs.log; figures are in jobs.json as soon as there are any. SLOW=5 lets a busy host take that much longer.
+
 Settings as of bench.py: HV= MODE=plain|asis OP=beginning of names PROFILE=1 or the beginning of a name RAW=file, and
 WHERE=dom0   the small initramfs, in Domain 0 and natively: the block device is a loop device on a file in memory
       guest  a guest of xl, its disk such a loop device, beside another guest
@@ -21,6 +24,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import bench
 import fetch
@@ -31,6 +35,7 @@ PLACES = ('dom0', 'guest', 'disk')
 PEERS = ('guest to guest', 'network')  # natively, the second is what the first is compared with
 COMPUTING = ('CPU-bound', 'memory-bound')
 MODULES = 'virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk loop veth'.split()
+LOG = bench.BUILD / 'jobs.log'
 DISK = bench.BUILD / 'jobs.img'
 DISK_MIB = 32
 GUEST_CFG = '''name = "{name}"
@@ -125,14 +130,36 @@ def settings(hv, mode, where):
 
 # ---------------------------------------------------------------- measuring
 
+def say(text):
+    line = time.strftime('%H:%M:%S ') + text
+    print(line, file=sys.stderr, flush=True)
+    with LOG.open('a') as file:
+        file.write(line + '\n')
+
+
+def run(hv, mode, where, tries=2):
+    """A machine, and another if it does not come to its end; what the bad one said is kept."""
+    for tried in range(1, tries + 1):
+        try:
+            text, rows = bench.run(hv, mode, **settings(hv, mode, where))
+        except SystemExit as why:
+            text, rows = str(why), []
+        if re.search(r'^MICA-SCRIPT-DONE 0', text, re.M) and not re.search(r'^jobs: ', text, re.M):
+            return bench.least_rounds(text, rows)
+        log = LOG.with_name(f'jobs-{hv}-{mode}-{where}-{tried}.log')
+        log.write_text(text)
+        say(f'{hv} {mode} {where}: it did not come to its end: {log}\n' + text[-3000:])
+    return None
+
+
 def measure(hv, mode, where):
-    """{job: {counter: value of one}}; 'spread' is how far the totals of several runs are apart."""
-    runs, which = [], os.environ.get('PROFILE')
-    for _ in range(int(os.environ.get('RUNS', 3)) if where == 'disk' and not which else 1):
-        text, rows = bench.run(hv, mode, **settings(hv, mode, where))
-        runs.append(bench.least_rounds(text, rows))
-        if not re.search(r'^MICA-SCRIPT-DONE 0', text, re.M) or re.search(r'^jobs: ', text, re.M):
-            sys.exit(f'{hv} {mode} {where}: it did not come to its end\n' + text[-3000:])
+    """{job: {counter: value of one}}; 'spread' is how far the totals of several runs are apart. Nothing if it failed."""
+    say(f'{hv} {mode} {where}')
+    which = os.environ.get('PROFILE')
+    count = int(os.environ.get('RUNS', 3)) if where == 'disk' and not which else 1
+    runs = [found for found in (run(hv, mode, where) for _ in range(count)) if found]
+    if not runs:
+        return {}
     least = {}
     for name in runs[0]:
         rows = sorted((run[name] for run in runs), key=bench.total)
@@ -144,17 +171,23 @@ def measure(hv, mode, where):
     return least
 
 
-def collect():
-    found = {}
+def collect(out):
+    """Measures part by part, and writes down what there is after each; also whether all came to their ends."""
+    found, whole = {}, True
     for mode in bench.wanted('MODE', bench.MODES):
         places = bench.wanted('WHERE', PLACES)
+        parts = [('native', where) for where in ('disk', 'dom0') if where in places or where == 'dom0' and 'guest' in places]
+        parts += [(hv, where) for where in places for hv in bench.wanted('HV', SYSTEMS) if hv != 'native']
         found[mode] = {'native': {}}
-        for where in ('disk', 'dom0'):
-            if where in places or where == 'dom0' and 'guest' in places:
-                found[mode]['native'].update(measure('native', mode, where))
-        for where in places:
-            found[mode][where] = {hv: measure(hv, mode, where) for hv in bench.wanted('HV', SYSTEMS) if hv != 'native'}
-    return found
+        for hv, where in parts:
+            rows = measure(hv, mode, where)
+            if hv == 'native':
+                found[mode]['native'].update(rows)
+            elif rows:
+                found[mode].setdefault(where, {})[hv] = rows
+            whole = whole and bool(rows)
+            out.write_text(json.dumps(found, indent=1) + '\n')
+    return found, whole
 
 
 # ---------------------------------------------------------------- tables
@@ -219,14 +252,15 @@ def remarks(found):
 def main():
     bench.compile_tools()
     prepare()
-    found = collect()
+    LOG.write_text('')
     out = pathlib.Path(os.environ.get('RAW') or bench.BUILD / 'jobs.json')
-    out.write_text(json.dumps(found, indent=1) + '\n')
+    found, whole = collect(out)
     for (mode, where), title in TITLES.items():
         if where in found.get(mode, {}):
             bench.show(title, list(rows_of(found, mode, where)), (0, 11))
     print("\n>: Mica adds more than half of what Xen adds, or 0.5 % where a job only computes; ~: more than half, but not 0.5 %. Domain 0, guest: their kernels, Xen's"
           f" and Mica's run.\n{remarks(found)}All figures: {out}")
+    sys.exit(not whole)
 
 
 if __name__ == '__main__':
