@@ -197,6 +197,7 @@ void boot_main(u32 magic, u64 info)
 	struct cpu *cpu = hw_this_cpu();
 
 	cpu->id = 0;
+	hw_cpus[0] = cpu;
 	console_start(magic, info);
 	boot_memory_map();
 	mm_facts_set();

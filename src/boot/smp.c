@@ -76,6 +76,7 @@ static bool cpu_start(unsigned int id, u32 apic_id)
 	struct cpu *cpu = block_make(id);
 
 	cpu->id = id;
+	hw_cpus[id] = cpu;
 	cpu->apic_id = apic_id;
 	cpu->current = domain_idle_vcpu(id);
 	hw_cpu_apic_id[id] = apic_id;

@@ -32,8 +32,6 @@ enum work_bit {
 extern struct cpumask cpu_online_mask; /* [a] bits set by boot, cleared at the end */
 extern unsigned int cpu_count;	       /* [c] after boot: CPUs online are 0 .. cpu_count - 1 */
 
-extern struct perf *cpu_perf[CPU_MAX]; /* [c] each CPU's; NULL before it is up */
-
 static inline unsigned int cpu_id(void)
 {
 	return hw_cpu_id();
@@ -56,8 +54,7 @@ static inline void cpumask_clear(struct cpumask *mask, unsigned int cpu)
 void work_raise(unsigned int cpu, enum work_bit bit);
 /* This CPU's raised bits, taken (cleared). */
 u64 work_take(void);
-extern u64 work_bits[CPU_MAX]; /* [a] each CPU's; for the next line only */
 static inline bool work_is_raised(void)
 {
-	return atomic_load(&work_bits[cpu_id()]) != 0;
+	return atomic_load(&hw_this_cpu()->work) != 0;
 }

@@ -30,7 +30,7 @@ void trace(enum trace_event event, u64 a, u64 b, const char *text);
 extern bool opt_trace_calls;
 static inline void trace_call(u64 number, u64 arg)
 {
-	if (unlikely(opt_trace_calls))
+	if (opt_trace_calls)
 		trace(TRACE_HYPERCALL, number, arg, NULL);
 }
 /* Gives a CPU its ring: TRACE_RECORDS zeroed records. Before that nothing is kept. */

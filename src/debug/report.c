@@ -124,7 +124,7 @@ static void guest_print(void)
 		  pv_is_kernel(v) ? "kernel" : "user");
 	debug_regs_print(v->pv->regs);
 	if (v->pv->regs->vector == VECTOR_SYSCALL)
-		log_error("hypercall: %s", debug_hypercall_name(v->pv->regs->rax));
+		log_error("hypercall: %s", debug_hypercall_name(v->pv->regs->number));
 }
 
 static void details_print(u64 rip, u64 rbp)

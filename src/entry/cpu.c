@@ -103,7 +103,8 @@ static void alias_map(struct cpu *cpu)
 	data->trap_guest = entry_trap_guest;
 	data->trap_own = entry_trap_own;
 	data->trap_ist = entry_trap_ist;
-	data->hypercall = entry_hypercall;
+	data->hypercall = opt_trace_calls || opt_entry_limit ? entry_hypercall_watched : entry_hypercall;
+	data->hypercall_leave = run_exit;
 	data->bounce_fault = entry_bounce_fault;
 	data->data_selector = MICA_DS;
 	cpu->entry = data;
@@ -206,7 +207,6 @@ void entry_cpu_init(void)
 {
 	struct cpu *cpu = hw_this_cpu();
 
-	cpu_perf[cpu->id] = &cpu->perf;
 	trace_ring_set(cpu->id, heap_alloc(TRACE_RECORDS * sizeof(struct trace_record)));
 	alias_map(cpu);
 	tss_make(cpu);

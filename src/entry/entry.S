@@ -467,23 +467,30 @@ hypercall:
 	push %rcx
 	push %rax			/* its number */
 	movl $ENTRY_SYSCALL, 4(%rsp)
-	PUSH_REGS
+	sub $REGS_number - REGS_r11, %rsp
+	pushq $0			/* rax: the answer */
+	push %r9
+	push %r8
+	push %r10
+	push %rdx
+	push %rsi
+	push %rdi
+	mov %rax, %rdi
+	mov %rsp, %rsi
 	IF_ISOLATED 1f
-	mov V(c_kernel_cr3, REGS_SIZE), %rax
+	mov V(c_kernel_cr3, REGS_SIZE - REGS_rdi), %rax
 	mov %rax, %cr3
 1:	mov PC(stack), %rsp
-	xor %ebp, %ebp
 	GUESS_NOTHING
 	CALL_C ENTRY_hypercall
 	mov PC(v), %rsp
 	test %eax, %eax
-	jz entry_resume
+	jz hypercall_leave
 	IF_ISOLATED 1f
 	mov V(kernel_cr3, 0), %rax
 	mov %rax, %cr3
 1:	BUFFERS_CLEAR
 	/* The registers are those of the call, but for arguments and answer; the rest C has kept. SYSRET, to a canonical address. */
-	mov REGS_rbp - REGS_SIZE(%rsp), %rbp
 	sub $REGS_SIZE - REGS_rdi, %rsp
 	POP_ARGS
 	mov REGS_rip - REGS_r11(%rsp), %rcx
@@ -492,6 +499,19 @@ hypercall:
 	mov REGS_rflags - REGS_r11(%rsp), %r11
 	mov REGS_rsp - REGS_r11(%rsp), %rsp
 	sysretq
+
+	/* What C has kept goes to the frame as well: another vCPU may go on here. */
+hypercall_leave:
+	mov %rbx, REGS_rbx - REGS_SIZE(%rsp)
+	mov %rbp, REGS_rbp - REGS_SIZE(%rsp)
+	mov %r12, REGS_r12 - REGS_SIZE(%rsp)
+	mov %r13, REGS_r13 - REGS_SIZE(%rsp)
+	mov %r14, REGS_r14 - REGS_SIZE(%rsp)
+	mov %r15, REGS_r15 - REGS_SIZE(%rsp)
+	mov PC(stack), %rsp
+	CLEAR_REGS
+	CALL_C ENTRY_hypercall_leave
+	jmp entry_resume
 
 syscall_slow:
 	mov V(rax, 0), %rax

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "hcall/hcall.h"
 #include "hw/regs.h"
 #include "lib/types.h"
 
@@ -16,7 +17,8 @@ struct entry_cpu {
 	void (*trap_guest)(void);
 	void (*trap_own)(struct regs *regs);
 	u64 (*trap_ist)(struct regs *regs);
-	u64 (*hypercall)(void);
+	u64 (*hypercall)(u64 number, struct hcall_args *args);
+	void (*hypercall_leave)(void);
 	void (*bounce_fault)(void);
 	u16 data_selector; /* for VERW: one that may be written */
 };
@@ -33,7 +35,12 @@ struct entry_cpu {
 void entry_trap_guest(void);
 void entry_trap_own(struct regs *regs);
 u64 entry_trap_ist(struct regs *regs);
-/* 1: the frame is still that of the call, so SYSRET will do; 0: it is another, or another vCPU's. */
-u64 entry_hypercall(void);
+/*
+ * 1: back to the guest at once, by SYSRET; 0: by the exit loop. args: in the frame, of which rbx, rbp, rcx and r11 to r15 are not
+ * saved: C gives most of them back as they were, and then the stub saves them for the exit loop.
+ */
+u64 entry_hypercall(u64 number, struct hcall_args *args);
+/* The same, for a debug build and `trace-calls`. */
+u64 entry_hypercall_watched(u64 number, struct hcall_args *args);
 /* A guest's stack faulted under a stub's hand. */
 void entry_bounce_fault(void);

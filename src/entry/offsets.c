@@ -13,9 +13,15 @@ void offsets(void);
 void offsets(void)
 {
 	OFFSET(REGS_SIZE, sizeof(struct regs));
+	REGS(r15);
+	REGS(r14);
+	REGS(r13);
+	REGS(r12);
 	REGS(rbp);
+	REGS(rbx);
 	REGS(rdi);
 	REGS(r11);
+	REGS(number);
 	REGS(rip);
 	REGS(rflags);
 	REGS(rsp);
@@ -27,6 +33,7 @@ void offsets(void)
 	OFFSET(ENTRY_trap_own, offsetof(struct entry_cpu, trap_own));
 	OFFSET(ENTRY_trap_ist, offsetof(struct entry_cpu, trap_ist));
 	OFFSET(ENTRY_hypercall, offsetof(struct entry_cpu, hypercall));
+	OFFSET(ENTRY_hypercall_leave, offsetof(struct entry_cpu, hypercall_leave));
 	OFFSET(ENTRY_bounce_fault, offsetof(struct entry_cpu, bounce_fault));
 	OFFSET(ENTRY_data_selector, offsetof(struct entry_cpu, data_selector));
 	V(mode);

@@ -115,7 +115,7 @@ void run_exit(void)
 			idle();
 			continue;
 		}
-		if (!pv_events_wanted(v))
+		if (!pv_events_wanted(v) && !pv_nmi_wanted(v))
 			return;
 		hw_irq_enable();
 		pv_events_deliver(v);

@@ -77,9 +77,7 @@ static bool software_interrupt(struct vcpu *v, struct regs *regs)
 
 static void general_protection(struct vcpu *v, struct regs *regs)
 {
-	if (software_interrupt(v, regs))
-		return;
-	if (regs->error_code == 0 && pv_privileged_emulate(v))
+	if (likely(regs->error_code == 0) ? pv_privileged_emulate(v) : software_interrupt(v, regs))
 		return;
 	pv_trap_inject(v, EXCEPTION_GP, regs->error_code);
 }
@@ -123,9 +121,6 @@ static void exception(struct vcpu *v, struct regs *regs)
 		break;
 	case EXCEPTION_NM:
 		pv_device_not_available(v);
-		break;
-	case EXCEPTION_GP:
-		general_protection(v, regs);
 		break;
 	default:
 		pv_trap_inject(v, regs->vector, regs->error_code);
@@ -188,6 +183,11 @@ void entry_trap_guest(void)
 		hw_irq_enable();
 		page_fault(v, regs, cr2);
 		entry_limit_end("trap", "at", regs->rip);
+	} else if (likely(regs->vector == EXCEPTION_GP)) { /* a privileged instruction */
+		perf_count(exceptions[EXCEPTION_GP]);
+		hw_irq_enable();
+		general_protection(v, regs);
+		entry_limit_end("trap", "at", regs->rip);
 	} else {
 		other_trap(v, regs);
 	}
@@ -196,36 +196,35 @@ void entry_trap_guest(void)
 		run_exit();
 }
 
-/* iret, and whatever somebody looks at. */
-static NOINLINE u64 hypercall_slow(struct vcpu *v, struct regs *regs)
+u64 entry_hypercall(u64 number, struct hcall_args *args)
 {
-	entry_limit_begin();
-	trace_call(regs->number, regs->rdi);
+	struct vcpu *v = current_vcpu();
+	int rc;
+
 	hw_irq_enable();
-	if (regs->rax == __HYPERVISOR_iret)
-		pv_iret(v); /* leaves with a whole set of registers of its own */
-	else
-		hcall_dispatch(v, regs);
-	entry_limit_end("hypercall", MICA_DEBUG ? hcall_name(regs->number) : NULL, regs->rdi);
-	run_exit();
+	rc = hcall_run(v, number, args);
+	hw_irq_disable();
+	if (likely(rc == 0) && may_go_on(v))
+		return 1;
+	if (rc != HCALL_NO_ANSWER) {
+		/* As SYSCALL left them; the stub has not saved them. */
+		v->pv->regs->rcx = v->pv->regs->rip;
+		v->pv->regs->r11 = v->pv->regs->rflags;
+		if (rc != 0)
+			hcall_refused(v, rc);
+	}
 	return 0;
 }
 
-u64 entry_hypercall(void)
+u64 entry_hypercall_watched(u64 number, struct hcall_args *args)
 {
-	struct vcpu *v = current_vcpu();
-	struct regs *regs = v->pv->regs;
+	u64 first = args->a[0], is_same;
 
-	if (unlikely(regs->rax == __HYPERVISOR_iret) || unlikely(opt_trace_calls) ||
-	    (MICA_DEBUG && opt_entry_limit))
-		return hypercall_slow(v, regs);
-	hw_irq_enable();
-	hcall_dispatch(v, regs);
-	hw_irq_disable();
-	if (may_go_on(v))
-		return 1;
-	run_exit();
-	return 0;
+	entry_limit_begin();
+	trace_call(number, first);
+	is_same = entry_hypercall(number, args);
+	entry_limit_end("hypercall", MICA_DEBUG ? hcall_name(number) : NULL, first);
+	return is_same;
 }
 
 void entry_bounce_fault(void)

@@ -3,6 +3,7 @@
  * Hypercalls about the PV CPU itself: trap table, callbacks, stacks, descriptors, segments, debug registers, FPU, assists.
  * Only decoding; the work is in pv/. No lock: a vCPU changes its own state.
  */
+#include "core/cpu.h"
 #include "core/log.h"
 #include "hcall/hcall.h"
 #include "hw/asm.h"
@@ -86,6 +87,7 @@ static int callback_set(struct vcpu *v, unsigned int type, u64 rip, bool masks)
 		return 0;
 	case CALLBACKTYPE_nmi:
 		pv->nmi_rip = rip;
+		work_raise(cpu_id(), WORK_SCHEDULE); /* one may be waiting */
 		return 0;
 	default: /* sysenter: as on a CPU without it */
 		return err(ENOSYS);

@@ -10,7 +10,14 @@
 
 #define SYSCALL_BYTES 2
 
+static int do_unknown(struct vcpu *v, struct hcall_args *args)
+{
+	return err(ENOSYS);
+}
+
+#pragma GCC diagnostic ignored "-Woverride-init"
 const hcall_fn hcall_table[HCALL_COUNT] = {
+	[0 ... HCALL_COUNT - 1] = do_unknown,
 #define ROW(number) [__HYPERVISOR_##number] = do_##number,
 	HCALL_LIST(ROW)
 #undef ROW
@@ -31,19 +38,16 @@ void hcall_refused(struct vcpu *v, int rc)
 {
 	struct regs *regs = v->pv->regs;
 
-	if (rc ==
-	    -ERESTART) { /* the instruction is run again, with what the handler made of its arguments */
-		regs->rax = regs->number;
+	/* The instruction is run again, with what the handler made of its arguments. */
+	if (rc == -ERESTART)
 		regs->rip -= SYSCALL_BYTES;
-	} else {
-		regs->rax = (u64)(s64)rc;
-	}
+	regs->rax = rc == -ERESTART ? regs->number : (u64)(s64)rc;
 }
 
 int do_iret(struct vcpu *v, struct hcall_args *args)
 {
-	/* Only entry/ may do it: inside a multicall the rest of the batch would run in another world. */
-	return err(ENOSYS);
+	pv_iret(v);
+	return HCALL_NO_ANSWER;
 }
 
 /* One entry: 0, or -ERESTART with the entry's arguments rewritten for the next try. */
@@ -51,6 +55,7 @@ static inline int entry_run(struct vcpu *v, u64 op, struct hcall_args *args)
 {
 	int rc;
 
+	/* After an iret the rest of the batch would run in another world. */
 	if (unlikely(op == __HYPERVISOR_multicall || op == __HYPERVISOR_iret))
 		rc = err(ENOSYS);
 	else

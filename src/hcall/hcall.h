@@ -36,34 +36,22 @@ const char *hcall_name(u64 number);
 
 static inline int hcall_run(struct vcpu *v, u64 number, struct hcall_args *args)
 {
-	hcall_fn fn;
-
 	if (unlikely(number >= HCALL_COUNT))
 		return err(ENOSYS);
 	number = idx_nospec(number, HCALL_COUNT);
 	perf_count(hypercalls[number]);
-	fn = hcall_table[number];
-	return likely(fn != NULL) ? fn(v, args) : err(ENOSYS);
+	return hcall_table[number](v, args);
 }
+
+/* What iret says: the registers are a whole new set, and there is no answer. */
+#define HCALL_NO_ANSWER 1
 
 /* Afterwards, if that said anything but 0: the answer, or that the call is to come again. */
 void hcall_refused(struct vcpu *v, int rc);
 
 _Static_assert(offsetof(struct regs, rax) - offsetof(struct regs, rdi) ==
 		       offsetof(struct hcall_args, result),
-	       "");
-
-/* From entry/: runs the hypercall that v's registers ask for, which are its arguments. Not iret. */
-static inline void hcall_dispatch(struct vcpu *v, struct regs *regs)
-{
-	u64 number = regs->rax;
-	int rc;
-
-	regs->rax = 0;
-	rc = hcall_run(v, number, (struct hcall_args *)(void *)&regs->rdi);
-	if (unlikely(rc != 0))
-		hcall_refused(v, rc);
-}
+	       "the stub makes the arguments of the registers");
 
 /* __HYPERVISOR_<name> is do_<name>(); what is not here answers -ENOSYS. */
 #define HCALL_LIST(ROW)                    \

@@ -377,9 +377,6 @@ static int page_copy(struct domain *d, u64 to_number, u64 from_number)
 static int op_own(struct vcpu *v, const struct mmuext_op *op)
 {
 	switch (op->cmd) {
-	case MMUEXT_NEW_BASEPTR:
-	case MMUEXT_NEW_USER_BASEPTR:
-		return baseptr_new(v, op->arg1.mfn, op->cmd == MMUEXT_NEW_USER_BASEPTR);
 	case MMUEXT_TLB_FLUSH_LOCAL:
 		flush_local();
 		return 0;
@@ -414,6 +411,11 @@ static int op_own(struct vcpu *v, const struct mmuext_op *op)
 /* d: whom the frames belong to. */
 static int op_do(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 {
+	/* Of each switch between processes. */
+	if (likely(op->cmd == MMUEXT_NEW_BASEPTR || op->cmd == MMUEXT_NEW_USER_BASEPTR))
+		return d == v->domain ? baseptr_new(v, op->arg1.mfn,
+						    op->cmd == MMUEXT_NEW_USER_BASEPTR)
+				      : err(EPERM);
 	switch (op->cmd) {
 	case MMUEXT_PIN_L1_TABLE:
 	case MMUEXT_PIN_L2_TABLE:
@@ -466,9 +468,8 @@ int do_mmuext_op(struct vcpu *v, struct hcall_args *args)
 		return rc;
 	if (likely((domid_t)args->a[3] == DOMID_SELF)) {
 		rc = ops_do(v, v->domain, args->a[0], count, &done);
-		if (likely(!rc && !args->a[2])) {
+		if (likely(!rc && !args->a[2]))
 			return 0;
-		}
 		return batch_end(args, count, done, before, sizeof(struct mmuext_op), rc);
 	}
 	rc = subop_domain_quiet(v, (domid_t)args->a[3], &d);

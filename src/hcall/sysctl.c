@@ -193,9 +193,9 @@ static xen_sysctl_perfc_val_t counter_value(const struct counter *counter, u32 i
 	u64 sum = 0;
 
 	if (counter->values == 0)
-		return (xen_sysctl_perfc_val_t)((const u64 *)cpu_perf[idx])[counter->at];
+		return (xen_sysctl_perfc_val_t)((const u64 *)&hw_cpu(idx)->perf)[counter->at];
 	for (u32 cpu = 0; cpu < cpu_count; cpu++)
-		sum += ((const u64 *)cpu_perf[cpu])[counter->at + idx];
+		sum += ((const u64 *)&hw_cpu(cpu)->perf)[counter->at + idx];
 	return (xen_sysctl_perfc_val_t)sum;
 }
 
@@ -208,7 +208,7 @@ int sysctl_perfc_op(struct vcpu *v, struct xen_sysctl *sysctl)
 	if (op->cmd != XEN_SYSCTL_PERFCOP_reset && op->cmd != XEN_SYSCTL_PERFCOP_query)
 		return err(EINVAL);
 	for (u32 cpu = 0; cpu < cpu_count && op->cmd == XEN_SYSCTL_PERFCOP_reset; cpu++)
-		memset(cpu_perf[cpu], 0, sizeof(*cpu_perf[cpu]));
+		memset(&hw_cpu(cpu)->perf, 0, sizeof(struct perf));
 	for (u32 i = 0; i < ARRAY_SIZE(counters); i++) {
 		u32 values = counters[i].values != 0 ? counters[i].values : cpu_count;
 		struct xen_sysctl_perfc_desc desc = {.nr_vals = values};

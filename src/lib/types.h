@@ -89,6 +89,8 @@ static inline size_t idx_nospec(size_t idx, size_t n)
 
 	/* The compiler must not conclude anything from the comparison that was made before. */
 	__asm__ volatile("" : "+r"(idx));
+	if (__builtin_constant_p(n) && (n & (n - 1)) == 0)
+		return idx & (n - 1);
 	mask = (size_t)0 - (size_t)(idx < n);
 	__asm__ volatile("" : "+r"(mask));
 	return idx & mask;

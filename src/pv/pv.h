@@ -148,9 +148,13 @@ void pv_events_deliver(struct vcpu *v);
 static inline bool pv_events_wanted(const struct vcpu *v)
 {
 	/* pairs with evtchn's setting of pending, which comes with an IPI */
-	return (unlikely(atomic_load(&v->info->evtchn_upcall_pending) != 0) &&
-		atomic_load(&v->info->evtchn_upcall_mask) == 0) ||
-	       (unlikely(atomic_load(&v->pv->nmi_pending) != 0) && v->pv->nmi_rip != 0);
+	return unlikely(atomic_load(&v->info->evtchn_upcall_pending) != 0) &&
+	       atomic_load(&v->info->evtchn_upcall_mask) == 0;
+}
+/* An NMI for v comes with a work bit, so only the exit loop asks. */
+static inline bool pv_nmi_wanted(const struct vcpu *v)
+{
+	return unlikely(atomic_load(&v->pv->nmi_pending) != 0) && v->pv->nmi_rip != 0;
 }
 void pv_nmi_send(struct vcpu *v); /* any vCPU, from anywhere but an NMI */
 void pv_syscall_deliver(struct vcpu *v, bool compat);

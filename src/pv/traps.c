@@ -8,6 +8,7 @@
  *	rcx r11 [error code] [ds es fs gs for failsafe] rip cs|mask<<32 rflags rsp ss
  * cs has RPL 0 when the guest's kernel was interrupted, 3 for its user; bit 32 is the event mask as it was.
  */
+#include "core/cpu.h"
 #include "core/log.h"
 #include "hw/asm.h"
 #include "hw/mem.h"
@@ -141,6 +142,7 @@ void pv_nmi_send(struct vcpu *v)
 {
 	(void)atomic_exchange(&v->pv->nmi_pending, 1u);
 	vcpu_kick(v);
+	work_raise(atomic_load(&v->cpu), WORK_SCHEDULE); /* after the bit: pairs with run_exit() */
 }
 
 void pv_events_deliver(struct vcpu *v)

@@ -163,16 +163,14 @@ const struct trace_record *trace_get(unsigned int cpu, unsigned int idx)
 	return NULL;
 }
 
-u64 work_bits[CPU_MAX];
-
 void work_raise(unsigned int cpu, enum work_bit bit)
 {
-	__atomic_fetch_or(&work_bits[cpu], BIT(bit), __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&hw_cpu(cpu)->work, BIT(bit), __ATOMIC_SEQ_CST);
 }
 
 u64 work_take(void)
 {
-	return __atomic_exchange_n(&work_bits[fake_cpu], 0, __ATOMIC_SEQ_CST);
+	return __atomic_exchange_n(&hw_this_cpu()->work, 0, __ATOMIC_SEQ_CST);
 }
 
 struct domain *domain_get_by_id(domid_t id)

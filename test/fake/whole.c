@@ -412,7 +412,12 @@ mfn_t guest_pfn(u64 pfn)
 
 static void hypercall(void)
 {
-	(void)entry_hypercall();
+	struct regs *regs = machine_current(fake_cpu)->pv->regs;
+	u64 number = regs->rax;
+
+	regs->rax = 0;
+	if (!entry_hypercall(number, (struct hcall_args *)(void *)&regs->rdi))
+		run_exit();
 }
 
 void guest_trap(struct vcpu *v, u32 vector, u32 error_code)

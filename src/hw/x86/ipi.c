@@ -13,6 +13,7 @@
 #include "hw/vectors.h"
 #include "lib/bits.h"
 
+struct cpu *hw_cpus[CPU_MAX];
 u32 hw_cpu_apic_id[CPU_MAX];
 void (*hw_flush_answer)(unsigned int kind, u64 va);
 

@@ -16,7 +16,7 @@ struct vcpu;
 struct cpu {
 	unsigned int id;
 	u32 apic_id;
-	u64 work; /* its work bits, where no core/cpu.c keeps them */
+	u64 work;
 	struct vcpu *current;
 	struct vcpu *loaded;
 	void *entry;
@@ -35,6 +35,10 @@ static inline struct cpu *hw_this_cpu(void)
 {
 	fake_cpus[fake_cpu].id = fake_cpu;
 	return &fake_cpus[fake_cpu];
+}
+static inline struct cpu *hw_cpu(unsigned int id)
+{
+	return &fake_cpus[id];
 }
 static inline unsigned int hw_cpu_id(void)
 {

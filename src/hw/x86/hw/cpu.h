@@ -20,6 +20,7 @@ struct vcpu;
 struct cpu {
 	unsigned int id;      /* [c] 0 .. CPU_MAX - 1 */
 	u32 apic_id;	      /* [c] */
+	u64 work;	      /* [a] its work bits (core/cpu.h) */
 	struct vcpu *current; /* [v] who runs (idle vcpu when nobody does) */
 	struct vcpu *loaded;  /* [v] whose registers it has: also of who is parked; or NULL */
 	void *entry;	      /* [c] this CPU's entry data page (struct entry_cpu) */
@@ -38,6 +39,13 @@ static inline struct cpu *hw_this_cpu(void)
 	__asm__("mov %%rsp, %0"
 		: "=r"(rsp)); /* not volatile: wherever C looks, it is the same block */
 	return (struct cpu *)(rsp & ~(CPU_BLOCK_SIZE - 1));
+}
+
+/* Another CPU's, once it is up. */
+extern struct cpu *hw_cpus[]; /* [c] */
+static inline struct cpu *hw_cpu(unsigned int id)
+{
+	return hw_cpus[id];
 }
 
 static inline unsigned int hw_cpu_id(void)
