@@ -196,6 +196,11 @@ static inline struct leaf_rules leaf_rules(const struct domain *d)
 	};
 }
 
+static inline bool is_plain_leaf(u64 entry, const struct leaf_rules *rules)
+{
+	return (entry & rules->looked_at) == PTE_PRESENT;
+}
+
 static inline u64 leaf_adjusted(u64 entry)
 {
 	entry &= ~PTE_GLOBAL;

@@ -142,10 +142,12 @@ static int leaf_fill(struct domain *d, u64 *slot)
  */
 static inline bool leaf_fill_quick(u64 *slot, u64 entry, const struct leaf_rules *rules)
 {
-	struct frame *f = hw_frame_table() + idx_nospec(mfn_num(pte_mfn(entry)), hw_frame_max);
+	struct frame *f;
 
-	if (unlikely((entry & rules->looked_at) != PTE_PRESENT) ||
-	    unlikely(!frame_get_quick(f, rules->owner, entry & PTE_RW)))
+	if (unlikely(!is_plain_leaf(entry, rules)))
+		return false;
+	f = hw_frame_table() + idx_nospec(mfn_num(pte_mfn(entry)), hw_frame_max);
+	if (unlikely(!frame_get_quick(f, rules->owner, entry & PTE_RW)))
 		return false;
 	*slot = leaf_adjusted(entry);
 	return true;
@@ -164,19 +166,21 @@ static inline bool are_eight_empty(const u64 *slot)
 }
 
 /*
- * Neighbours in memory are often neighbours in tables: from slot on, as long as entries name the next frame with the same bits
- * as before. raw and filled: the entry before, as it was and as it is. Returns where that ends.
+ * Neighbours in memory are often neighbours in tables: from slot on, as long as entries name the next frame with the bits of
+ * the first, which is plain. Returns where that ends; slot itself if it needs a closer look.
  */
-static inline u64 *leaf_run_fill(u64 *slot, const u64 *end, u64 raw, u64 filled, domid_t owner,
-				 bool writable)
+static inline u64 *leaf_run_fill(u64 *slot, const u64 *end, u64 raw, domid_t owner, bool writable)
 {
-	u64 next = mfn_num(pte_mfn(raw)) + 1, left = hw_frame_max - next;
-	struct frame *f = hw_frame_table() + next;
+	u64 number = mfn_num(pte_mfn(raw)), filled = leaf_adjusted(raw);
+	struct frame *f = hw_frame_table() + number;
 
-	if (unlikely((u64)(end - slot) > left))
-		end = slot + left;
-	while (slot < end && *slot == (raw += PAGE_SIZE) && frame_get_quick(f++, owner, writable))
-		*slot++ = (filled += PAGE_SIZE);
+	if (unlikely(number >= hw_frame_max))
+		return slot;
+	if (unlikely((u64)(end - slot) > hw_frame_max - number))
+		end = slot + (hw_frame_max - number);
+	for (; slot < end && *slot == raw && frame_get_quick(f++, owner, writable);
+	     raw += PAGE_SIZE, filled += PAGE_SIZE)
+		*slot++ = filled;
 	return slot;
 }
 
@@ -184,35 +188,37 @@ static int leaf_table_fill(struct frame *f, struct domain *d, u64 *table)
 {
 	const struct leaf_rules rules = leaf_rules(d);
 	const u64 *end = table + TABLE_ENTRIES;
+	u64 next = 0; /* an entry that goes on where the one before it ended */
 
 	for (u64 *slot = table; slot < end;) {
-		u64 entry;
-		int rc;
-
 		if (!((u64)slot & 63)) {
 			while (slot < end && are_eight_empty(slot))
 				slot += 8;
 			if (slot == end)
 				break;
 		}
-		entry = *slot++;
-		if (!entry)
-			continue;
-		if (likely(leaf_fill_quick(slot - 1, entry, &rules))) {
-			if (slot == end || *slot != entry + PAGE_SIZE)
+		do { /* the rest of these eight */
+			u64 entry = *slot, *rest = slot;
+			int rc;
+
+			if (unlikely(entry == next) && is_plain_leaf(entry, &rules))
+				rest = entry & PTE_RW
+					       ? leaf_run_fill(slot, end, entry, rules.owner, true)
+					       : leaf_run_fill(slot, end, entry, rules.owner,
+							       false);
+			if (unlikely(rest != slot)) {
+				slot = rest;
+				break;
+			}
+			next = entry + PAGE_SIZE;
+			if (likely(leaf_fill_quick(slot, entry, &rules)) || !entry)
 				continue;
-			if (entry & PTE_RW)
-				slot = leaf_run_fill(slot, end, entry, slot[-1], rules.owner, true);
-			else
-				slot = leaf_run_fill(slot, end, entry, slot[-1], rules.owner,
-						     false);
-			continue;
-		}
-		rc = leaf_fill(d, slot - 1);
-		if (rc) {
-			f->done = (u16)(slot - 1 - table);
-			return rc;
-		}
+			rc = leaf_fill(d, slot);
+			if (rc) {
+				f->done = (u16)(slot - table);
+				return rc;
+			}
+		} while ((u64)++slot & 63);
 	}
 	f->done = TABLE_ENTRIES;
 	return 0;

@@ -98,7 +98,7 @@ static ALWAYS_INLINE bool change_leaf_quick(const struct domain *owner, u64 *ent
 	bool is_taken = false;
 
 	if (value & PTE_PRESENT) {
-		if (unlikely((value & rules.looked_at) != PTE_PRESENT))
+		if (unlikely(!is_plain_leaf(value, &rules)))
 			return false;
 		value = leaf_adjusted(value);
 		is_taken = ((old ^ value) & ~LEAF_HARMLESS) != 0;
