@@ -103,7 +103,8 @@ static void alias_map(struct cpu *cpu)
 	data->trap_guest = entry_trap_guest;
 	data->trap_own = entry_trap_own;
 	data->trap_ist = entry_trap_ist;
-	data->hypercall = opt_trace_calls || opt_entry_limit ? entry_hypercall_watched : entry_hypercall;
+	data->hypercall = opt_trace_calls || opt_entry_limit ? entry_hypercall_watched
+							     : entry_hypercall;
 	data->hypercall_leave = run_exit;
 	data->bounce_fault = entry_bounce_fault;
 	data->data_selector = MICA_DS;

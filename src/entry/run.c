@@ -101,6 +101,7 @@ void run_exit(void)
 		work = work_is_raised() ? work_take() : 0; /* pairs with work_raise() */
 		if ((work & ~BIT(WORK_SCHEDULE)) != 0) {
 			hw_irq_enable();
+			hw_preempt_begin();
 			entry_limit_begin();
 			work_handle(work & ~BIT(WORK_SCHEDULE));
 			entry_limit_end("work", "bits", work);

@@ -201,6 +201,7 @@ u64 entry_hypercall(u64 number, struct hcall_args *args)
 	struct vcpu *v = current_vcpu();
 	int rc;
 
+	hw_preempt_begin();
 	hw_irq_enable();
 	rc = hcall_run(v, number, args);
 	hw_irq_disable();

@@ -15,12 +15,13 @@ static int do_unknown(struct vcpu *v, struct hcall_args *args)
 	return err(ENOSYS);
 }
 
-#pragma GCC diagnostic ignored "-Woverride-init"
+#pragma GCC diagnostic ignored "-Woverride-init" /* all, then those that there are */
 const hcall_fn hcall_table[HCALL_COUNT] = {
-	[0 ... HCALL_COUNT - 1] = do_unknown,
+#define ALL	    [0 ... HCALL_COUNT - 1] = do_unknown,
 #define ROW(number) [__HYPERVISOR_##number] = do_##number,
-	HCALL_LIST(ROW)
+	ALL HCALL_LIST(ROW)
 #undef ROW
+#undef ALL
 };
 
 const char *hcall_name(u64 number)

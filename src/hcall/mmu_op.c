@@ -413,9 +413,9 @@ static int op_do(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 {
 	/* Of each switch between processes. */
 	if (likely(op->cmd == MMUEXT_NEW_BASEPTR || op->cmd == MMUEXT_NEW_USER_BASEPTR))
-		return d == v->domain ? baseptr_new(v, op->arg1.mfn,
-						    op->cmd == MMUEXT_NEW_USER_BASEPTR)
-				      : err(EPERM);
+		return d == v->domain
+			       ? baseptr_new(v, op->arg1.mfn, op->cmd == MMUEXT_NEW_USER_BASEPTR)
+			       : err(EPERM);
 	switch (op->cmd) {
 	case MMUEXT_PIN_L1_TABLE:
 	case MMUEXT_PIN_L2_TABLE:

@@ -289,8 +289,16 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 	      u64 value, bool preserve_ad);
 /* The same, but only if the entry is *expected (as the guest reads it); *expected becomes what was found. */
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
-/* The common case, an L1 entry of the guest's own frames that says `old`. False: nothing was done, use pt_update_if(). */
-bool pt_change_quick(struct vcpu *v, maddr_t pte, u64 old, u64 value);
+/* Where the 64-bit word of a frame lies that is at that offset, or address. */
+static inline u64 *pte_at(mfn_t mfn, u64 address)
+{
+	return (u64 *)hw_frame_map(mfn) + (address & (PAGE_SIZE - 1)) / 8;
+}
+/*
+ * The common case, an entry of an L1 (mfn_nospec()) that names the guest's own frames and says `old`. False: nothing was done,
+ * use pt_update_if().
+ */
+bool pt_change_quick(struct vcpu *v, mfn_t table, u64 *entry, u64 old, u64 value);
 extern struct domain *mm_io_domain; /* page_owner for DOMID_IO: device memory only */
 extern struct domain
 	*mm_xen_domain; /* page_owner for DOMID_XEN: what is shared by mm_readable_share() */

@@ -123,33 +123,29 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 	return false;
 }
 
-/* A typed reference on a frame (of that owner), whose word is like that: the word as it was. 0: go the long way. */
-static inline u64 word_take_quick(struct frame *f, u64 like)
+/* A typed reference on a frame (of that owner), whose word is like that; before: the word as it was. False: go the long way. */
+static ALWAYS_INLINE bool word_take_quick(struct frame *f, u64 like, u64 *before)
 {
-	u64 old = atomic_load(&f->word);
-
-	if (unlikely((old & QUICK_MASK) != like) ||
-	    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
-		return 0;
-	return old;
+	*before = atomic_load(&f->word);
+	return likely((*before & QUICK_MASK) == like) &&
+	       likely(atomic_cmpxchg(&f->word, before, *before + QUICK_TYPED_ONE));
 }
-static inline u64 word_get_quick(struct frame *f, domid_t owner, u64 like)
+static ALWAYS_INLINE bool word_get_quick(struct frame *f, domid_t owner, u64 like, u64 *before)
 {
-	u64 old = word_take_quick(f, like);
-
-	if (unlikely(!old))
-		return 0;
+	if (unlikely(!word_take_quick(f, like, before)))
+		return false;
 	if (likely(atomic_load(&f->owner) == owner))
-		return old;
+		return true;
 	(void)frame_type_put_preemptible(frame_mfn(f));
-	return 0;
+	return false;
 }
 
 /* On a judged table of that type. */
 #define QUICK_TABLE(type) (FRAME_VALID | FRAME_LIVE | type_bits(type))
-static inline u64 table_get_quick(struct frame *f, domid_t owner, enum frame_type type)
+static ALWAYS_INLINE bool table_get_quick(struct frame *f, domid_t owner, enum frame_type type,
+					  u64 *before)
 {
-	return word_get_quick(f, owner, QUICK_TABLE(type));
+	return word_get_quick(f, owner, QUICK_TABLE(type), before);
 }
 
 /* Gives a typed reference back that is not the last one; false: go the long way. */

@@ -78,12 +78,13 @@ int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 {
 	struct frame *f = frame_of(
 		mfn_nospec(mfn)); /* also of MFN_NONE: number 0, which is nobody's */
+	u64 before;
 
 	*old = MFN_NONE;
 	if (mfn_equal(mfn, user ? v->mm->root_user : v->mm->root_kernel))
 		/* Also where there is none yet: a vCPU never runs without one for its kernel. */
 		return mfn_is_none(mfn) && !user ? root_switch_slow(v, mfn, user, old, false) : 0;
-	if (unlikely(!word_take_quick(f, QUICK_TABLE(FRAME_L4))))
+	if (unlikely(!word_take_quick(f, QUICK_TABLE(FRAME_L4), &before)))
 		return root_switch_slow(v, mfn, user, old, false);
 	if (unlikely(atomic_load(&f->owner) != v->domain->id))
 		return root_switch_slow(v, mfn, user, old, true);

@@ -90,10 +90,10 @@ static int change_entry(struct vcpu *v, struct change *change)
  * The common case, in few instructions: an L1 entry that names frames of the table's owner, with nothing special about
  * them. False: nothing was done, go the long way.
  */
-static ALWAYS_INLINE bool change_leaf_quick(const struct domain *owner, u64 *entry, u64 value,
-					    bool preserve_ad, const u64 *expected)
+static ALWAYS_INLINE bool change_leaf_quick(const struct domain *owner, struct leaf_rules rules,
+					    u64 *entry, u64 value, bool preserve_ad,
+					    const u64 *expected)
 {
-	const struct leaf_rules rules = leaf_rules(owner);
 	u64 old = expected ? *expected : atomic_load(entry);
 	bool is_taken = false;
 
@@ -164,6 +164,7 @@ static int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct 
 		      enum frame_type *type, u64 **entry)
 {
 	mfn_t mfn = maddr_to_mfn(pte);
+	u64 before;
 	int rc;
 
 	if (unlikely(maddr_num(pte) & 7) || unlikely(!hw_frame_is_ram(mfn))) {
@@ -175,10 +176,10 @@ static int table_hold(struct vcpu *v, struct domain *owner, maddr_t pte, struct 
 		return rc;
 	mfn = mfn_nospec(mfn);
 	*f = frame_of(mfn);
-	*entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+	*entry = pte_at(mfn, maddr_num(pte));
 	atomic_store(&v->mm->held, *f); /* before the type is; pairs with conflict() */
 	*type = frame_word_type(atomic_load(&(*f)->word));
-	if (type_level(*type) ? table_get_quick(*f, owner->id, *type) != 0
+	if (type_level(*type) ? table_get_quick(*f, owner->id, *type, &before)
 			      : *type == FRAME_WRITABLE && frame_get_quick(*f, owner->id, true))
 		return 0;
 	rc = type_get_current(mfn, owner, type);
@@ -198,25 +199,22 @@ static void table_unhold(struct vcpu *v, struct frame *f)
  * The common ones: an L1 of its owner's, which is never left half-done, and a page that is no table (yet). The reference was
  * Mica's alone, so no TLB has seen it: unless somebody else was there, the word becomes what it was, without a stamp.
  */
-static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, maddr_t pte,
-				       u64 value, bool preserve_ad, const u64 *expected)
+static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, mfn_t mfn,
+				       u64 *entry, u64 value, bool preserve_ad, const u64 *expected)
 {
-	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
 	struct frame *f = frame_of(mfn);
-	u64 *entry = (u64 *)hw_frame_map(mfn) + (maddr_num(pte) & (PAGE_SIZE - 1)) / 8;
+	const struct leaf_rules rules = leaf_rules(owner);
 	u64 before, taken;
 	bool is_done;
 
-	if (unlikely(maddr_num(pte) & 7) || unlikely(!mfn_is_none(v->mm->unsettled)))
+	if (unlikely(!mfn_is_none(v->mm->unsettled)))
 		return false;
 	atomic_store(&v->mm->held,
 		     f); /* as in table_hold(); it stays if the long way is to be gone */
-	before = table_get_quick(f, owner->id, FRAME_L1);
-	if (likely(before != 0)) {
-		is_done = change_leaf_quick(owner, entry, value, preserve_ad, expected);
+	if (likely(table_get_quick(f, rules.owner, FRAME_L1, &before))) {
+		is_done = change_leaf_quick(owner, rules, entry, value, preserve_ad, expected);
 	} else {
-		before = expected ? 0 : word_get_quick(f, owner->id, QUICK_WRITABLE);
-		if (before == 0)
+		if (expected || !word_get_quick(f, rules.owner, QUICK_WRITABLE, &before))
 			return false;
 		atomic_store(entry, value);
 		mm_mark_dirty(owner, mfn);
@@ -254,15 +252,18 @@ static NOINLINE int update_slow(struct vcpu *v, struct domain *table_owner,
 int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
 	      u64 value, bool preserve_ad)
 {
-	if (likely(page_owner == table_owner) &&
-	    likely(update_quick(v, table_owner, pte, value, preserve_ad, NULL)))
+	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
+
+	if (likely(page_owner == table_owner) && likely(!(maddr_num(pte) & 7)) &&
+	    likely(update_quick(v, table_owner, mfn, pte_at(mfn, maddr_num(pte)), value,
+				preserve_ad, NULL)))
 		return 0;
 	return update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
 }
 
-bool pt_change_quick(struct vcpu *v, maddr_t pte, u64 old, u64 value)
+bool pt_change_quick(struct vcpu *v, mfn_t table, u64 *entry, u64 old, u64 value)
 {
-	if (likely(update_quick(v, v->domain, pte, value, false, &old)))
+	if (likely(update_quick(v, v->domain, table, entry, value, false, &old)))
 		return true;
 	atomic_store(&v->mm->held, NULL); /* there may be no long way */
 	return false;

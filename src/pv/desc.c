@@ -202,7 +202,7 @@ int pv_descriptor_update(struct vcpu *v, u64 maddr, u64 descriptor)
 										  : FRAME_WRITABLE;
 	rc = frame_type_get(mfn, v->domain, type);
 	if (rc == 0) {
-		at = (u64 *)hw_frame_map(mfn) + (maddr & (PAGE_SIZE - 1)) / 8;
+		at = pte_at(mfn, maddr);
 		atomic_store(at, descriptor);
 		mm_mark_dirty(v->domain, mfn);
 		frame_type_put(mfn);

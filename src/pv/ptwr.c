@@ -112,13 +112,15 @@ static const struct emul_ops readonly_ops = {
 static const struct pv_change *change_fetch(struct vcpu *v, struct regs *regs)
 {
 	struct pv_change *slot = &v->pv->changes[(regs->rip ^ regs->rip >> 4) % PV_CHANGES];
-	struct emul_change *change = &slot->change;
+	struct emul_change *change;
 	u64 code[2];
 
+	__asm__("" : "+r"(slot)); /* not computed again for each of its fields */
 	if (!hw_get_words(code, gva_make(regs->rip), 2))
 		return NULL;
 	if (likely(((code[0] ^ slot->code[0]) | (code[1] ^ slot->code[1])) == 0))
 		return slot;
+	change = &slot->change;
 	slot->code[0] = code[0];
 	slot->code[1] = code[1];
 	if (!emul_change_decode(change, (const u8 *)code))
@@ -139,7 +141,7 @@ static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 	const struct pv_change *slot;
 	const struct emul_change *change;
 	u64 rflags = regs->rflags, entry, old, new, src, *reg;
-	maddr_t at = maddr_make((mfn_num(table) << PAGE_SHIFT) + (cr2 & (PAGE_SIZE - 8)));
+	u64 *at = pte_at(table, cr2);
 
 	if (unlikely((rflags & RFLAGS_TF) != 0) || unlikely((u16)regs->cs != FLAT_KERNEL_CS) ||
 	    unlikely((cr2 & (PAGE_SIZE - 1)) == 0))
@@ -152,13 +154,13 @@ static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 		return false;
 	reg = (u64 *)(void *)((u8 *)regs + slot->src_at);
 	src = change->reg == EMUL_NO_REG ? change->imm : *reg;
-	old = entry = atomic_load((u64 *)hw_frame_map(table) + (cr2 & (PAGE_SIZE - 1)) / 8);
+	old = entry = atomic_load(at);
 	if (change->bytes == 1)
 		old = (u8)(entry >> 8 * (cr2 & 7));
 	new = emul_change_value(change, old, src, regs->rax, &rflags);
 	if (change->bytes == 1)
 		new = merge(entry, gva_make(cr2), new, 1);
-	if (!pt_change_quick(v, at, entry, new))
+	if (!pt_change_quick(v, table, at, entry, new))
 		return false;
 	emul_change_commit(change, old, reg, &regs->rax);
 	regs->rip += change->length;

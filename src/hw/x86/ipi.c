@@ -113,9 +113,7 @@ void hw_flush_frame_cache(mfn_t mfn)
 		__asm__ volatile("clflush (%0)" : : "r"(line + at) : "memory");
 }
 
-/*
- * Nobody says here when an entry began, so that those which never ask pay nothing: a yes too many, each 0.2 ms, costs less.
- */
+/* Those that never ask pay one store: the clock is read first at the first question. */
 bool hw_preempt_wanted(void)
 {
 	struct cpu *cpu = hw_this_cpu();
@@ -124,8 +122,7 @@ bool hw_preempt_wanted(void)
 	if (work_is_raised())
 		return true;
 	now = hw_tsc();
-	if (now - cpu->preempt_tsc < hw_tsc_khz / 5)
-		return false;
-	cpu->preempt_tsc = now;
-	return true;
+	if (cpu->preempt_tsc == 0)
+		cpu->preempt_tsc = now;
+	return now - cpu->preempt_tsc >= hw_tsc_khz / 5;
 }

@@ -81,5 +81,8 @@ __attribute__((noreturn)) void hw_halt(void);
 enum ipi { IPI_WORK, IPI_FLUSH, IPI_STOP, IPI_COUNT };
 void hw_ipi_send(unsigned int cpu, enum ipi ipi);
 bool hw_preempt_wanted(void);
+static inline void hw_preempt_begin(void)
+{
+}
 
 #endif

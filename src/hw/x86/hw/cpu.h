@@ -28,7 +28,7 @@ struct cpu {
 	u64 *gdt;	      /* [c] page with the reserved descriptors */
 	mfn_t gdt_mfn;	      /* [c] */
 	u32 tsc_aux;	      /* [v] what its TSC_AUX holds */
-	u64 preempt_tsc;      /* [v] when hw_preempt_wanted() last said yes by the clock */
+	u64 preempt_tsc;      /* [v] when hw_preempt_wanted() was first asked; 0: not yet */
 	struct perf perf;
 };
 
@@ -103,8 +103,13 @@ void hw_ipi_send(unsigned int cpu, enum ipi ipi);
 
 /*
  * True when a long operation should save its progress and return -ERESTART: work or an event waits for this CPU, or much
- * time has gone by. To be asked each 300,000 instructions at least. May be true at the first question of an entry.
+ * time has gone by since it was first asked. To be asked each 300,000 instructions at least.
  */
 bool hw_preempt_wanted(void);
+/* An entry begins. */
+static inline void hw_preempt_begin(void)
+{
+	hw_this_cpu()->preempt_tsc = 0;
+}
 
 #endif
