@@ -33,9 +33,9 @@ def stubs(boot, words, cpu='Haswell'):
 @pytest.mark.parametrize('words,cpu,expected', [
     ('', 'Haswell', ('retpoline bhb-entry', 4, 0, 0, 'nopl')),
     ('', 'EPYC', ('retpoline', 0, 0, 0, 'nopl')),
-    ('spec-ctrl=no', 'Haswell', ('nothing', 0, 5, 0, 'jmp')),
-    ('spec-ctrl=no,verw', 'EPYC', ('VERW', 0, 5, 2, 'jmp')),
-    ('spec-ctrl=bti-thunk=jmp,no-bhb-entry,verw=1,ibpb,ibrs', 'Haswell', ('VERW', 0, 5, 2, 'jmp')),
+    ('spec-ctrl=no', 'Haswell', ('nothing', 0, 6, 0, 'jmp')),
+    ('spec-ctrl=no,verw', 'EPYC', ('VERW', 0, 6, 2, 'jmp')),
+    ('spec-ctrl=bti-thunk=jmp,no-bhb-entry,verw=1,ibpb,ibrs', 'Haswell', ('VERW', 0, 6, 2, 'jmp')),
 ])
 def test_what_is_in_use(boot, words, cpu, expected):
     assert stubs(boot, words, cpu) == expected

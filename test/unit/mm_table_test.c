@@ -151,6 +151,13 @@ static void neighbours(void **state)
 		for (u64 i = 0; i < PAGES; i++)
 			assert_int_equal(frame_word_typed(frame_of(mfn_add(first, i))->word), 0);
 	}
+	/* With a bit that is Mica's: none keeps it. */
+	for (u64 i = 0; i < PAGES; i++)
+		entries[5 + i] = pte_make(mfn_add(first, i), P | US | PTE_GRANTED);
+	assert_int_equal(pt_pin(d, t.l1, 1), 0);
+	for (u64 i = 0; i < PAGES; i++)
+		assert_int_equal(entries[5 + i], pte_make(mfn_add(first, i), P | US));
+	assert_int_equal(pt_unpin(d, t.l1), 0);
 	/* A table among them: to be read only. */
 	memset(table_of(mfn_add(first, 9)), 0, PAGE_SIZE);
 	for (u64 i = 0; i < PAGES; i++)

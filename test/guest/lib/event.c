@@ -9,6 +9,7 @@ u64 event_count[4096];
 u64 upcalls;
 struct vcpu_info *vcpu_infos[32];
 static event_fn handlers[4096];
+static u32 bound[4096]; /* a vCPU's number + 1: what is pending may be another's */
 static u64 self_numbers[32][2];
 void event_upcall(void);
 
@@ -48,8 +49,12 @@ void event_upcall(void)
 			u64 bits = ACCESS(shared_info->evtchn_pending[word]) &
 				   ~ACCESS(shared_info->evtchn_mask[word]);
 
-			for (; bits; bits &= bits - 1)
-				port_handle(word * 64 + (unsigned int)__builtin_ctzl(bits));
+			for (; bits; bits &= bits - 1) {
+				unsigned int port = word * 64 + (unsigned int)__builtin_ctzl(bits);
+
+				if (!bound[port] || bound[port] == vcpu_self() + 1)
+					port_handle(port);
+			}
 		}
 	}
 }
@@ -110,12 +115,18 @@ long event_unmask(unsigned int port)
 	return evtchn(EVTCHNOP_unmask, &u);
 }
 
+static long bound_to(u32 port, u32 vcpu)
+{
+	bound[port] = vcpu + 1;
+	return (long)port;
+}
+
 long bind_virq(unsigned int virq, unsigned int vcpu)
 {
 	struct evtchn_bind_virq b = {.virq = virq, .vcpu = vcpu};
 	long rc = evtchn(EVTCHNOP_bind_virq, &b);
 
-	return rc ? rc : (long)b.port;
+	return rc ? rc : bound_to(b.port, vcpu);
 }
 
 long bind_ipi(unsigned int vcpu)
@@ -123,7 +134,7 @@ long bind_ipi(unsigned int vcpu)
 	struct evtchn_bind_ipi b = {.vcpu = vcpu};
 	long rc = evtchn(EVTCHNOP_bind_ipi, &b);
 
-	return rc ? rc : (long)b.port;
+	return rc ? rc : bound_to(b.port, vcpu);
 }
 
 long port_alloc(domid_t remote)
@@ -131,6 +142,8 @@ long port_alloc(domid_t remote)
 	struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = remote};
 	long rc = evtchn(EVTCHNOP_alloc_unbound, &a);
 
+	if (!rc)
+		bound[a.port] = 0;
 	return rc ? rc : (long)a.port;
 }
 
