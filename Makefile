@@ -275,7 +275,7 @@ check-oracle: disk	## run the cases on Debian's Xen and keep what it says in tes
 soak: build/mica disk	## load inside Domain 0, an hour (SOAK=seconds)
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
-.PHONY: bench bench-doc bench-jobs bench-jobs-doc bench-boot bench-ops bench-life bench-compare bench-growth bench-quick bench-keep
+.PHONY: bench bench-doc bench-jobs bench-jobs-doc bench-boot bench-ops bench-life bench-life-doc bench-compare bench-growth bench-quick bench-keep
 bench: build/mica $(BENCH_GUESTS) disk	## instructions of operations: native, Xen, Mica, Domain 0 and guest (MODE= WHERE= OP= HV= for some)
 	$(Q)$(PY) tools/bench.py table
 bench-doc: bench	## the same, and its tables and plots into doc/performance.md
@@ -283,17 +283,19 @@ bench-doc: bench	## the same, and its tables and plots into doc/performance.md
 	$(Q)$(PY) tools/bench_doc.py
 bench-jobs: build/mica disk	## instructions of whole jobs, devices and network too, natively, on Xen and on Mica (MODE= WHERE=dom0|guest|disk OP= HV=)
 	$(Q)$(PY) tools/bench_jobs.py
-bench-jobs-doc: bench-jobs	## the same, and its tables into doc/performance.md
-	$(Q)$(PY) tools/bench_doc.py jobs
+bench-jobs-doc: build/mica disk	## the same, and its tables into doc/performance.md; what failed or was not asked for stays as it is there
+	$(Q)$(PY) tools/bench_jobs.py; status=$$?; $(PY) tools/bench_doc.py jobs && exit $$status
 bench-boot: build/mica guest	## instructions that Xen and Mica take while Domain 0 boots (HV= for one, PROFILE=1)
 	$(Q)$(PY) tools/bench.py boot
 bench-ops: build/mica $(BENCH_GUESTS) guest	## hypervisor's, kernel's and user's part of operations (HV= MODE= OP=, PROFILE=1 or a name)
 	$(Q)$(PY) tools/bench.py ops
-bench-life: build/mica disk	## the hypervisor's work for a guest made and destroyed; memory that it keeps (HV= for one)
-	$(Q)$(PY) tools/bench.py life
+bench-life: build/mica disk	## the hypervisor's work for a guest made and destroyed, moved or saved; memory that it keeps (HV= WAY= for one)
+	$(Q)$(PY) tools/bench_life.py
+bench-life-doc: bench-life	## the same, and its tables into doc/performance.md
+	$(Q)$(PY) tools/bench_doc.py life
 bench-compare: build/mica $(BENCH_GUESTS) guest	## what a change does: BASE=ref beside this tree (MODE= OP=)
 	$(Q)$(PY) tools/bench.py compare
-bench-growth: build/mica $(BENCH_GUESTS) guest	## each cost against more guests, memory, vCPUs, ports, grants; into doc/performance.md (AXIS= HV= for some)
+bench-growth: build/mica $(BENCH_GUESTS) disk	## each cost against more guests, memory, vCPUs, ports, grants; into doc/performance.md (AXIS= HV= for some)
 	$(Q)tools/deps.sh
 	$(Q)$(PY) tools/bench_growth.py
 bench-quick: build/mica $(BENCH_GUESTS) guest	## fail if an operation costs Mica more than test/bench/expected.json says

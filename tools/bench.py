@@ -5,7 +5,6 @@
 bench.py boot		between Domain 0's first and its first user instruction
 bench.py ops		each operation of test/bench/ops.c in Domain 0, with the hypervisor's part
 bench.py table		the same natively, on Xen and on Mica, in Domain 0 and in a PV guest, and bare calls, beside the limits
-bench.py life		a guest created and destroyed by xl, and the memory that the hypervisor keeps
 bench.py compare	what Mica's working tree costs beside that of BASE=<git ref>
 bench.py quick		fails when an operation costs Mica more than test/bench/expected.json says; `keep` makes that file
 
@@ -31,7 +30,7 @@ import subprocess
 import sys
 
 import fetch
-import xl_initramfs
+import xl_shell
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / 'build/plugin'
@@ -40,6 +39,7 @@ EXPECTED = BENCH / 'expected.json'
 ALIAS = 0xffff82a100000000  # where each CPU sees the entry text (src/entry/cpu.c)
 CALLS = ('calls', 'pair')  # kernels of our own: test/bench/<name>.c; the first on one CPU
 BARE = CALLS + ('growth',)
+XL = ('guest', 'guestx2', 'xl')  # with Domain 0 of xl_dom0()
 SYSTEMS, MODES, PLACES = ('native', 'xen', 'mica'), ('plain', 'asis'), ('dom0', 'guest', 'dom0x2', 'guestx2', 'calls')
 KERNEL_WORDS = {'plain': 'mitigations=off', 'asis': ''}
 XEN_WORDS = {'plain': 'xpti=no spec-ctrl=no', 'asis': ''}
@@ -49,34 +49,29 @@ STABLE = {'mica': 'tsc=stable'}
 HISTORY = 109  # instructions of the published sequence that overwrites branch history (entry_history_clear)
 WORSE = 1.02  # bench.py quick lets that pass
 WORSE_ELSEWHERE = 1.1  # and with another kernel, or where two CPUs meet: who waits for whom, any change of code changes
-GUEST_CFG = '''name = "bench"
+GUEST_CFG = '''name = "{name}"
 kernel = "/srv/vmlinux"
 ramdisk = "/srv/bench.img"
-memory = 256
+memory = {memory}
 vcpus = {cpus}
 cpus = {pins}
 tsc_mode = "native"
 extra = "console=hvc0 loglevel=4 mica.do=poweroff {words}"
 '''
-# In Domain 0. Pauses let what comes after a command (scrubbing, say) be counted with it.
-LIFE = '''for i in 1 2; do
-sleep 1; /srv/ops --mark; xl create -q -p /srv/bench.cfg; sleep 1; /srv/ops --mark; xl destroy bench; sleep 1; /srv/ops --mark
-done
-xl info | grep _memory; xl list'''
-
 
 def compile_tools():
     BUILD.mkdir(parents=True, exist_ok=True)
     subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-shared', '-fPIC', '-o', BUILD / 'count.so',
                     ROOT / 'tools/plugin/count.c'], check=True)
-    subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-static', '-o', BUILD / 'ops',
-                    BENCH / 'ops.c'], check=True)
+    for program in ('ops', 'moved'):
+        subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Wno-missing-field-initializers', '-static', '-o', BUILD / program,
+                        BENCH / f'{program}.c'], check=True)
 
 
-def initrd():
+def initrd(program='ops'):
     """The small initramfs with the operations in it, and the module that gives /dev/xen/privcmd."""
     archive = fetch.Cpio()
-    archive.add('ops', 0o100755, (BUILD / 'ops').read_bytes())
+    archive.add(program, 0o100755, (BUILD / program).read_bytes())
     for module in (ROOT / 'build/pkg').glob('linux-image-*-amd64_*/lib/modules/*/kernel/drivers/xen/xen-privcmd.ko'):
         if '-cloud-' not in module.as_posix():
             archive.add('xen-privcmd.ko', 0o100644, module.read_bytes())
@@ -89,15 +84,16 @@ def script_word(script):
     return 'mica.sh=' + base64.b64encode(script.encode()).decode()
 
 
-def guest_initrd(inner, cpus):
-    """Domain 0 with xl in an initramfs, and a guest there whose ramdisk is the small one."""
-    archive = fetch.Cpio()
-    archive.add('srv/ops', 0o100755, (BUILD / 'ops').read_bytes())
-    archive.add('srv/bench.img', 0o100644, initrd().read_bytes())
-    archive.add('srv/bench.cfg', 0o100644, GUEST_CFG.format(words=inner, cpus=cpus, pins=[str(i) for i in range(cpus)]).encode())
-    path = BUILD / 'xl-initrd'
-    path.write_bytes((xl_initramfs.GUEST / 'xl-initramfs.cpio').read_bytes() + archive.done())
-    return path
+def guest_cfg(words, name='bench', memory=256, cpus=1):
+    pins = [str(i) for i in range(cpus)]
+    return GUEST_CFG.format(name=name, memory=memory, words=words, cpus=cpus, pins=pins).encode()
+
+
+def xl_dom0(words, script, files, program='ops'):
+    """Settings for Domain 0 with xl in an initramfs: its script; in its /srv, files and a ramdisk of guests with that program."""
+    files = {'ops': (BUILD / 'ops').read_bytes(), 'bench.img': initrd(program).read_bytes(), 'script': script.encode(), **files}
+    path = xl_shell.with_files({f'srv/{name}': content for name, content in files.items()}, BUILD / 'xl-initrd')
+    return {'INITRD': str(path), 'APPEND': f'{words} {script_word("bash /srv/script")}'}
 
 
 def settings(hv, mode, where, script):
@@ -108,15 +104,14 @@ def settings(hv, mode, where, script):
     inner = f'{words} {script_word(script)}' if script else words
     env = dict(os.environ, HV='none' if hv == 'native' else hv, ICOUNT='1', MEM='1G' if hv == 'native' else '2G',
                CPU='Haswell', SMP=str(cpus), TIMEOUT='900', QEMU=f'-plugin {BUILD}/count.so,profile={BUILD}/profile' + (',ipis=1' if cpus > 1 else ''))
-    memory = 'dom0_mem=1G,max:1G'
+    memory = 'dom0_mem=640M' if where in XL else 'dom0_mem=1G,max:1G'
     if where in BARE:
         env.update(KERNEL=str(ROOT / f'build/guest/bench/{where}.elf'), INITRD='none', MEM='256M', APPEND='')
         env['HVARGS'] = f'dom0_mem=64M dom0_max_vcpus=1 {XEN_WORDS[mode]}'
         return env
-    if where in ('guest', 'guestx2', 'life'):
-        memory = 'dom0_mem=640M'
-        outer = LIFE if where == 'life' else 'xl create -q -F /srv/bench.cfg; cat /var/log/xen/console/guest-bench.log'
-        env.update(INITRD=str(guest_initrd(inner, cpus)), APPEND=f'{words} {script_word(outer)}')
+    if where in ('guest', 'guestx2'):
+        outer = 'xl create -q -F /srv/bench.cfg; cat /var/log/xen/console/guest-bench.log'
+        env.update(xl_dom0(words, outer, {'bench.cfg': guest_cfg(inner, cpus=cpus)}))
     else:
         native = NATIVE_WORDS if hv == 'native' else ''
         env.update(APPEND=f'{native} {inner} mica.do=poweroff')
@@ -134,7 +129,7 @@ def run(hv, mode='plain', where='dom0', script='', **more):
     (BUILD / 'log').write_text(text)
     rows = [(what, {k: int(n) for k, n in re.findall(r'(\w+) (\d+)', rest)})
             for what, rest in re.findall(r'count: (\w+) (.*)', text)]
-    if hv != 'native' and rows[0][0] != 'boot':
+    if hv != 'native' and (not rows or rows[0][0] != 'boot'):
         sys.exit(f'{hv}: no first instruction of a kernel seen\n' + text[-2000:])
     return text, rows
 
@@ -228,19 +223,6 @@ def ops():
             which = os.environ.get('PROFILE')
             if which and hv == 'mica' and (which == '1' or name.startswith(which)):
                 profile(row['said'], row['repeats'])
-
-
-
-def life():
-    """A guest made, paused, and destroyed: the second time, when Domain 0 has all it needs in memory."""
-    print(f'{"":6} {"own boot":>10} {"create":>10} {"destroy":>10} {"memory kept":>12}   (millions of instructions of the hypervisor; MiB)')
-    for hv in wanted('HV', ('xen', 'mica')):
-        text, rows = run(hv, os.environ.get('MODE', 'plain'), 'life')
-        marks = [row['hypervisor'] / 1e6 for what, row in rows if what == 'mark']
-        memory = {k: int(n) for k, n in re.findall(r'^(\w+)_memory +: (\d+)', text, re.M)}
-        domains = sum(int(n) for n in re.findall(r'^\S+ +\d+ +(\d+) +\d+ +[-\w]{6} ', text, re.M))
-        print(f'{hv:6} {rows[0][1]["hypervisor"] / 1e6:10.1f} {marks[4]:10.2f} {marks[5]:10.2f}'
-              f' {memory["total"] - memory["free"] - domains:12}')
 
 
 # ---------------------------------------------------------------- the table
@@ -342,9 +324,9 @@ def tables(found):
             yield title, list(rows_of(found, mode, where))
 
 
-def show(title, cells, left=(0, 7)):
+def show(title, cells, left=(0, 7), of=' (instructions of one operation; entries and so on: Xen / Mica)'):
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    print(f'\n{title} (instructions of one operation; entries and so on: Xen / Mica)')
+    print(f'\n{title}{of}')
     for row in cells:
         print('  ' + '  '.join(f'{c:<{w}}' if i in left else f'{c:>{w}}' for i, (c, w) in enumerate(zip(row, widths))))
 
@@ -435,7 +417,7 @@ def quick():
 
 
 def main():
-    commands = {'boot': boot, 'ops': ops, 'table': table, 'life': life, 'compare': compare, 'quick': quick, 'keep': keep}
+    commands = {'boot': boot, 'ops': ops, 'table': table, 'compare': compare, 'quick': quick, 'keep': keep}
     what = sys.argv[1] if len(sys.argv) > 1 else 'table'
     if what not in commands:
         sys.exit(__doc__)

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Puts the figures of the last `make bench` (build/plugin/bench.json) into doc/: performance.json, the tables of
 performance.md between its marks, and plots of Domain 0's and bare calls' (SVG, made by gnuplot).
-bench_doc.py jobs: likewise those of the last `make bench-jobs`, which have a section of their own."""
+bench_doc.py jobs: likewise those of the last `make bench-jobs`, which have a section of their own; what it did not measure
+stays as it is there.
+bench_doc.py life: likewise those of the last `make bench-life`."""
 import json
 import re
 import subprocess
@@ -10,6 +12,7 @@ import sys
 
 import bench
 import bench_jobs
+import bench_life
 
 DOC = bench.ROOT / 'doc'
 PLOT = '''set terminal svg noenhanced size 1000,560 font "sans,12" background "white"
@@ -77,15 +80,12 @@ def put(what, text):
                            page.read_text(), flags=re.S))
 
 
-def figures(file, places, modes=bench.MODES):
-    """Those of the last run, if it was whole."""
-    found = json.loads((bench.BUILD / file).read_text())
-    if not all(where in found.get(mode, {}) for mode in modes for where in places):
-        sys.exit('bench_doc.py: the last run was only a part')
-    return found
+def kept(file):
+    """The figures that are in doc/."""
+    return json.loads((DOC / file).read_text())
 
 
-def keep(file, found, places):
+def keep(file, found, places=()):
     """The figures, without what is only for looking into a run."""
     for mode in found.keys() & bench.MODES:
         for rows in [found[mode]['native'], *(found[mode][w][hv] for w in found[mode].keys() & places for hv in found[mode][w])]:
@@ -95,8 +95,15 @@ def keep(file, found, places):
     (DOC / file).write_text(json.dumps(found, separators=(',', ':')).replace('},"', '},\n"') + '\n')
 
 
+def over(old, new):
+    """The old, with each new figure in its place."""
+    for key, value in new.items():
+        old[key] = over(old.get(key, {}), value) if isinstance(value, dict) else value
+    return old
+
+
 def jobs():
-    found = figures('jobs.json', bench_jobs.PLACES, ['plain'])
+    found = over(kept('performance-jobs.json'), json.loads((bench.BUILD / 'jobs.json').read_text()))
     text = bench_jobs.remarks(found) + '\n'
     for (mode, where), title in bench_jobs.TITLES.items():
         if where in found.get(mode, {}):
@@ -106,8 +113,19 @@ def jobs():
     print('doc/performance.md and performance-jobs.json are made')
 
 
+def life():
+    found = json.loads(bench_life.FIGURES.read_text())
+    put('life', markdown('Made and destroyed', list(bench_life.rows_of_life(found))) + '\n' +
+        markdown('Moved', list(bench_life.rows_of_moves(found))))
+    keep('performance.json', {**kept('performance.json'), 'life': found})
+    print('doc/performance.md and performance.json are made')
+
+
 def main():
-    found = figures('bench.json', bench.PLACES)
+    found = json.loads((bench.BUILD / 'bench.json').read_text())
+    if not all(where in found.get(mode, {}) for mode in bench.MODES for where in bench.PLACES):
+        sys.exit('bench_doc.py: the last run was only a part')
+    found['life'] = kept('performance.json').get('life', {})
     text = 'Packages: ' + ', '.join(f'{name} {version}' for name, version in found['versions'].items()
                              if name.startswith(('linux', 'xen')) and 'cloud' not in name) + '.\n\n'
     for (mode, where), title in bench.TITLES.items():
@@ -123,4 +141,4 @@ def main():
 
 
 if __name__ == '__main__':
-    jobs() if sys.argv[1:] == ['jobs'] else main()
+    {'jobs': jobs, 'life': life}.get(' '.join(sys.argv[1:]), main)()
