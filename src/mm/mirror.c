@@ -243,6 +243,10 @@ void mirror_entry_changed(const u64 *entry, u64 old)
 	enum frame_type type = frame_word_type(atomic_load(&frame_of(of)->word));
 	struct mirror *m;
 
+	if (type == FRAME_L1)
+		mirror_leaf_gone(d->id, old);
+	if (!atomic_load(&d->mm->mirror)) /* as mostly: another domain has one */
+		return;
 	lock_acquire(&d->mm->mirror_lock);
 	m = d->mm->mirror;
 	if (m) {
@@ -255,8 +259,6 @@ void mirror_entry_changed(const u64 *entry, u64 old)
 		mark(d, m, of);
 	}
 	lock_release(&d->mm->mirror_lock);
-	if (type == FRAME_L1)
-		mirror_leaf_gone(d->id, old);
 }
 
 void mirror_table_gone(const struct frame *f)
