@@ -31,7 +31,33 @@ AXES = {
     'grants': ('grants in use', '1G'),
     'linux memory': ("stock Linux: MiB of Domain 0's memory", ''),
     'linux vcpus': ("stock Linux: Domain 0's vCPUs, each on a CPU", ''),
+    'linux guests': ('stock Linux: idle guests there', '3G'),
 }
+# In Domain 0: more and more guests that sleep, and with these there, what another costs, and what operations in it do.
+LINUX_GUESTS = r'''there=0
+log=/var/log/xen/console/guest
+measured() {{ /srv/ops --mark; eval "$3"; /srv/ops --mark; echo "op 1 $1 linux guests $n|$2"; }}
+for n in 1 2 4 8; do
+	while [ $there -lt $n ]; do
+		there=$((there + 1))
+		xl create -q /srv/idle.cfg "name=\"idle$there\""
+		for i in $(seq 600); do grep -q ^uptime $log-idle$there.log && break; sleep 0.2; done
+	done
+	sleep 5
+	measured {idle_s} 'a second' 'sleep {idle_s}'
+	measured 1 'xl create' 'xl create -q -p /srv/bench.cfg; sleep 1'
+	measured 1 'xl destroy' 'xl destroy bench; sleep 1'
+	xl create -q -F /srv/bench.cfg
+	sed -n "s/^op [0-9]* [0-9]* /&linux guests $n|/p" $log-bench.log
+	rm $log-bench.log
+	domains=$(xl list | awk 'NR > 1 {{ sum += $3 }} END {{ print sum }}')
+	xl info | awk '{{ mib[$1] = $3 }} END {{ print "kept '$n'", mib["total_memory"] - mib["free_memory"] - '$domains' }}'
+done
+echo guests end
+'''
+GUEST_MIB = 128
+IDLE_S = 10
+KEPT, DOM0_PART = 'MiB kept', "xl create: Domain 0's own part"
 GROWS = {
     ('busy', 'yield to the next'): 'one alone is not switched; of several the one that is due comes from a heap, a step deeper with each doubling',
     ('ticking', 'a second'): 'each guest wakes once a second: a timer interrupt, two switches, an event, a timer set, a block',
@@ -45,6 +71,10 @@ GROWS = {
     ('linux vcpus', '2 CPUs: mprotect, thread runs'): 'with more than two, Linux names one more CPU, which ran the process before; each that it names gets an IPI',
     ('linux vcpus', '2 CPUs: munmap, thread runs'): 'for the same reason',
     ('linux vcpus', '2 CPUs: fork, thread runs'): 'for the same reason, and children begin on more CPUs',
+    ('linux guests', 'a second'): "each guest's kernel wakes by itself some nine times a second for timers of its own",
+    ('linux guests', 'xl create'): "the other guests' wake-ups meanwhile count, and the tools look at each domain",
+    ('linux guests', 'xl destroy'): 'for the same reason',
+    ('linux guests', DOM0_PART): 'the tools look at each domain, in the list and in xenstore',
 }
 GREW = 1.1  # from the least to the most
 PLOT = '''set terminal svg noenhanced size 1300,{height} font "sans,11" background "white"
@@ -62,18 +92,42 @@ def linux(hv, ops, cpus, mib):
     return bench.measure_part(hv, 'plain', 'dom0', ops, SMP=str(cpus), MEM=f'{mib + 1024}M', HVARGS=words)
 
 
+def by_number(rows):
+    """{axis: {operation: {how many: instructions of the hypervisor}}} of what is named "<axis> <how many>|<operation>"."""
+    found = {}
+    for name, row in rows.items():
+        what, number, op = re.match(r'(.+) (\d+)\|(.*)', name).groups()
+        found.setdefault(what, {}).setdefault(op, {})[int(number)] = row['hypervisor']
+        if op == 'xl create':
+            found[what].setdefault(DOM0_PART, {})[int(number)] = row['kernel'] + row['user']
+    return found
+
+
+def linux_guests(hv):
+    """The same of stock Linux guests, and the MiB that the hypervisor keeps."""
+    words = bench.KERNEL_WORDS['plain']
+    work = {'bench': '; '.join(f'/ops "{name}"' for name in LINUX_OPS), 'idle': 'sleep 1000000'}
+    files = {f'{name}.cfg': bench.guest_cfg(f'{words} {bench.script_word(script)}', name, GUEST_MIB) for name, script in work.items()}
+    text, rows = bench.run(hv, 'plain', 'xl', MEM=AXES['linux guests'][1], TIMEOUT='3600',
+                           **bench.xl_dom0(words, LINUX_GUESTS.format(idle_s=IDLE_S), files))
+    if not re.search('^guests end', text, re.M):
+        sys.exit(f'{hv}: not all guests came to their ends\n' + text[-2000:])
+    found = by_number(bench.least_rounds(text, rows))
+    found['linux guests'][KEPT] = {int(n): int(mib) for n, mib in re.findall(r'^kept (\d+) (\d+)', text, re.M)}
+    return found
+
+
 def measure(hv, axis):
     """{axis: {operation: {how many: instructions of the hypervisor}}}; idle guests give two."""
+    if axis == 'linux guests':
+        return linux_guests(hv)
     found = {}
     if axis == 'linux memory':
         parts = {mib: linux(hv, LINUX_OPS, 1, mib) for mib in (256, 512, 1024, 2048, 4096, 8192)}
     elif axis == 'linux vcpus':
         parts = {cpus: linux(hv, LINUX_SMP_OPS, cpus, 512) for cpus in (2, 4, 8)}
     else:
-        parts = {}
-        for name, row in bench.measure_part(hv, 'plain', 'growth', [''], APPEND=axis, MEM=AXES[axis][1]).items():
-            what, number, op = re.match(r'(\w+) (\d+)\|(.*)', name).groups()
-            found.setdefault(what, {}).setdefault(op, {})[int(number)] = row['hypervisor']
+        return by_number(bench.measure_part(hv, 'plain', 'growth', [''], APPEND=axis, MEM=AXES[axis][1]))
     for number, rows in parts.items():
         for op, row in rows.items():
             found.setdefault(axis, {}).setdefault(op, {})[number] = row['hypervisor']
@@ -114,7 +168,7 @@ def plot(found):
     rows = (len(axes) + 1) // 2
     text = PLOT.format(out='performance-growth.svg', rows=rows, height=260 * rows + 40)
     for axis in axes:
-        ops = found[axis]
+        ops = {op: values for op, values in found[axis].items() if op not in (KEPT, DOM0_PART)}
         text += f'set xlabel "{AXES[axis][0]}" font "sans,9"\nplot ' + ', '.join(
             f'"-" using 1:2 with lines linewidth 2 title "{op}"' for op in ops) + '\n'
         text += ''.join(''.join(f'{n} {max(v, 1)}\n' for n, v in values.items()) + 'e\n' for values in ops.values())
