@@ -150,9 +150,10 @@ static int info_register(struct vcpu *v, struct subop *op)
 		return -ERESTART;
 	rc = evtchn_vcpu_info_place(target, mfn_make(op->arg.vcpu_info.mfn),
 				    op->arg.vcpu_info.offset);
-	if (rc == 0) {
-		time_vcpu_update(target);
-		pv_entry_refresh(target);
+	/* Another one finds out when it is loaded: it may have come up meanwhile, and these are its CPU's then. */
+	if (rc == 0 && v == target) {
+		time_vcpu_update(v);
+		pv_entry_refresh(v);
 	}
 	return rc;
 }
