@@ -49,24 +49,22 @@ void domain_shutdown(struct domain *d, u8 reason)
 			d->shutdown_code = reason;
 		reason = d->shutdown_code;
 		d->is_shut_down = true;
+		if (is_first && d != dom0)
+			domain_pause_nosync(d); /* whoever resumes it takes this pause back */
 	}
 	if (d == dom0)
 		machine_end(reason);
-	if (!is_first)
-		return;
-	domain_pause_nosync(d);
-	end_tell(d, reason);
+	if (is_first)
+		end_tell(d, reason);
 }
 
 void domain_resume(struct domain *d)
 {
-	{
-		LOCK_SCOPE(&d->lock);
-		if (!d->is_shut_down || atomic_load(&d->is_crashed))
-			return;
-		d->is_shut_down = d->is_code_set = false;
-		d->shutdown_code = 0xff;
-	}
+	LOCK_SCOPE(&d->lock);
+	if (!d->is_shut_down || atomic_load(&d->is_crashed))
+		return;
+	d->is_shut_down = d->is_code_set = false;
+	d->shutdown_code = 0xff;
 	domain_unpause(d);
 }
 

@@ -289,6 +289,48 @@ static void suspend_and_resume(void **state)
 	tool_destroy(&g);
 }
 
+/* A tool sees that it has shut down, and resumes it, while it is still being stopped. */
+static struct domain *resumed;
+static unsigned int resume_at; /* steps until then; 0: done */
+
+static void resume_step(void)
+{
+	if (resume_at == 0 || --resume_at != 0)
+		return;
+	if (resumed->lock.next != resumed->lock.owner)
+		resume_at = 1; /* held: it waits */
+	else
+		domain_resume(resumed);
+}
+
+static void resumed_while_it_is_stopped(void **state)
+{
+	unsigned int at;
+	struct vcpu *u;
+
+	(void)state;
+	assert_int_equal(tool_build(&g, 3, 60), 0);
+	tool_run(&g);
+	resumed = g.d;
+	fake_cpu = 0;
+	for (at = 1; resume_at == 0; at++) {
+		resume_at = at;
+		fake_step_hook = resume_step;
+		domain_shutdown(g.d, SHUTDOWN_suspend);
+		fake_step_hook = NULL;
+		machine_settle();
+		for_each_vcpu(g.d, u)
+			assert_int_equal(u->pause_count, g.d->is_shut_down);
+		assert_int_equal(machine_current(1)->is_idle, g.d->is_shut_down);
+		domain_resume(g.d);
+		machine_settle();
+		assert_ptr_equal(machine_current(1), g.d->vcpus[0]);
+	}
+	resume_at = 0;
+	assert_in_range(at, 20, 10000);
+	tool_destroy(&g);
+}
+
 /* Allocation number 0, 1, 2 ... fails: the call says so, and everything is as before. */
 static void each_allocation_fails(void **state)
 {
@@ -510,6 +552,7 @@ int main(void)
 		TEST(destroyed_while_it_runs_and_in_pieces),
 		TEST(a_crash_is_the_guests_alone),
 		TEST(suspend_and_resume),
+		TEST(resumed_while_it_is_stopped),
 		TEST(each_allocation_fails),
 		TEST(created_wrongly),
 		TEST(a_mapped_page_keeps_a_dead_domain),
