@@ -59,6 +59,7 @@ static int reset(struct vcpu *target)
 {
 	atomic_store(&target->is_down, true);
 	atomic_store(&target->is_initialised, false);
+	vcpu_poll_abort(target); /* whatever it waited for */
 	return 0;
 }
 

@@ -139,7 +139,11 @@ int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *ctx)
 	regs->rflags = (from->rflags & RFLAGS_MAY) | RFLAGS_IF | 2;
 	pv->iopl = (u32)(from->rflags >> 12) & 3;
 	pv->page->entry.mode = ((ctx->flags & VGCF_in_kernel) != 0 ? PV_KERNEL : PV_USER) | PV_SLOW;
-	memset(pv->dr, 0, 4 * sizeof(pv->dr[0]));
+	for (unsigned int i = 0; i < 8; i++) {
+		u64 value = ctx->debugreg[i];
+
+		pv->dr[i] = pv_debugreg_judge(i, &value) == 0 ? value : i == 7 ? 0x400 : 0;
+	}
 	for (unsigned int i = 0; i < 256; i++)
 		if (pv_is_canonical(ctx->trap_ctxt[i].address))
 			pv->traps[i] = ctx->trap_ctxt[i];

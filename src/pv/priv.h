@@ -17,6 +17,8 @@ static inline bool pv_shows_iopl(const struct vcpu *v)
 	return (atomic_load(&v->domain->vm_assist) & BIT(VMASST_TYPE_architectural_iopl)) != 0;
 }
 
+/* What a guest wants in a debug register, as it may be there. -EPERM, -EINVAL: it may not. */
+int pv_debugreg_judge(u32 reg, u64 *value);
 /* Writes CR3 with v's root for the mode it is in. */
 void pv_cr3_load(struct vcpu *v);
 void pv_tsc_aux_load(const struct pv_vcpu *pv);

@@ -350,32 +350,38 @@ static void debug_load(const struct pv_vcpu *pv)
 	hw_dr7_write(pv->dr[7]);
 }
 
-int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value)
+int pv_debugreg_judge(u32 reg, u64 *value)
 {
-	struct pv_vcpu *pv = v->pv;
-	bool is_mica = value >= LAYOUT_START && value < LAYOUT_END;
+	bool is_mica = *value >= LAYOUT_START && *value < LAYOUT_END;
 
 	switch (reg) {
 	case 0 ... 3:
-		if (!pv_is_canonical(value) || is_mica)
-			return err(EPERM);
-		break;
+		return !pv_is_canonical(*value) || is_mica ? err(EPERM) : 0;
 	case 6:
-		value = (value & 0xefff) |
-			0xffff0ff0; /* reserved bits as the CPU has them (SDM 3B 17.2.3) */
-		break;
+		*value = (*value & 0xefff) |
+			 0xffff0ff0; /* reserved bits as the CPU has them (SDM 3B 17.2.3) */
+		return 0;
 	case 7:
-		if (value >> 32 != 0)
+		if (*value >> 32 != 0)
 			return err(EPERM);
 		/* General detect is ours; reserved bits fixed; I/O breakpoints would need CR4.DE, which guests do not own. */
-		value = (value & ~0xfc00ull & ~BIT(13)) | 0x400;
+		*value = (*value & ~0xfc00ull & ~BIT(13)) | 0x400;
 		for (unsigned int i = 0; i < 4; i++)
-			if ((value >> (16 + 4 * i) & 3) == 2)
+			if ((*value >> (16 + 4 * i) & 3) == 2)
 				return err(EPERM);
-		break;
+		return 0;
 	default:
 		return err(EINVAL);
 	}
+}
+
+int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value)
+{
+	struct pv_vcpu *pv = v->pv;
+	int rc = pv_debugreg_judge(reg, &value);
+
+	if (rc != 0)
+		return rc;
 	pv->dr[reg] = value;
 	if ((pv->dr[7] & DR7_ACTIVE) != 0)
 		debug_load(pv);

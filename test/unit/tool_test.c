@@ -19,6 +19,7 @@
 #include "evtchn/evtchn.h"
 #include "gnttab/gnttab.h"
 #include "hw/features.h"
+#include "hw/layout.h"
 #include "lib/errno.h"
 #include "lib/rangeset.h"
 #include "sched/sched.h"
@@ -351,13 +352,19 @@ static void contexts(void **state)
 	ctx.event_callback_eip = guest_va(3);
 	ctx.syscall_callback_eip = guest_va(4);
 	ctx.flags |= VGCF_syscall_disables_events;
+	ctx.debugreg[1] = guest_va(7);
+	ctx.debugreg[2] = LAYOUT_START; /* not his to watch */
+	ctx.debugreg[6] = 0xffff0ff2;
+	ctx.debugreg[7] = 0x400 | BIT(2);
 	assert_int_equal(DOMCTL(setvcpucontext), 0);
+	ctx.debugreg[2] = 0;
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, &again);
 	assert_int_equal(DOMCTL(getvcpucontext), 0);
 	assert_memory_equal(&again.user_regs, &ctx.user_regs, sizeof(ctx.user_regs));
 	assert_int_equal(again.fs_base, 0x7000);
 	assert_int_equal(again.trap_ctxt[14].address, guest_va(1));
 	assert_int_equal(again.flags, ctx.flags);
+	assert_memory_equal(again.debugreg, ctx.debugreg, sizeof(ctx.debugreg));
 	assert_int_equal(machine_audit(), 0);
 	/* Wrong ones. */
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, &ctx);
@@ -426,6 +433,17 @@ static void context_of_one_that_ran(void **state)
 	assert_int_equal(op.u.getvcpuinfo.cpu, 1);
 	op.u.getvcpuinfo.vcpu = 5;
 	assert_int_equal(DOMCTL(getvcpuinfo), -ESRCH);
+	/* One that begins anew waits for nothing of its former life. */
+	u->info->evtchn_upcall_pending = 0;
+	assert_int_equal(guest_call(u, __HYPERVISOR_sched_op, SCHEDOP_block), 0);
+	machine_settle();
+	fake_cpu = 0;
+	memset(&op, 0, sizeof(op));
+	assert_int_equal(DOMCTL(setvcpucontext), 0);
+	assert_true(u->is_down && machine_current(1)->is_idle);
+	set_xen_guest_handle(op.u.vcpucontext.ctxt, &ctx);
+	assert_int_equal(DOMCTL(setvcpucontext), 0);
+	assert_ptr_equal(machine_current(1), u);
 }
 
 static void extended_state(void **state)
