@@ -85,8 +85,7 @@ struct pv_vcpu {
 	u32 iobitmap_ports; /* [v] */
 	u32 cf8;	    /* [v] shadow of port 0xcf8 */
 
-	u64 dr[8];	/* [v] guest's debug registers, sanitised */
-	u64 dr7_active; /* [v] what is in the CPU's DR7 while it runs */
+	u64 dr[8]; /* [v] guest's debug registers, sanitised */
 
 	struct trap_info traps[256]; /* [v] */
 	struct pv_callback event, failsafe, syscall, syscall32;

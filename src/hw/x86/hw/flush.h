@@ -18,7 +18,6 @@ enum flush_kind {
 	FLUSH_TLB = 1, /* everything of the guest */
 	FLUSH_VA = 2,  /* one address */
 	FLUSH_CACHE = 4,
-	FLUSH_ROOT = 8, /* an idle CPU drops the root it still has loaded */
 };
 /* Runs the flush on every CPU of the mask (this one too if in it) and waits for all. Calls flush_answer() there. */
 void hw_flush_mask(const struct cpumask *mask, unsigned int kind, u64 va);
