@@ -24,6 +24,7 @@ struct domain *idle_domain, *dom0;
 unsigned int opt_loglvl, opt_guest_loglvl;
 static struct domain *domains[DOMAINS_MAX];
 static struct vcpu *current[WORLD_CPUS_MAX];
+static struct vcpu *loaded[WORLD_CPUS_MAX]; /* [a] whose registers each CPU has */
 static unsigned int ipis_seen[WORLD_CPUS_MAX];
 
 /* ---------------------------------------------------------------- core, mm, seam */
@@ -208,6 +209,7 @@ void world_start(unsigned int cpus)
 	memset(&sched_idle_mask, 0, sizeof(sched_idle_mask));
 	memset(&cpu_online_mask, 0, sizeof(cpu_online_mask));
 	memset(world_upcalls, 0, sizeof(world_upcalls));
+	memset(loaded, 0, sizeof(loaded));
 	world_upcall = NULL;
 	hw_tsc_khz = 1000000;
 	fake_tsc = 0;
@@ -280,6 +282,21 @@ static bool upcall_wanted(const struct vcpu *v)
 	       atomic_load(&v->info->evtchn_upcall_mask) == 0;
 }
 
+/* As entry/switch.c, between sched_choose() and sched_switched(): nobody's registers are in two places, or lost. */
+static void registers_move(unsigned int cpu, struct vcpu *next, struct vcpu *left)
+{
+	if (left != NULL && atomic_exchange(&loaded[cpu], NULL) != left)
+		BUG_ON(true);
+	if (next->is_idle)
+		BUG_ON(loaded[cpu] != sched_queues[cpu].parked);
+	if (next->is_idle || loaded[cpu] == next)
+		return;
+	BUG_ON(loaded[cpu] != NULL);
+	for (unsigned int other = 0; other < cpu_count; other++)
+		BUG_ON(atomic_load(&loaded[other]) == next);
+	atomic_store(&loaded[cpu], next);
+}
+
 /* As entry/run.c. */
 void world_exit(unsigned int cpu)
 {
@@ -296,6 +313,7 @@ void world_exit(unsigned int cpu)
 			struct vcpu *left;
 
 			current[cpu] = sched_choose(cpu, &left);
+			registers_move(cpu, current[cpu], left);
 			if (left != NULL)
 				sched_switched(left);
 		}
