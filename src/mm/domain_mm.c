@@ -30,9 +30,10 @@ struct domain *frame_owner(mfn_t mfn)
 	return owner_domain(atomic_load(&frame_of(mfn)->owner));
 }
 
+/* -EEXIST: there is one of that number. */
 static int owner_set(u16 id, struct domain *d)
 {
-	struct domain **page, **nobody = NULL;
+	struct domain **page, **nobody = NULL, *none = NULL;
 
 	if (id >= DOMID_COUNT)
 		return err(EINVAL);
@@ -46,8 +47,7 @@ static int owner_set(u16 id, struct domain *d)
 			page = nobody;
 		}
 	}
-	atomic_store(&page[id % OWNERS_PER_PAGE], d);
-	return 0;
+	return atomic_cmpxchg(&page[id % OWNERS_PER_PAGE], &none, d) ? 0 : err(EEXIST);
 }
 
 int mm_domain_init(struct domain *d, u64 pages_max)
@@ -55,8 +55,6 @@ int mm_domain_init(struct domain *d, u64 pages_max)
 	struct mm_domain *mm;
 	int rc;
 
-	if (owner_domain(d->id))
-		return err(EEXIST);
 	mm = heap_alloc(sizeof(*mm));
 	if (!mm)
 		return err(ENOMEM);
@@ -543,7 +541,7 @@ void mm_domain_fini(struct domain *d)
 		heap_free(v->mm);
 		v->mm = NULL;
 	}
-	(void)owner_set(d->id, NULL);
+	atomic_store(&owners[d->id / OWNERS_PER_PAGE][d->id % OWNERS_PER_PAGE], NULL);
 	heap_free(d->mm->e820);
 	heap_free(d->mm);
 	d->mm = NULL;
