@@ -33,6 +33,13 @@
 	((atomic_fetch_and(&(words)[(bit) / 64], ~BIT((bit) % 64)) & BIT((bit) % 64)) != 0)
 #define atomic_bit_test(words, bit) ((atomic_load(&(words)[(bit) / 64]) & BIT((bit) % 64)) != 0)
 
+/* Is it that value? Of an u16; where each instruction counts. */
+static inline bool atomic_is(const u16 *at, u16 value)
+{
+	hw_atomic_step();
+	return hw_atomic_is(at, value);
+}
+
 static inline void atomic_fence(void)
 {
 	hw_atomic_step();

@@ -97,6 +97,26 @@ void frames_free_stamped(const u32 *mfns, unsigned int count);
 #define QUICK_TYPED_ONE (FRAME_TYPED_ONE + 1)
 
 /*
+ * A typed reference on a frame whose word is like that, of that owner unless it changed hands meanwhile; before: the word as it
+ * was. False: go the long way. (Others' references, taken for a moment, would keep the owner from changing the type.)
+ */
+static ALWAYS_INLINE bool word_take_quick(struct frame *f, domid_t owner, u64 like, u64 *before)
+{
+	*before = atomic_load(&f->word);
+	return likely((*before & QUICK_MASK) == like) && likely(atomic_is(&f->owner, owner)) &&
+	       likely(atomic_cmpxchg(&f->word, before, *before + QUICK_TYPED_ONE));
+}
+static ALWAYS_INLINE bool word_get_quick(struct frame *f, domid_t owner, u64 like, u64 *before)
+{
+	if (unlikely(!word_take_quick(f, owner, like, before)))
+		return false;
+	if (likely(atomic_is(&f->owner, owner)))
+		return true;
+	(void)frame_type_put_preemptible(frame_mfn(f));
+	return false;
+}
+
+/*
  * The common case of a reference, in few instructions: a live frame of that owner, and for a writable mapping already of
  * that type.
  * False: nothing was taken, go the long way.
@@ -107,6 +127,7 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 
 	if (writable) {
 		if (unlikely((old & QUICK_MASK) != QUICK_WRITABLE) ||
+		    unlikely(!atomic_is(&f->owner, owner)) ||
 		    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
 			return false;
 	} else {
@@ -114,29 +135,12 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 		    unlikely(!atomic_cmpxchg(&f->word, &old, old + 1)))
 			return false;
 	}
-	if (likely(atomic_load(&f->owner) == owner))
+	if (likely(atomic_is(&f->owner, owner)))
 		return true;
 	if (writable)
 		(void)frame_type_put_preemptible(frame_mfn(f));
 	else
 		frame_put(frame_mfn(f));
-	return false;
-}
-
-/* A typed reference on a frame (of that owner), whose word is like that; before: the word as it was. False: go the long way. */
-static ALWAYS_INLINE bool word_take_quick(struct frame *f, u64 like, u64 *before)
-{
-	*before = atomic_load(&f->word);
-	return likely((*before & QUICK_MASK) == like) &&
-	       likely(atomic_cmpxchg(&f->word, before, *before + QUICK_TYPED_ONE));
-}
-static ALWAYS_INLINE bool word_get_quick(struct frame *f, domid_t owner, u64 like, u64 *before)
-{
-	if (unlikely(!word_take_quick(f, like, before)))
-		return false;
-	if (likely(atomic_load(&f->owner) == owner))
-		return true;
-	(void)frame_type_put_preemptible(frame_mfn(f));
 	return false;
 }
 

@@ -61,33 +61,38 @@ static inline int root_set(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 	return 0;
 }
 
-/* taken: a reference that proved to be on another's frame. */
-static NOINLINE int root_switch_slow(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old, bool taken)
+static NOINLINE int root_switch_slow(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 {
 	int rc;
 
-	if (taken)
-		(void)frame_type_put_preemptible(mfn_nospec(mfn));
 	if (mfn_is_none(mfn))
 		return user ? root_set(v, mfn, user, old) : err(EINVAL);
 	rc = frame_type_get(mfn, v->domain, FRAME_L4);
 	return rc ? rc : root_set(v, mfn, user, old);
 }
 
+/* The reference proved to be on another's frame. */
+static NOINLINE int root_switch_back(mfn_t mfn)
+{
+	(void)frame_type_put_preemptible(mfn_nospec(mfn));
+	return err(EINVAL);
+}
+
 int pt_root_switch(struct vcpu *v, mfn_t mfn, bool user, mfn_t *old)
 {
 	struct frame *f = frame_of(
 		mfn_nospec(mfn)); /* also of MFN_NONE: number 0, which is nobody's */
+	const domid_t owner = v->domain->id;
 	u64 before;
 
 	*old = MFN_NONE;
 	if (mfn_equal(mfn, user ? v->mm->root_user : v->mm->root_kernel))
 		/* Also where there is none yet: a vCPU never runs without one for its kernel. */
-		return mfn_is_none(mfn) && !user ? root_switch_slow(v, mfn, user, old, false) : 0;
-	if (unlikely(!word_take_quick(f, QUICK_TABLE(FRAME_L4), &before)))
-		return root_switch_slow(v, mfn, user, old, false);
-	if (unlikely(atomic_load(&f->owner) != v->domain->id))
-		return root_switch_slow(v, mfn, user, old, true);
+		return mfn_is_none(mfn) && !user ? root_switch_slow(v, mfn, user, old) : 0;
+	if (unlikely(!word_take_quick(f, owner, QUICK_TABLE(FRAME_L4), &before)))
+		return root_switch_slow(v, mfn, user, old);
+	if (unlikely(!atomic_is(&f->owner, owner)))
+		return root_switch_back(mfn);
 	return root_set(v, mfn, user, old);
 }
 

@@ -339,11 +339,13 @@ int pt_grant_get(mfn_t mfn, struct domain *owner, unsigned int count, bool is_wr
 		return grant_refused(mfn, 0, is_writable);
 	f = frame_of(mfn_nospec(mfn));
 	old = atomic_load(&f->word);
+	if (unlikely(!atomic_is(&f->owner, owner->id))) /* as in word_take_quick() */
+		return grant_refused(mfn, 0, is_writable);
 	if (unlikely((old & mask) != wanted) || unlikely(old & QUICK_COUNTS) ||
 	    unlikely(!atomic_cmpxchg(&f->word, &old,
 				     (old + references(count, is_writable)) | foreign)))
 		return grant_get_slow(f, owner, count, is_writable, foreign);
-	if (unlikely(atomic_load(&f->owner) != owner->id))
+	if (unlikely(!atomic_is(&f->owner, owner->id)))
 		return grant_refused(mfn, count, is_writable);
 	return 0;
 }

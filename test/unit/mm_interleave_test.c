@@ -384,6 +384,94 @@ static const struct scenario held = {
 	.check = held_check,
 };
 
+/*
+ * Another domain names pages of this one, in all quick ways: it is refused, and not for a moment is there a reference of its
+ * that would have a change of type refused here (a guest's kernel does not survive that).
+ */
+static mfn_t theirs;
+
+static void foreign_setup(void)
+{
+	world();
+	other->vcpus[0]->cpu = 1;
+	theirs = world_page(other);
+	if (pt_pin(other, theirs, 1))
+		abort();
+}
+
+static void foreign_0(void)
+{
+	rc[0] = pin(a, 4) || unpin(a) || update(map, 0, pte_make(a, P | RW)) || update(map, 0, 0) ||
+		pin(a, 1) || unpin(a);
+}
+
+static void foreign_1(void)
+{
+	struct vcpu *v = other->vcpus[0];
+	mfn_t old;
+
+	rc[1] = pt_update(v, other, other, slot(theirs, 0), pte_make(a, P | RW), false) ==
+			-EINVAL &&
+		pt_update(v, other, other, slot(a, 0), 0, false) == -EINVAL &&
+		pt_grant_get(a, other, 1, true, true) == -EINVAL &&
+		pt_root_switch(v, a, true, &old) == -EINVAL;
+}
+
+static void foreign_check(void)
+{
+	assert_int_equal(rc[0], 0);
+	assert_true(rc[1]);
+	end();
+}
+
+static const struct scenario foreign = {
+	.name = "another domain names a page that changes its type",
+	.cpus = 2,
+	.preemptions = 2,
+	.random_runs = 3000,
+	.setup = foreign_setup,
+	.body = {foreign_0, foreign_1},
+	.check = foreign_check,
+};
+
+/* Two tools make a domain of the same number: one of them is told. */
+static struct domain twins[2];
+
+static void twins_setup(void)
+{
+	world();
+	for (unsigned int i = 0; i < 2; i++)
+		twins[i] = (struct domain){.id = 7, .refs = 1};
+}
+
+static void twins_body(void)
+{
+	rc[fake_cpu] = mm_domain_init(&twins[fake_cpu], 10);
+}
+
+static void twins_check(void)
+{
+	unsigned int winner = rc[0] != 0;
+
+	if (rc[winner] != 0 || rc[!winner] != -EEXIST || twins[!winner].mm != NULL)
+		abort();
+	mm_domain_fini(&twins[winner]);
+	if (mm_domain_init(&twins[0], 10))
+		abort();
+	mm_domain_fini(&twins[0]);
+	end();
+}
+
+static const struct scenario same_number = {
+	.name = "two domains of one number",
+	.cpus = 2,
+	.preemptions = 2,
+	.random_runs = 500,
+	.setup = twins_setup,
+	.body = {twins_body, twins_body},
+	.check = twins_check,
+};
+
 /* Two tables, each update wants the other one writable: refused or not, neither waits for the other. */
 static void cross_setup(void)
 {
@@ -462,17 +550,28 @@ static void test_cross(void **state)
 	(void)state;
 	run(&cross);
 }
+static void test_foreign(void **state)
+{
+	(void)state;
+	run(&foreign);
+}
+static void test_same_number(void **state)
+{
+	(void)state;
+	run(&same_number);
+}
 
 int main(int argc, char **argv)
 {
 	if (argc > 1) /* one case by name */
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_last_unmap), cmocka_unit_test(test_tree),
-		cmocka_unit_test(test_half),	   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_circle),	   cmocka_unit_test(test_entry),
-		cmocka_unit_test(test_give),	   cmocka_unit_test(test_held),
-		cmocka_unit_test(test_cross),
+		cmocka_unit_test(test_last_unmap),  cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_half),	    cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_circle),	    cmocka_unit_test(test_entry),
+		cmocka_unit_test(test_give),	    cmocka_unit_test(test_held),
+		cmocka_unit_test(test_cross),	    cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_same_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
