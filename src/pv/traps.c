@@ -140,9 +140,12 @@ void pv_device_not_available(struct vcpu *v)
 
 void pv_nmi_send(struct vcpu *v)
 {
-	(void)atomic_exchange(&v->pv->nmi_pending, 1u);
+	if (atomic_exchange(&v->pv->nmi_pending, 1u) != 0)
+		return;
 	vcpu_kick(v);
-	work_raise(atomic_load(&v->cpu), WORK_SCHEDULE); /* after the bit: pairs with run_exit() */
+	/* After the bit: pairs with run_exit(). Who does not run now looks then, and nobody else's CPU is disturbed. */
+	if (atomic_load(&v->is_running))
+		work_raise(atomic_load(&v->cpu), WORK_SCHEDULE);
 }
 
 void pv_events_deliver(struct vcpu *v)

@@ -446,6 +446,29 @@ static void context_of_one_that_ran(void **state)
 	assert_ptr_equal(machine_current(1), u);
 }
 
+/* One that runs is told; for one that does not, no CPU is: there are others' guests on it. */
+static void nmis(void **state)
+{
+	struct vcpu *u = g.d->vcpus[0], *down = g.d->vcpus[1];
+	unsigned int *told = &fake_ipi_count[1][IPI_WORK], before;
+
+	(void)state;
+	tool_run(&g);
+	down->cpu = 1;
+	fake_cpu = 0;
+	before = *told;
+	pv_nmi_send(down);
+	pv_nmi_send(down);
+	assert_int_equal(*told, before);
+	assert_int_equal(down->pv->nmi_pending, 1);
+	u->pv->nmi_rip = guest_va(0);
+	pv_nmi_send(u);
+	assert_true(*told > before);
+	machine_settle();
+	assert_int_equal(u->pv->nmi_pending, 0);
+	assert_int_equal(u->pv->regs->rip, guest_va(0));
+}
+
 static void extended_state(void **state)
 {
 	static u8 buf[4096];
@@ -698,6 +721,7 @@ int main(void)
 		TEST(a_suspend_is_told),
 		TEST(contexts),
 		TEST(context_of_one_that_ran),
+		TEST(nmis),
 		TEST(extended_state),
 		TEST(what_frames_are),
 		TEST(the_hypercall_page),
