@@ -59,13 +59,24 @@ static int entry_error(int rc)
 	return rc == 0 || rc == -ERESTART ? rc : -EOPNOTSUPP;
 }
 
+/* The part of the entry that va and bytes name, if the rest of it is still the same: CPUs set A and D at any time. */
+static int part_write(const struct ptwr *ptwr, gva_t va, u64 entry, u64 value, unsigned int bytes)
+{
+	u64 seen = entry;
+	int rc = pt_update_if(ptwr->v, entry_maddr(ptwr, va), &seen,
+			      merge(entry, va, value, bytes));
+
+	return rc == 0 && seen != entry ? -ERESTART : entry_error(rc);
+}
+
 static int table_write(struct emul_state *state, gva_t va, u64 value, unsigned int bytes)
 {
 	struct ptwr *ptwr = state->ctx;
 
 	if (!is_in_entry(ptwr, va, bytes))
 		return -EOPNOTSUPP;
-	value = merge(entry_read(ptwr, va), va, value, bytes);
+	if (bytes < 8)
+		return part_write(ptwr, va, entry_read(ptwr, va), value, bytes);
 	return entry_error(pt_update(ptwr->v, ptwr->v->domain, ptwr->v->domain,
 				     entry_maddr(ptwr, va), value, false));
 }
@@ -75,16 +86,14 @@ static int table_cmpxchg(struct emul_state *state, gva_t va, u64 *old, u64 new, 
 			 bool is_locked)
 {
 	struct ptwr *ptwr = state->ctx;
-	unsigned int shift = 8 * (unsigned int)(gva_num(va) & 7);
-	u64 mask = bytes == 8 ? ~0ull : BIT(8 * bytes) - 1;
-	u64 entry = entry_read(ptwr, va), expected = merge(entry, va, *old, bytes);
-	int rc;
+	u64 entry = entry_read(ptwr, va), mask = merge(0, va, ~0ull, bytes);
 
 	if (!is_in_entry(ptwr, va, bytes))
 		return -EOPNOTSUPP;
-	rc = pt_update_if(ptwr->v, entry_maddr(ptwr, va), &expected, merge(entry, va, new, bytes));
-	*old = expected >> shift & mask;
-	return entry_error(rc);
+	if (entry == merge(entry, va, *old, bytes))
+		return part_write(ptwr, va, entry, new, bytes);
+	*old = (entry & mask) >> 8 * (gva_num(va) & 7);
+	return 0;
 }
 
 static const struct emul_ops table_ops = {

@@ -560,6 +560,41 @@ static bool table_write(const char *bytes, size_t len, u64 cr2)
 }
 #define WRITE(bytes, cr2) table_write(bytes, sizeof(bytes) - 1, cr2)
 
+static u64 *entry_in_use;
+static unsigned int steps_to_use;
+
+static void entry_is_used(void)
+{
+	if (steps_to_use && !--steps_to_use)
+		*entry_in_use |= PTE_ACCESSED;
+}
+
+/* A write to bytes 6 and 7, which clears bit 58, while another CPU sets the A bit, at any step: neither is lost. */
+static void part_of_an_entry(const char *bytes, size_t len, u64 va, u64 *slot)
+{
+	const u64 before = *slot;
+
+	entry_in_use = slot;
+	for (unsigned int step = 1; steps_to_use == 0; step++) {
+		memcpy(guest_ptr(guest_va(CODE_PAGE)), bytes, len);
+		kernel_at(guest_va(CODE_PAGE));
+		regs->rax = before >> 48;
+		*slot = (before & ~PTE_ACCESSED) | BIT(58);
+		hw_cr2_write(va + 6);
+		steps_to_use = step;
+		fake_step_hook = entry_is_used;
+		do {
+			guest_trap(v, PF, 3);
+		} while (regs->rip == guest_va(CODE_PAGE));
+		fake_step_hook = NULL;
+		assert_int_equal(regs->rip, guest_va(CODE_PAGE) + len);
+		assert_false(*slot & BIT(58));
+		assert_true(*slot & PTE_ACCESSED || steps_to_use);
+	}
+	steps_to_use = 0;
+	*slot = before;
+}
+
 static void writable_page_tables(void **state)
 {
 	const u64 target = guest_va(90);
@@ -597,6 +632,9 @@ static void writable_page_tables(void **state)
 	assert_false(*slot & PTE_DIRTY);
 	assert_true(WRITE("\xf0\x80\x27\xdf", va)); /* lock and byte [rdi], ~0x20 */
 	assert_false(*slot & PTE_ACCESSED);
+	part_of_an_entry("\x66\x89\x47\x06", 4, va, slot); /* mov [rdi + 6], ax */
+	part_of_an_entry("\xf0\x66\x81\x67\x06\xff\xfb", 7, va,
+			 slot); /* lock and word [rdi + 6], ~bit 10 */
 	/* A frame that is not the guest's, Mica's bits, across entries: the guest sees its fault. */
 	regs->rax = pte_make(mfn_make(1), PTE_PRESENT | PTE_RW);
 	assert_false(WRITE("\x48\x89\x07", va));
