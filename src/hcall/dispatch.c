@@ -90,10 +90,12 @@ int do_multicall(struct vcpu *v, struct hcall_args *args)
 		} copy;
 		gva_t at = gva_make(args->a[0]);
 
-		if (args->a[1] % 4 == 0 && hw_preempt_wanted())
-			return -ERESTART;
 		if (!hw_get_words(&copy.op, at, ENTRY_WORDS))
 			return err(EFAULT);
+		/* Four may come together, but of those that clear megabytes each alone. */
+		if ((args->a[1] % 4 == 0 || unlikely(copy.op == __HYPERVISOR_memory_op)) &&
+		    hw_preempt_wanted())
+			return -ERESTART;
 		copy.args.result = 0;
 		if (unlikely(entry_run(v, copy.op, &copy.args) != 0))
 			return entry_rewrite(at, &copy.args);

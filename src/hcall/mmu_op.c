@@ -176,21 +176,28 @@ static int request_do(struct vcpu *v, const struct owners *owners, const struct 
 static int requests_do(struct vcpu *v, const struct owners *owners, u64 from, u32 count, u32 *done)
 {
 	struct mmu_update requests[REQUESTS_COPIED];
+	const u64 *changes =
+		&owners->tables->mm->upper_generation; /* a whole table comes or goes */
+	const u64 before = atomic_load(changes);
 
-	for (*done = 0; *done < count; (*done)++) {
-		u32 idx = *done % REQUESTS_COPIED;
-		int rc = 0;
+	while (*done < count) {
+		u32 some = MIN(count - *done, REQUESTS_COPIED);
+		int rc = hw_copy_from_guest(requests, gva_make(from + *done * sizeof(requests[0])),
+					    some * sizeof(requests[0]));
 
-		if (*done && !idx && hw_preempt_wanted())
-			return -ERESTART;
-		if (!idx)
-			rc = hw_copy_from_guest(
-				requests, gva_make(from + *done * sizeof(requests[0])),
-				MIN(count - *done, REQUESTS_COPIED) * sizeof(requests[0]));
-		if (!rc)
-			rc = request_do(v, owners, &requests[idx]);
 		if (rc)
 			return rc;
+		for (u32 i = 0; i < some; i++) {
+			if (unlikely(atomic_peek(changes) != before) && *done &&
+			    hw_preempt_wanted())
+				return -ERESTART;
+			rc = request_do(v, owners, &requests[i]);
+			if (rc)
+				return rc;
+			++*done;
+		}
+		if (*done < count && hw_preempt_wanted())
+			return -ERESTART;
 	}
 	return 0;
 }
@@ -435,14 +442,16 @@ static int op_do(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
 
 static int ops_do(struct vcpu *v, struct domain *d, u64 from, u32 count, u32 *done)
 {
+	union {
+		struct mmuext_op op;
+		u64 words[sizeof(struct mmuext_op) / sizeof(u64)];
+	} copy;
+
 	for (u32 i = 0; i < count; *done = ++i) {
-		union {
-			struct mmuext_op op;
-			u64 words[sizeof(struct mmuext_op) / sizeof(u64)];
-		} copy;
 		int rc;
 
-		if (i % 4 == 3 && hw_preempt_wanted())
+		/* Each fourth, and whatever comes behind a pin or unpin. */
+		if (i && (i % 4 == 3 || copy.op.cmd <= MMUEXT_UNPIN_TABLE) && hw_preempt_wanted())
 			return -ERESTART;
 		rc = pt_settle(v);
 		if (rc)

@@ -111,6 +111,71 @@ static void long_lists(void)
 	equals(done, 2, "a list that fails at its third: two done");
 }
 
+#define GIVEN_UP 16
+
+/* Tables of pages that were given up while they were mapped: each entry that goes frees a frame. */
+static void pages_of_nobody(void)
+{
+	static u64 mfns[512];
+	static struct mmu_update updates[GIVEN_UP];
+	struct xen_memory_reservation r = {.nr_extents = 512, .domid = DOMID_SELF};
+	u64 *tables[GIVEN_UP], *l2 = page_alloc();
+
+	r.extent_start.p = mfns;
+	for (unsigned int i = 0; i < GIVEN_UP; i++) {
+		tables[i] = page_alloc();
+		l2[i] = (mfn_of(tables[i]) << 12) | PTE_RW;
+		updates[i].ptr = maddr_of(l2) + i * 8;
+		for (unsigned int n = 0; n < 512; n++) {
+			char *page = page_alloc();
+
+			tables[i][n] = (mfn_of(page) << 12) | PTE_RW;
+			set_va(page, 0, 0);
+		}
+		make_ro(tables[i]);
+	}
+	make_ro(l2);
+	equals(mmuext(MMUEXT_PIN_L2_TABLE, mfn_of(l2), 0), 0, "tables of pages");
+	for (unsigned int i = 0; i < GIVEN_UP; i++) {
+		for (unsigned int n = 0; n < 512; n++)
+			mfns[n] = (tables[i][n] & PTE_MFN) >> 12;
+		equals(memop(XENMEM_decrease_reservation, &r), 512, "which are given up");
+	}
+	equals(hypercall(mmu_update, updates, GIVEN_UP, NULL, DOMID_SELF), 0, "and go");
+	equals(mmuext(MMUEXT_UNPIN_TABLE, mfn_of(l2), 0), 0, "the table of tables");
+}
+
+#define EXCHANGES 4
+
+/* Calls each of which is long, one after the other. */
+static void long_calls_in_one(void)
+{
+	static u64 mfns[EXCHANGES][512], pfns[EXCHANGES];
+	static struct xen_memory_exchange x[EXCHANGES];
+	static struct multicall_entry calls[EXCHANGES];
+
+	for (unsigned int i = 0; i < EXCHANGES; i++) {
+		for (unsigned int n = 0; n < 512; n++) {
+			char *page = page_alloc();
+
+			mfns[i][n] = mfn_of(page);
+			set_va(page, 0, 0);
+		}
+		x[i].in.nr_extents = 512;
+		x[i].in.extent_start.p = mfns[i];
+		x[i].out.nr_extents = 1;
+		x[i].out.extent_order = 9;
+		x[i].out.extent_start.p = &pfns[i];
+		x[i].in.domid = x[i].out.domid = DOMID_SELF;
+		calls[i].op = __HYPERVISOR_memory_op;
+		calls[i].args[0] = XENMEM_exchange;
+		calls[i].args[1] = (u64)&x[i];
+	}
+	equals(hypercall(multicall, calls, EXCHANGES), 0, "four exchanges in one call");
+	for (unsigned int i = 0; i < EXCHANGES; i++)
+		equals(calls[i].result, 0, "exchanged");
+}
+
 /* References taken and put in great numbers do not stay (113, 58). */
 static void no_leak(void)
 {
@@ -149,6 +214,8 @@ void guest_main(void)
 	late_failure();
 	in_the_root();
 	long_lists();
+	pages_of_nobody();
+	long_calls_in_one();
 	events_off();
 	vcpuop(VCPUOP_stop_periodic_timer, 0, NULL);
 	no_leak();
