@@ -14,7 +14,7 @@ struct flush_time {
 	u64 value; /* [a] */
 } ALIGNED(64);
 
-static u64 clock_now = 1; /* [a] never wraps; stamps keep its low 32 bits */
+static u64 clock_now = 1; /* [a] odd and never wraps; stamps keep its low 32 bits, 0: never */
 static struct flush_time flush_times[CPU_MAX];
 
 u32 flush_clock(void)
@@ -33,7 +33,7 @@ u64 flush_stamp_expand(u32 stamp)
 u64 flush_begin(void)
 {
 	/* Partner of the stamp in type_put: a larger value means that this flush began after that unmap. */
-	return atomic_add(&clock_now, 1ull);
+	return atomic_add(&clock_now, 2ull);
 }
 
 void flush_end(u64 began)
