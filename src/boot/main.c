@@ -65,6 +65,8 @@ static void mm_facts_set(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(mm_l4_template); i++)
 		mm_l4_template[i] = paging_root[LAYOUT_FIRST_SLOT + i];
 	mm_l4_template[LAYOUT_PERDOMAIN_SLOT - LAYOUT_FIRST_SLOT] = 0;
+	/* Client CPUs that say 36 or 39 bits have 44 in their caches, as Linux knows too (override_cache_bits()). */
+	mm_cached_address = hw_paddr_mask | (BIT(44) - 1);
 	mm_pte_reserved = (PTE_ADDR & ~hw_paddr_mask) | (hw_has_nx ? 0 : PTE_NX);
 	hw_flush_answer = flush_answer;
 }

@@ -209,6 +209,7 @@ extern struct mm_e820_entry mm_host_e820[]; /* [c] XENMEM_machine_memory_map */
 extern unsigned int mm_host_e820_count;
 /* [c] the CPU needs it: a non-present entry may not name RAM */
 extern bool opt_l1tf_dom0, opt_l1tf_domu;
+extern u64 mm_cached_address; /* [c] and of its number caches look at these bits alone */
 static inline bool mm_has_l1tf(const struct domain *d)
 {
 	return unlikely(d->is_hardware ? opt_l1tf_dom0 : opt_l1tf_domu);

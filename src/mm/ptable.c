@@ -17,7 +17,7 @@
 u64 mm_l4_template[16];
 struct rangeset mm_iomem_readonly;
 bool opt_l1tf_dom0, opt_l1tf_domu;
-u64 mm_pte_reserved;
+u64 mm_pte_reserved, mm_cached_address = PTE_ADDR;
 static struct domain io_domain = {.id = DOMID_IO, .refs = 1};
 struct domain *mm_io_domain = &io_domain;
 static struct domain xen_domain = {.id = DOMID_XEN, .refs = 1};
@@ -47,7 +47,7 @@ int entry_check(const struct domain *d, unsigned int level, u64 *entry)
 	mfn_t mfn = pte_mfn(e);
 
 	if (!(e & PTE_PRESENT)) {
-		if (e && mm_has_l1tf(d) && hw_frame_is_ram(mfn))
+		if (e && mm_has_l1tf(d) && hw_frame_is_ram(pte_mfn(e & mm_cached_address)))
 			return err(EINVAL);
 		return 0;
 	}
