@@ -149,14 +149,13 @@ void domain_frame_gone(struct frame *f)
  * A frame that no CPU has a translation of begins as WRITABLE, typed 0: its first writable mapping needs no flush.
  * The word comes last: it makes the frame live.
  */
-static inline void assign_one(struct frame *f, u32 prev, u32 next, domid_t owner,
-			      enum frame_type type)
+static inline void assign_one(struct frame *f, u32 prev, u32 next, domid_t owner, u64 bits)
 {
 	f->done = 0;
 	f->prev = prev;
 	f->next = next;
 	atomic_store(&f->owner, owner);
-	atomic_store(&f->word, FRAME_LIVE | type_bits(type) | 1);
+	atomic_store(&f->word, FRAME_LIVE | bits | 1);
 }
 
 /*
@@ -226,6 +225,7 @@ static int assign(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn, bool
 	struct mm_domain *mm = d->mm;
 	struct frame *f = frame_of(mfn);
 	u32 first = (u32)mfn_num(mfn), frames = 1u << order, last = first + frames - 1;
+	const u64 type = type_bits(FRAME_WRITABLE);
 
 	scrub(mfn, frames, scrub_all);
 	m2p_set_run(mfn, frames, pfn);
@@ -242,12 +242,12 @@ static int assign(struct domain *d, mfn_t mfn, unsigned int order, u64 pfn, bool
 	if (mm->pages_head != FRAME_LINK_NONE)
 		frame_of(mfn_make(mm->pages_head))->prev = last;
 	if (frames == 1) {
-		assign_one(f, FRAME_LINK_NONE, mm->pages_head, d->id, FRAME_WRITABLE);
+		assign_one(f, FRAME_LINK_NONE, mm->pages_head, d->id, type);
 	} else {
-		assign_one(f + frames - 1, last - 1, mm->pages_head, d->id, FRAME_WRITABLE);
+		assign_one(f + frames - 1, last - 1, mm->pages_head, d->id, type);
 		for (u32 i = 1; i < frames - 1; i++)
-			assign_one(f + i, first + i - 1, first + i + 1, d->id, FRAME_WRITABLE);
-		assign_one(f, FRAME_LINK_NONE, first + 1, d->id, FRAME_WRITABLE);
+			assign_one(f + i, first + i - 1, first + i + 1, d->id, type);
+		assign_one(f, FRAME_LINK_NONE, first + 1, d->id, type);
 	}
 	mm->pages_head = first;
 	lock_release(&mm->lock);
@@ -366,8 +366,9 @@ void mm_domain_unsteal(struct domain *d, mfn_t mfn)
 	if (!d->mm->pages_current++)
 		domain_get(d);
 	list_push(&d->mm->pages_head, frame_of(mfn));
-	/* It may have been a table once: its first writable mapping looks at the stamp. */
-	assign_one(frame_of(mfn), FRAME_LINK_NONE, frame_of(mfn)->next, d->id, FRAME_NONE);
+	/* It may have been a table once, mapped by others, or UC: that is looked at when it becomes something. */
+	assign_one(frame_of(mfn), FRAME_LINK_NONE, frame_of(mfn)->next, d->id,
+		   FRAME_FOREIGN | FRAME_NONCOH);
 	lock_release(&d->mm->lock);
 }
 
