@@ -205,6 +205,7 @@ u64 entry_hypercall(u64 number, struct hcall_args *args)
 	hw_irq_enable();
 	rc = hcall_run(v, number, args);
 	hw_irq_disable();
+	v = current_vcpu(); /* the same, which no register was kept for */
 	if (likely(rc == 0) && may_go_on(v))
 		return 1;
 	if (rc != HCALL_NO_ANSWER) {

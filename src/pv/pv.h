@@ -179,7 +179,7 @@ void pv_state_load(struct vcpu *v);
 /* V as the CPU knows it: what goes into TSS.rsp0. */
 u64 pv_entry_va(const struct vcpu *v);
 
-/* v, which runs, has a new kernel or user root: tells the stubs, and loads it if v is in that mode. */
+/* v, which runs its kernel, has a new root for that or for its user: tells the stubs, and loads the kernel's. */
 void pv_root_changed(struct vcpu *v, bool is_user);
 
 /* Privileged instructions and tables (priv.c, ptwr.c, io.c): true when emulated. */

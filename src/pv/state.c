@@ -236,24 +236,23 @@ void pv_entry_refresh(struct vcpu *v)
 static NOINLINE void root_changed_slow(struct vcpu *v, bool is_user)
 {
 	roots_refresh(v, is_user);
-	if (is_user != pv_is_kernel(v))
+	if (!is_user)
 		pv_cr3_load(v);
 }
 
 void pv_root_changed(struct vcpu *v, bool is_user)
 {
 	struct pv_entry *entry = &v->pv->page->entry;
+	u64 root = root_maddr(is_user ? v->mm->root_user : v->mm->root_kernel);
 
 	if (unlikely(atomic_load(&mirror_count) != 0) || unlikely(mm_twin_entry != 0)) {
 		root_changed_slow(v, is_user);
 	} else if (is_user) {
-		entry->c_user_cr3 = entry->user_cr3 = root_maddr(v->mm->root_user);
-		if (!pv_is_kernel(v))
-			pv_cr3_load(v);
+		entry->c_user_cr3 = entry->user_cr3 = root;
 	} else {
-		entry->c_kernel_cr3 = entry->kernel_cr3 = root_maddr(v->mm->root_kernel);
-		if (pv_is_kernel(v))
-			pv_cr3_load(v);
+		entry->c_kernel_cr3 = entry->kernel_cr3 = root;
+		perf_count(cr3_loads);
+		hw_cr3_write(root);
 	}
 }
 

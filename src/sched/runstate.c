@@ -72,20 +72,16 @@ bool sched_runstate_wanted(const struct vcpu *v)
 static void area_write(gva_t area, struct vcpu_runstate_info *info, bool has_flag)
 {
 	gva_t entry_time = gva_add(area, offsetof(struct vcpu_runstate_info, state_entry_time));
+	u64 time = info->state_entry_time;
 
-	if (!has_flag) {
-		(void)hw_copy_to_guest(area, info, sizeof(*info));
-		return;
+	if (has_flag) {
+		info->state_entry_time |= XEN_RUNSTATE_UPDATE;
+		if (!hw_put_word(entry_time, info->state_entry_time))
+			return;
 	}
-	info->state_entry_time |= XEN_RUNSTATE_UPDATE;
-	if (hw_copy_to_guest(entry_time, &info->state_entry_time, sizeof(info->state_entry_time)) !=
-	    0)
-		return;
-	atomic_fence();
-	(void)hw_copy_to_guest(area, info, sizeof(*info));
-	atomic_fence();
-	info->state_entry_time &= ~XEN_RUNSTATE_UPDATE;
-	(void)hw_copy_to_guest(entry_time, &info->state_entry_time, sizeof(info->state_entry_time));
+	(void)hw_put_words(area, (const u64 *)(const void *)info, sizeof(*info) / sizeof(u64));
+	if (has_flag)
+		(void)hw_put_word(entry_time, time);
 }
 
 void sched_runstate_publish(struct vcpu *v)

@@ -58,9 +58,13 @@ static inline bool hw_get_u32(u32 *to, gva_t from)
 {
 	return hw_copy_from_guest(to, from, sizeof(*to)) == 0;
 }
+static inline bool hw_put_words(gva_t to, const u64 *from, size_t words)
+{
+	return hw_copy_to_guest(to, from, words * sizeof(u64)) == 0;
+}
 static inline bool hw_put_word(gva_t to, u64 value)
 {
-	return hw_copy_to_guest(to, &value, sizeof(value)) == 0;
+	return hw_put_words(to, &value, 1);
 }
 
 #endif

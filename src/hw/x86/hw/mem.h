@@ -103,18 +103,24 @@ static inline bool hw_get_u32(u32 *to, gva_t from)
 	hw_smap_close();
 	return likely(bad == 0);
 }
-static inline bool hw_put_word(gva_t to, u64 value)
+static ALWAYS_INLINE bool hw_put_words(gva_t to, const u64 *from, size_t words)
 {
-	u64 bad = 0;
+	u64 *at = (u64 *)gva_num(to), bad = 0;
 
 	if (unlikely(hw_is_mica(gva_num(to))))
 		return false;
 	hw_smap_open();
-	__asm__ volatile("1: mov %2, %1; " HW_WORD_FIXUP
-			 : "+r"(bad), "=m"(*(u64 *)gva_num(to))
-			 : "r"(value));
+#pragma GCC unroll 8
+	for (size_t i = 0; i < words; i++)
+		__asm__ volatile("1: mov %2, %1; " HW_WORD_FIXUP
+				 : "+r"(bad), "=m"(at[i])
+				 : "r"(from[i]));
 	hw_smap_close();
 	return likely(bad == 0);
+}
+static inline bool hw_put_word(gva_t to, u64 value)
+{
+	return hw_put_words(to, &value, 1);
 }
 
 #endif
