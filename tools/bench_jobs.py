@@ -115,6 +115,7 @@ def settings(hv, mode, where):
     """The environment of tools/run.py."""
     env = bench.settings(hv, mode, 'dom0', '')
     env['QEMU'] += ',others=1'
+    env['TIMEOUT'] = '2400'
     if where == 'guest':
         env['INITRD'] = str(guests(bench.KERNEL_WORDS[mode]))
         env['HVARGS'] = env['HVARGS'].replace('dom0_mem=1G,max:1G', 'dom0_mem=640M')
