@@ -56,7 +56,7 @@ done
 echo guests end
 '''
 GUEST_MIB = 128
-IDLE_S = 10
+IDLE_S = 60
 KEPT, DOM0_PART = 'MiB kept', "xl create: Domain 0's own part"
 GROWS = {
     ('busy', 'yield to the next'): 'one alone is not switched; of several the one that is due comes from a heap, a step deeper with each doubling',
@@ -73,7 +73,7 @@ GROWS = {
     ('linux vcpus', '2 CPUs: fork, thread runs'): 'for the same reason, and children begin on more CPUs',
     ('linux guests', 'a second'): "each guest's kernel wakes by itself some nine times a second for timers of its own",
     ('linux guests', 'xl create'): "the other guests' wake-ups meanwhile count, and the tools look at each domain",
-    ('linux guests', 'xl destroy'): 'for the same reason',
+    ('linux guests', 'xl destroy'): "the other guests' wake-ups meanwhile count, and the tools look at each domain",
     ('linux guests', DOM0_PART): 'the tools look at each domain, in the list and in xenstore',
 }
 GREW = 1.1  # from the least to the most
