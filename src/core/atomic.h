@@ -14,9 +14,7 @@
 		hw_atomic_step();                \
 		__atomic_##builtin(__VA_ARGS__); \
 	})
-#define atomic_load(ptr) ATOMIC(load_n, ptr, __ATOMIC_ACQUIRE)
-/* A load that the compiler may make part of a comparison. */
-#define atomic_peek(ptr)	 hw_atomic_peek(ptr)
+#define atomic_load(ptr)	 ATOMIC(load_n, ptr, __ATOMIC_ACQUIRE)
 #define atomic_store(ptr, value) ATOMIC(store_n, ptr, value, __ATOMIC_RELEASE)
 /* The value before. */
 #define atomic_exchange(ptr, value)  ATOMIC(exchange_n, ptr, value, __ATOMIC_SEQ_CST)

@@ -188,7 +188,7 @@ static int requests_do(struct vcpu *v, const struct owners *owners, u64 from, u3
 		if (rc)
 			return rc;
 		for (u32 i = 0; i < some; i++) {
-			if (unlikely(atomic_peek(changes) != before) && *done &&
+			if (unlikely(atomic_load(changes) != before) && *done &&
 			    hw_preempt_wanted())
 				return -ERESTART;
 			rc = request_do(v, owners, &requests[i]);

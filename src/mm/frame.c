@@ -41,6 +41,8 @@ int frame_get(mfn_t mfn, const struct domain *d)
 		return err(EINVAL);
 	f = frame_of(mfn_nospec(mfn));
 	old = atomic_load(&f->word);
+	if (d && !atomic_is(&f->owner, d->id))
+		return err(EINVAL);
 	do {
 		if (!(old & FRAME_LIVE) || (old & FRAME_REFS_MASK) == FRAME_REFS_MASK)
 			return err(EINVAL);

@@ -131,7 +131,8 @@ static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable
 		    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
 			return false;
 	} else {
-		if (unlikely((old & (QUICK_COUNTS | FRAME_LIVE)) != FRAME_LIVE) ||
+		if (unlikely(!atomic_is(&f->owner, owner)) ||
+		    unlikely((old & (QUICK_COUNTS | FRAME_LIVE)) != FRAME_LIVE) ||
 		    unlikely(!atomic_cmpxchg(&f->word, &old, old + 1)))
 			return false;
 	}

@@ -197,7 +197,7 @@ static void table_unhold(struct vcpu *v, struct frame *f)
 
 /*
  * The common ones: an L1 of its owner's, which is never left half-done, and a page that is no table (yet). The reference was
- * Mica's alone, so no TLB has seen it: unless somebody else was there, the word becomes what it was, without a stamp.
+ * Mica's alone, so no TLB has seen it: unless it is the last one, the word becomes what it was.
  */
 static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, mfn_t mfn,
 				       u64 *entry, u64 value, bool preserve_ad, const u64 *expected)
@@ -219,6 +219,9 @@ static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owne
 		atomic_store(entry, value);
 		mm_mark_dirty(owner, mfn);
 		is_done = true;
+		/* The last one stamps: others may have mapped and unmapped it meanwhile, and left the word as it was. */
+		if (frame_word_typed(before) == 0)
+			before = 0;
 	}
 	taken = before + QUICK_TYPED_ONE;
 	if (unlikely(!atomic_cmpxchg(&f->word, &taken, before)))

@@ -496,6 +496,78 @@ static const struct scenario cross = {
 	.check = end,
 };
 
+/* A word of a page that nobody maps is written as an entry, while the page is mapped, used and wanted as a table. */
+static void plain_0(void)
+{
+	rc[0] = update(a, 5, 0x1234);
+}
+
+static void plain_1(void)
+{
+	if (!update(map, 1, pte_make(a, P | RW))) {
+		guest_access(slot(map, 1), true);
+		update(map, 1, 0);
+	}
+}
+
+static void plain_2(void)
+{
+	if (!pin(a, 1))
+		unpin(a);
+}
+
+static const struct scenario plain = {
+	.name = "a plain word written while its page is mapped",
+	.cpus = 3,
+	.preemptions = 2,
+	.random_runs = 3000,
+	.setup = world,
+	.body = {plain_0, plain_1, plain_2},
+	.check = end,
+};
+
+/* Another domain names a page, to read it, while its owner exchanges it: that wants the only reference. */
+static mfn_t others_l1;
+
+static void alien_setup(void)
+{
+	world();
+	others_l1 = world_page(other);
+	if (pt_pin(other, others_l1, 1))
+		abort();
+}
+
+static void alien_0(void)
+{
+	rc[0] = mm_domain_steal(d, a);
+	if (!rc[0])
+		mm_domain_unsteal(d, a);
+}
+
+static void alien_1(void)
+{
+	rc[1] = pt_update(other->vcpus[0], other, other, slot(others_l1, 0), pte_make(a, P),
+			  false) &
+		pt_grant_get(a, other, 1, false, true) & frame_get(a, other);
+}
+
+static void alien_check(void)
+{
+	assert_int_equal(rc[0], 0);
+	assert_int_equal(rc[1], -EINVAL);
+	end();
+}
+
+static const struct scenario alien = {
+	.name = "another domain names a page that is exchanged",
+	.cpus = 2,
+	.preemptions = 2,
+	.random_runs = 3000,
+	.setup = alien_setup,
+	.body = {alien_0, alien_1},
+	.check = alien_check,
+};
+
 static void run(const struct scenario *scenario)
 {
 	unsigned long runs = interleave(scenario);
@@ -560,6 +632,16 @@ static void test_same_number(void **state)
 	(void)state;
 	run(&same_number);
 }
+static void test_plain(void **state)
+{
+	(void)state;
+	run(&plain);
+}
+static void test_alien(void **state)
+{
+	(void)state;
+	run(&alien);
+}
 
 int main(int argc, char **argv)
 {
@@ -571,7 +653,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_circle),	    cmocka_unit_test(test_entry),
 		cmocka_unit_test(test_give),	    cmocka_unit_test(test_held),
 		cmocka_unit_test(test_cross),	    cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_same_number),
+		cmocka_unit_test(test_same_number), cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_alien),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

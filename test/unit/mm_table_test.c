@@ -497,6 +497,13 @@ static void l1tf_absent_entry_names_no_ram(void **state)
 	opt_l1tf_dom0 = opt_l1tf_domu = true;
 	assert_int_equal(update(slot(t.l1, 1), pte_make(t.leaf, 0x200)), -EINVAL);
 	assert_int_equal(update(slot(t.l1, 1), ~pte_make(t.leaf, 0) & ~P), 0);
+	/* Nor with bits that the cache does not look at. */
+	mm_cached_address = BIT(44) - 1;
+	assert_int_equal(update(slot(t.l1, 1), BIT(51) | pte_make(t.leaf, 0x200)), -EINVAL);
+	assert_int_equal(update(slot(t.l1, 1), BIT(44) | pte_make(t.leaf, 0x200)), -EINVAL);
+	assert_int_equal(update(slot(t.l1, 1), BIT(43) | pte_make(t.leaf, 0x200)), 0);
+	assert_int_equal(update(slot(t.l1, 1), ~pte_make(t.leaf, 0) & ~P), 0);
+	mm_cached_address = PTE_ADDR;
 	table_of(t.l2)[1] = pte_make(t.leaf, 0x200);
 	assert_int_equal(pt_pin(d, t.l2, 2), -EINVAL);
 	opt_l1tf_dom0 = opt_l1tf_domu = false;
@@ -535,6 +542,10 @@ static void device_memory(void **state)
 	assert_true(frame_of(t.leaf)->word & FRAME_NONCOH);
 	assert_int_equal(update(slot(t.l1, 5), 0), 0);
 	assert_int_equal(update(slot(t.l1, 0), 0), 0);
+	/* ... also if an exchange that failed gave it back. */
+	assert_int_equal(mm_domain_steal(d, t.leaf), 0);
+	mm_domain_unsteal(d, t.leaf);
+	assert_true(frame_of(t.leaf)->word & FRAME_NONCOH);
 	assert_int_equal(pt_pin(d, t.leaf, 1), 0);
 	assert_false(frame_of(t.leaf)->word & FRAME_NONCOH);
 	for (unsigned int i = 1; i < 6; i++)
@@ -571,6 +582,16 @@ static void flush_before_promotion(void **state)
 	assert_int_equal(pt_unpin(d, t.l3), 0);
 	assert_int_equal(update(slot(t.l1, 1), pte_make(t.l3, P | RW)), 0);
 	assert_true(fake_flush_count[7] > 0);
+}
+
+/* A stamp of 0 says that nobody ever had a translation: no unmap may get it, however often the clock went round. */
+static void no_stamp_is_zero(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 5; i++) {
+		assert_int_equal(flush_clock() & 1, 1);
+		flush_local();
+	}
 }
 
 /* 438, 494: a root stays while a vCPU has it. */
@@ -719,6 +740,7 @@ int main(void)
 		CASE(l1tf_absent_entry_names_no_ram),
 		CASE(device_memory),
 		CASE(flush_before_promotion),
+		CASE(no_stamp_is_zero),
 		CASE(roots_are_held),
 		CASE(only_unreferenced_pages_are_stolen),
 		CASE(dropped_pages_live_as_long_as_references),

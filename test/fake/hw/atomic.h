@@ -13,12 +13,6 @@ static inline void hw_atomic_step(void)
 		fake_step_hook();
 }
 
-#define hw_atomic_peek(ptr)                             \
-	({                                              \
-		hw_atomic_step();                       \
-		__atomic_load_n(ptr, __ATOMIC_ACQUIRE); \
-	})
-
 /* TSan knows no fences; a locked operation on a word of its own is as good on x86. */
 static inline void hw_atomic_fence(void)
 {

@@ -11,7 +11,6 @@
 static inline void hw_atomic_step(void)
 {
 }
-#define hw_atomic_peek(ptr) (*(ptr))
 static inline void hw_atomic_fence(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
