@@ -128,6 +128,8 @@ long tool_build(struct tool_guest *g, unsigned int vcpus, unsigned int pages)
 		rc = memory_give(g);
 	if (!rc)
 		rc = tables_make(g);
+	if (!rc)
+		g->d->shared->wc_sec = 0; /* libxc clears the whole page */
 	return rc ? rc : context_give(g);
 }
 

@@ -334,6 +334,7 @@ static void contexts(void **state)
 	static struct vcpu_guest_context ctx, again;
 
 	(void)state;
+	assert_int_equal(g.d->shared->wc_sec, dom0->shared->wc_sec); /* since it has a context */
 	op.u.vcpucontext.vcpu = 1;
 	set_xen_guest_handle(op.u.vcpucontext.ctxt, &ctx);
 	assert_int_equal(DOMCTL(getvcpucontext), -ENODATA);
