@@ -220,7 +220,7 @@ static int kill_steps(struct domain *d)
 	if (rc != 0)
 		return rc;
 	domain_watchdog_destroy(d);
-	irq_domain_destroy(d);
+	irq_domain_release(d);
 	vcpus_release(d);
 	return gnttab_domain_release(d) ?: mm_domain_release(d);
 }

@@ -40,7 +40,7 @@ int irq_domain_init(struct domain *d)
 	return 0;
 }
 
-void irq_domain_destroy(struct domain *d)
+void irq_domain_release(struct domain *d)
 {
 	struct irq_domain *di = d->irq;
 
@@ -49,8 +49,19 @@ void irq_domain_destroy(struct domain *d)
 	for (u32 pirq = 0; pirq < di->count; pirq++)
 		if (di->pirqs[pirq].irq)
 			(void)irq_unmap(d, pirq);
+	atomic_store(&di->eoi_page, NULL);
 	if (!mfn_is_none(di->eoi_mfn))
 		frame_type_put(di->eoi_mfn);
+	di->eoi_mfn = MFN_NONE;
+}
+
+void irq_domain_destroy(struct domain *d)
+{
+	struct irq_domain *di = d->irq;
+
+	if (!di)
+		return;
+	irq_domain_release(d);
 	heap_free(di->pirqs);
 	heap_free(di);
 	d->irq = NULL;

@@ -30,7 +30,9 @@ void irq_print(void);
 
 /* Allocates d->irq: for the hardware domain all GSIs (pirq == gsi) and room for messages. -ENOMEM. */
 int irq_domain_init(struct domain *d);
-/* Unbinds and unmaps everything, frees d->irq. The domain's vCPUs do not run any more. */
+/* Unbinds and unmaps everything. The domain's vCPUs do not run any more; tools may still name it. */
+void irq_domain_release(struct domain *d);
+/* The same, and frees d->irq: nobody has a reference. */
 void irq_domain_destroy(struct domain *d);
 /* pirqs are 0 .. count - 1. */
 u32 irq_pirq_count(const struct domain *d);
