@@ -171,9 +171,7 @@ int do_update_descriptor(struct vcpu *v, struct hcall_args *args)
 
 int do_set_segment_base(struct vcpu *v, struct hcall_args *args)
 {
-	return args->a[0] <= SEGBASE_GS_USER_SEL
-		       ? pv_segment_base_set(v, (u32)args->a[0], args->a[1])
-		       : err(EINVAL);
+	return pv_segment_base_set(v, args->a[0], args->a[1]);
 }
 
 int do_vm_assist(struct vcpu *v, struct hcall_args *args)

@@ -209,4 +209,4 @@ int pv_set_iopl(struct vcpu *v, u32 iopl);
 int pv_set_iobitmap(struct vcpu *v, u64 gva, u32 ports);
 int pv_debugreg_set(struct vcpu *v, u32 reg, u64 value);
 u64 pv_debugreg_get(struct vcpu *v, u32 reg);
-int pv_segment_base_set(struct vcpu *v, u32 which, u64 base);
+int pv_segment_base_set(struct vcpu *v, u64 which, u64 base);

@@ -287,33 +287,33 @@ static void segments_load(struct vcpu *v)
 		log_guest(v, LOG_DEBUG, "a segment selector is no longer valid: null");
 }
 
-int pv_segment_base_set(struct vcpu *v, u32 which, u64 base)
+static NOINLINE int user_gs_set(const struct vcpu *v, u64 selector)
 {
-	if (which != SEGBASE_GS_USER_SEL && !pv_is_canonical(base))
+	if (selector > 0xffff)
 		return err(EINVAL);
-	switch (which) {
-	case SEGBASE_FS:
-		hw_wrmsr(MSR_FS_BASE, base);
-		return 0;
-	case SEGBASE_GS_USER: /* hypercalls come from the kernel: the user's is the other one */
-		hw_wrmsr(MSR_KERNEL_GS_BASE, base);
-		return 0;
-	case SEGBASE_GS_KERNEL:
-		hw_wrmsr(MSR_GS_BASE, base);
-		return 0;
-	case SEGBASE_GS_USER_SEL:
-		if (base > 0xffff)
-			return err(EINVAL);
-		hw_irq_disable();
-		hw_swapgs();
-		if (!hw_gs_load((u16)base))
-			log_guest(v, LOG_DEBUG, "user gs %lx is not valid: null", base);
-		hw_swapgs();
-		hw_irq_enable();
-		return 0;
-	default:
+	hw_irq_disable();
+	hw_swapgs();
+	if (!hw_gs_load((u16)selector))
+		log_guest(v, LOG_DEBUG, "user gs %lx is not valid: null", selector);
+	hw_swapgs();
+	hw_irq_enable();
+	return 0;
+}
+
+/* FS first: Linux sets it whenever it goes from one process to another. */
+int pv_segment_base_set(struct vcpu *v, u64 which, u64 base)
+{
+	u32 msr = MSR_FS_BASE;
+
+	if (unlikely(which == SEGBASE_GS_USER_SEL))
+		return user_gs_set(v, base);
+	if (unlikely(which > SEGBASE_GS_USER_SEL) || unlikely(!pv_is_canonical(base)))
 		return err(EINVAL);
-	}
+	if (which !=
+	    SEGBASE_FS) /* hypercalls come from the kernel: the user's GS base is the other one */
+		msr = which == SEGBASE_GS_USER ? MSR_KERNEL_GS_BASE : MSR_GS_BASE;
+	hw_wrmsr(msr, base);
+	return 0;
 }
 
 /* ---------------------------------------------------------------- FPU */
