@@ -195,14 +195,20 @@ static void table_unhold(struct vcpu *v, struct frame *f)
 	atomic_store(&v->mm->held, NULL);
 }
 
+/* A word of a frame. */
+struct place {
+	mfn_t mfn;
+	u64 *entry;
+};
+
 /*
  * The common ones: an L1 of its owner's, which is never left half-done, and a page that is no table (yet). The reference was
  * Mica's alone, so no TLB has seen it: unless it is the last one, the word becomes what it was.
  */
-static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, mfn_t mfn,
-				       u64 *entry, u64 value, bool preserve_ad, const u64 *expected)
+static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, struct place at,
+				       u64 value, bool preserve_ad, const u64 *expected)
 {
-	struct frame *f = frame_of(mfn);
+	struct frame *f = frame_of(at.mfn);
 	const struct leaf_rules rules = leaf_rules(owner);
 	u64 before, taken;
 	bool is_done;
@@ -212,12 +218,12 @@ static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owne
 	atomic_store(&v->mm->held,
 		     f); /* as in table_hold(); it stays if the long way is to be gone */
 	if (likely(table_get_quick(f, rules.owner, FRAME_L1, &before))) {
-		is_done = change_leaf_quick(owner, rules, entry, value, preserve_ad, expected);
+		is_done = change_leaf_quick(owner, rules, at.entry, value, preserve_ad, expected);
 	} else {
 		if (expected || !word_get_quick(f, rules.owner, QUICK_WRITABLE, &before))
 			return false;
-		atomic_store(entry, value);
-		mm_mark_dirty(owner, mfn);
+		atomic_store(at.entry, value);
+		mm_mark_dirty(owner, at.mfn);
 		is_done = true;
 		/* The last one stamps: others may have mapped and unmapped it meanwhile, and left the word as it was. */
 		if (frame_word_typed(before) == 0)
@@ -258,15 +264,15 @@ int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_ow
 	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
 
 	if (likely(page_owner == table_owner) && likely(!(maddr_num(pte) & 7)) &&
-	    likely(update_quick(v, table_owner, mfn, pte_at(mfn, maddr_num(pte)), value,
-				preserve_ad, NULL)))
+	    likely(update_quick(v, table_owner, (struct place){mfn, pte_at(mfn, maddr_num(pte))},
+				value, preserve_ad, NULL)))
 		return 0;
 	return update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
 }
 
 bool pt_change_quick(struct vcpu *v, mfn_t table, u64 *entry, u64 old, u64 value)
 {
-	if (likely(update_quick(v, v->domain, table, entry, value, false, &old)))
+	if (likely(update_quick(v, v->domain, (struct place){table, entry}, value, false, &old)))
 		return true;
 	atomic_store(&v->mm->held, NULL); /* there may be no long way */
 	return false;
