@@ -48,8 +48,8 @@ NATIVE_WORDS = 'clocksource=tsc tsc=reliable'
 STABLE = {'mica': 'tsc=stable'}
 HISTORY = 109  # instructions of the published sequence that overwrites branch history (entry_history_clear)
 WORSE = 1.02  # bench.py quick lets that pass
-WORSE_ELSEWHERE = 1.1  # and with another kernel, or where who waits for whom, or when a tick comes, changes with any change of code:
-TURNS = ('2 CPUs', 'event there', 'event to a guest', 'context switch, 16')
+WORSE_ELSEWHERE = 1.1  # and with another kernel, or where two CPUs meet: who waits for whom, any change of code changes
+TURNS = 'context switch, 16'  # so many that the guest itself may switch once more: then, and only then, that passes too
 GUEST_CFG = '''name = "{name}"
 kernel = "/srv/vmlinux"
 ramdisk = "/srv/bench.img"
@@ -407,7 +407,8 @@ def quick():
         if lines:
             print(f'{mode}: kept -> now\n' + '\n'.join(lines))
         for name in before[mode]:
-            most = WORSE_ELSEWHERE if name.startswith(TURNS) else worse
+            turned = name.startswith(TURNS) and before[mode][name]['entries'] != after[mode].get(name, {}).get('entries')
+            most = WORSE_ELSEWHERE if turned or name.startswith(('2 CPUs', 'event there', 'event to a guest')) else worse
             bad = name not in after[mode] or difference({name: before[mode][name]}, {name: after[mode][name]}, most)[1]
             failed += bad
             passed += not bad

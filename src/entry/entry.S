@@ -85,16 +85,20 @@
 #define MICA_VA_SHIFT	43 /* va >> 43 is MICA_VA_TOP in Mica's range, and nowhere else */
 #define MICA_VA_TOP	0x1ffff0
 
-.macro PUSH_REGS
-	push %rcx
-	push %r11
-	push %rax
+.macro PUSH_ARGS
 	push %r9
 	push %r8
 	push %r10
 	push %rdx
 	push %rsi
 	push %rdi
+.endm
+
+.macro PUSH_REGS
+	push %rcx
+	push %r11
+	push %rax
+	PUSH_ARGS
 	push %rbx
 	push %rbp
 	push %r12
@@ -469,12 +473,7 @@ hypercall:
 	movl $ENTRY_SYSCALL, 4(%rsp)
 	sub $REGS_number - REGS_r11, %rsp
 	pushq $0			/* rax: the answer */
-	push %r9
-	push %r8
-	push %r10
-	push %rdx
-	push %rsi
-	push %rdi
+	PUSH_ARGS
 	mov %rax, %rdi
 	mov %rsp, %rsi
 	IF_ISOLATED 1f

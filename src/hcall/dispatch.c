@@ -15,6 +15,7 @@ static int do_unknown(struct vcpu *v, struct hcall_args *args)
 	return err(ENOSYS);
 }
 
+#pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init" /* all, then those that there are */
 const hcall_fn hcall_table[HCALL_COUNT] = {
 #define ALL	    [0 ... HCALL_COUNT - 1] = do_unknown,
@@ -23,6 +24,7 @@ const hcall_fn hcall_table[HCALL_COUNT] = {
 #undef ROW
 #undef ALL
 };
+#pragma GCC diagnostic pop
 
 const char *hcall_name(u64 number)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the vCPU's registers and the emulator's. Reached from priv.c and ptwr.c; calls emul. No lock. */
 #include "hw/asm.h"
+#include "hw/cpu.h"
 #include "hw/mem.h"
 #include "pv/priv.h"
 
@@ -46,6 +47,7 @@ bool pv_emul_execute(struct vcpu *v, const struct emul_insn *insn, const struct 
 	struct emul_state state = {.regs = &regs, .ops = ops, .ctx = ctx, .step_max = step_max};
 	int rc;
 
+	hw_preempt_begin(); /* a trap: the quick ways, which never ask, do not pay for it */
 	for (unsigned int i = 0; i < EMUL_GPR_COUNT; i++)
 		regs.gpr[i] = *pv_gpr(r, i);
 	regs.base[EMUL_SEG_FS] = hw_rdmsr(MSR_FS_BASE);
