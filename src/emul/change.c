@@ -50,10 +50,10 @@ bool emul_change_decode(struct emul_change *change, const u8 bytes[16])
 	} else if (opcode == (OPCODE_0F | 0xb1)) {
 		change->op = EMUL_CHANGE_CMPXCHG;
 	} else if (opcode == (OPCODE_0F | 0xba) && number > 4) { /* BTS, BTR, BTC by a constant */
-		change->op = EMUL_CHANGE_ALU;
+		change->op = EMUL_CHANGE_BIT;
 		change->alu = EMUL_BT + number - 4;
 		change->reg = EMUL_NO_REG;
-		change->imm = *at++;
+		change->imm = BIT(*at++ & 63);
 	} else if (opcode == 0x80 && (number == 1 || number == 4)) { /* OR, AND of a byte */
 		change->op = EMUL_CHANGE_ALU;
 		change->alu = number;
@@ -79,14 +79,8 @@ static u64 flags_of_comparison(u64 a, u64 b)
 
 u64 emul_change_compute(const struct emul_change *change, u64 old, u64 src, u64 rax, u64 *rflags)
 {
-	u64 bit = BIT(src & 63);
-
-	if (change->op == EMUL_CHANGE_CMPXCHG) {
-		*rflags = (*rflags & ~FLAGS_ARITHMETIC) | flags_of_comparison(rax, old);
-		return rax == old ? src : old;
-	}
-	if (!alu_is_bit(change->alu))
+	if (change->op == EMUL_CHANGE_ALU)
 		return emul_compute(change->alu, change->bytes, old, src, rflags);
-	*rflags = (*rflags & ~FLAG_CF) | (old & bit ? FLAG_CF : 0);
-	return emul_change_bit(change->alu, old, bit);
+	*rflags = (*rflags & ~FLAGS_ARITHMETIC) | flags_of_comparison(rax, old);
+	return rax == old ? src : old;
 }

@@ -248,18 +248,46 @@ int emul_address(const struct emul_insn *insn, const struct emul_regs *regs, gva
  */
 int emul_execute(const struct emul_insn *insn, struct emul_state *state);
 
+/* RFLAGS */
+#define FLAG_CF		 BIT(0)
+#define FLAG_PF		 BIT(2)
+#define FLAG_AF		 BIT(4)
+#define FLAG_ZF		 BIT(6)
+#define FLAG_SF		 BIT(7)
+#define FLAG_TF		 BIT(8)
+#define FLAG_DF		 BIT(10)
+#define FLAG_OF		 BIT(11)
+#define FLAG_RF		 BIT(16)
+#define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+
+/* What BT, BTS, BTR, BTC make of a. */
+static inline u64 emul_change_bit(enum emul_alu alu, u64 a, u64 bit)
+{
+	if (alu == EMUL_BTS)
+		return a | bit;
+	if (alu == EMUL_BTR)
+		return a & ~bit;
+	return alu == EMUL_BTC ? a ^ bit : a;
+}
+
 /*
  * change.c: an instruction that changes a word of memory, in 64-bit code, without prefixes but LOCK and REX: MOV, XCHG and
  * CMPXCHG of 8 bytes with a register, BTS, BTR, BTC of 8 bytes and OR, AND of one by a constant. Where its memory is, the
  * caller knows (it faulted); the whole of it.
  */
 struct emul_change {
-	enum { EMUL_CHANGE_MOV, EMUL_CHANGE_XCHG, EMUL_CHANGE_CMPXCHG, EMUL_CHANGE_ALU } op;
+	enum {
+		EMUL_CHANGE_MOV,
+		EMUL_CHANGE_XCHG,
+		EMUL_CHANGE_CMPXCHG,
+		EMUL_CHANGE_BIT,
+		EMUL_CHANGE_ALU
+	} op;
 	enum emul_alu alu;
 	u8 length;
 	u8 bytes; /* of memory: 1 or 8 */
 	u8 reg;	  /* the source, or EMUL_NO_REG: imm */
-	u8 imm;
+	u64 imm;
 };
 /* False: another one. */
 bool emul_change_decode(struct emul_change *change, const u8 bytes[16]);
@@ -268,9 +296,16 @@ u64 emul_change_compute(const struct emul_change *change, u64 old, u64 src, u64 
 static inline u64 emul_change_value(const struct emul_change *change, u64 old, u64 src, u64 rax,
 				    u64 *rflags)
 {
-	return change->op == EMUL_CHANGE_XCHG || change->op == EMUL_CHANGE_MOV
-		       ? src
-		       : emul_change_compute(change, old, src, rax, rflags);
+	if (change->op == EMUL_CHANGE_XCHG || change->op == EMUL_CHANGE_MOV)
+		return src;
+	if (change->op == EMUL_CHANGE_BIT) {
+		*rflags = (*rflags & ~FLAG_CF) | (old & src ? FLAG_CF : 0);
+		return emul_change_bit(change->alu, old, src);
+	}
+	if (change->op != EMUL_CHANGE_CMPXCHG || unlikely(rax != old))
+		return emul_change_compute(change, old, src, rax, rflags);
+	*rflags = (*rflags & ~FLAGS_ARITHMETIC) | FLAG_ZF | FLAG_PF; /* equals were compared */
+	return src;
 }
 static inline void emul_change_commit(const struct emul_change *change, u64 old, u64 *reg, u64 *rax)
 {

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared by the files of emul/ only: the opcode tables' row, the arithmetic, the flags. No lock.
+ * Shared by the files of emul/ only: the opcode tables' row, the arithmetic. No lock.
  */
 #pragma once
 
 #include "emul/emul.h"
-
-#define FLAG_CF		 BIT(0)
-#define FLAG_PF		 BIT(2)
-#define FLAG_AF		 BIT(4)
-#define FLAG_ZF		 BIT(6)
-#define FLAG_SF		 BIT(7)
-#define FLAG_TF		 BIT(8)
-#define FLAG_DF		 BIT(10)
-#define FLAG_OF		 BIT(11)
-#define FLAG_RF		 BIT(16)
-#define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 /* Where a row's operand is found in the instruction. */
 enum spec {
@@ -105,15 +94,6 @@ static inline bool is_memory(const struct emul_operand *operand)
 static inline bool alu_is_bit(enum emul_alu alu)
 {
 	return alu >= EMUL_BT && alu <= EMUL_BTC;
-}
-
-static inline u64 emul_change_bit(enum emul_alu alu, u64 a, u64 bit)
-{
-	if (alu == EMUL_BTS)
-		return a | bit;
-	if (alu == EMUL_BTR)
-		return a & ~bit;
-	return alu == EMUL_BTC ? a ^ bit : a;
 }
 
 /*

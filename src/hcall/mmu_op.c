@@ -140,13 +140,27 @@ static NOINLINE int machphys_update(struct domain *d, mfn_t mfn, u64 pfn)
 	return 0;
 }
 
-/* A page that is wanted writable again may still be in some vCPU's LDT: it is taken from there. */
+/*
+ * A page that is wanted writable again may still be in some vCPU's LDT: it is taken from there. It may also have left by itself
+ * while the update was refused, or be back before the next: so the update is tried again in any case, and not refused while
+ * the page comes and goes.
+ */
 static NOINLINE int update_again(struct vcpu *v, struct domain *tables, struct domain *pages,
 				 maddr_t pte, u64 value, bool preserve_ad)
 {
-	return (value & PTE_PRESENT) != 0 && pv_ldt_revoke(pages, pte_mfn(value))
-		       ? pt_update(v, tables, pages, pte, value, preserve_ad)
-		       : -EINVAL;
+	bool was_there = false;
+
+	if (!(value & PTE_PRESENT))
+		return -EINVAL;
+	for (unsigned int i = 0; i < 2; i++) {
+		int rc;
+
+		was_there |= pv_ldt_revoke(pages, pte_mfn(value));
+		rc = pt_update(v, tables, pages, pte, value, preserve_ad);
+		if (rc != -EINVAL)
+			return rc;
+	}
+	return was_there ? -ERESTART : -EINVAL;
 }
 
 static inline int update(struct vcpu *v, struct domain *tables, struct domain *pages, maddr_t pte,
@@ -202,8 +216,18 @@ static int requests_do(struct vcpu *v, const struct owners *owners, u64 from, u3
 	return 0;
 }
 
+static NOINLINE int own_request_do(struct vcpu *v, u64 ptr, u64 value)
+{
+	unsigned int cmd = ptr & 3;
+	maddr_t maddr = maddr_make(ptr & ~3ull);
+
+	if (cmd == MMU_MACHPHYS_UPDATE)
+		return machphys_update(v->domain, maddr_to_mfn(maddr), value);
+	return update(v, v->domain, v->domain, maddr, value, cmd == MMU_PT_UPDATE_PRESERVE_AD);
+}
+
 /* The common case: one request about the caller's own. */
-static int one_request_do(struct vcpu *v, struct hcall_args *args)
+static inline int one_request_do(struct vcpu *v, const struct hcall_args *args)
 {
 	union {
 		struct mmu_update request;
@@ -214,12 +238,12 @@ static int one_request_do(struct vcpu *v, struct hcall_args *args)
 	if (!hw_get_words(copy.words, gva_make(args->a[0]), ARRAY_SIZE(copy.words)))
 		return err(EFAULT);
 	cmd = copy.request.ptr & 3;
-	if (unlikely(cmd == MMU_MACHPHYS_UPDATE))
-		return machphys_update(v->domain,
-				       maddr_to_mfn(maddr_make(copy.request.ptr & ~3ull)),
-				       copy.request.val);
-	return update(v, v->domain, v->domain, maddr_make(copy.request.ptr & ~3ull),
-		      copy.request.val, cmd == MMU_PT_UPDATE_PRESERVE_AD);
+	return likely(cmd != MMU_MACHPHYS_UPDATE) &&
+			       likely(pt_update_quick(
+				       v, v->domain, maddr_make(copy.request.ptr & ~3ull),
+				       copy.request.val, cmd == MMU_PT_UPDATE_PRESERVE_AD))
+		       ? 0
+		       : own_request_do(v, copy.request.ptr, copy.request.val);
 }
 
 static NOINLINE int batch_do(struct vcpu *v, struct hcall_args *args)
@@ -242,7 +266,8 @@ static NOINLINE int batch_do(struct vcpu *v, struct hcall_args *args)
 
 int do_mmu_update(struct vcpu *v, struct hcall_args *args)
 {
-	if (likely((u32)args->a[1] == 1 && args->a[2] == 0 && (u32)args->a[3] == DOMID_SELF))
+	if (likely((u32)args->a[1] == 1) && likely(args->a[2] == 0) &&
+	    likely((u32)args->a[3] == DOMID_SELF))
 		return one_request_do(v, args);
 	return batch_do(v, args);
 }
@@ -275,8 +300,8 @@ static NOINLINE int flush_after(struct vcpu *v, u64 va, u64 flags)
 	return rc;
 }
 
-static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
-			     const struct hcall_args *args)
+static NOINLINE int va_mapping_update(struct vcpu *v, struct domain *page_owner,
+				      const struct hcall_args *args)
 {
 	u64 va = args->a[0], flags = args->a[2];
 	maddr_t entry;
@@ -294,7 +319,16 @@ static int va_mapping_update(struct vcpu *v, struct domain *page_owner,
 /* Restarted with unchanged arguments: an entry that already says so costs nothing. */
 int do_update_va_mapping(struct vcpu *v, struct hcall_args *args)
 {
-	return va_mapping_update(v, v->domain, args);
+	maddr_t entry;
+
+	/* The common case: the L1 of the call before, and nothing special about the entry. */
+	if (unlikely((args->a[2] & UVMF_FLUSHTYPE_MASK) == UVMF_FLUSHTYPE_MASK) ||
+	    unlikely(!walk_l1_known(v, args->a[0], &entry)) ||
+	    unlikely(!pt_update_quick(v, v->domain, entry, args->a[1], false)))
+		return va_mapping_update(v, v->domain, args);
+	return likely((args->a[2] & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
+		       ? 0
+		       : flush_after(v, args->a[0], args->a[2]);
 }
 
 int do_update_va_mapping_otherdomain(struct vcpu *v, struct hcall_args *args)

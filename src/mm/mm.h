@@ -284,10 +284,20 @@ int pt_unpin(struct domain *d, mfn_t mfn);
  * One entry changed, its address in pte (8-byte aligned). The frame may be a table of any level, or an ordinary page of
  * table_owner, which is then just written. page_owner: whose frames the new entry may name (table_owner, another by a
  * foreign right, or DOMID_IO's stand-in mm_io_domain). preserve_ad: A and D set meanwhile by the CPU stay.
- * -EINVAL, -ERESTART.
+ * -EINVAL, -ERESTART. Of the two below the first does the common case, or nothing.
  */
-int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
-	      u64 value, bool preserve_ad);
+bool pt_update_quick(struct vcpu *v, struct domain *owner, maddr_t pte, u64 value,
+		     bool preserve_ad);
+int pt_update_slow(struct vcpu *v, struct domain *table_owner, struct domain *page_owner,
+		   maddr_t pte, u64 value, bool preserve_ad);
+static inline int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner,
+			    maddr_t pte, u64 value, bool preserve_ad)
+{
+	if (likely(page_owner == table_owner) &&
+	    likely(pt_update_quick(v, table_owner, pte, value, preserve_ad)))
+		return 0;
+	return pt_update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
+}
 /* The same, but only if the entry is *expected (as the guest reads it); *expected becomes what was found. */
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value);
 /* Where the 64-bit word of a frame lies that is at that offset, or address. */
@@ -361,32 +371,34 @@ int walk_root(mfn_t root, u64 va, struct walk *out);
 int walk_guest(const struct vcpu *v, u64 va, struct walk *out); /* from v's kernel root */
 /* Where the L1 entry for va lies, present or not. -EINVAL: there is no L1 for it. */
 int walk_l1_anew(struct vcpu *v, u64 va);
-static inline int walk_l1(struct vcpu *v, u64 va)
+/* Neighbours come one after the other: where it lies if the last walk found its table, else walk_l1_entry(). */
+static inline bool walk_l1_known(const struct vcpu *v, u64 va, maddr_t *entry)
 {
 	const struct mm_vcpu *mm = v->mm;
 
-	/* Neighbours come one after the other. */
-	if (likely(mm->walk_tag == (va >> 21) + 1) &&
-	    likely(mm->walk_generation == atomic_load(&v->domain->mm->upper_generation)))
-		return 0;
-	return walk_l1_anew(v, va);
+	*entry = maddr_make(mfn_num(mm->walk_l1) << PAGE_SHIFT | pte_index(va, 1) * 8u);
+	return likely(mm->walk_tag == (va >> 21) + 1) &&
+	       likely(mm->walk_generation == atomic_load(&v->domain->mm->upper_generation));
 }
 static inline int walk_l1_entry(struct vcpu *v, u64 va, maddr_t *entry)
 {
-	int rc = walk_l1(v, va);
+	int rc = 0;
 
-	if (likely(!rc))
-		*entry = maddr_make(mfn_num(v->mm->walk_l1) << PAGE_SHIFT | pte_index(va, 1) * 8u);
+	if (unlikely(!walk_l1_known(v, va, entry))) {
+		rc = walk_l1_anew(v, va);
+		(void)walk_l1_known(v, va, entry);
+	}
 	return rc;
 }
 /* What it says at this moment; 0: there is no L1. */
 static inline u64 walk_l1_leaf(struct vcpu *v, u64 va)
 {
 	const u64 *table;
+	maddr_t entry;
 
-	if (unlikely(walk_l1(v, va) != 0))
+	if (unlikely(walk_l1_entry(v, va, &entry) != 0))
 		return 0;
-	table = hw_frame_map(v->mm->walk_l1);
+	table = hw_frame_map(maddr_to_mfn(entry));
 	return atomic_load(&table[pte_index(va, 1)]);
 }
 /* Where the last entry looked at lies. */

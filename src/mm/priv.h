@@ -117,25 +117,24 @@ static ALWAYS_INLINE bool word_get_quick(struct frame *f, domid_t owner, u64 lik
 }
 
 /*
- * The common case of a reference, in few instructions: a live frame of that owner, and for a writable mapping already of
- * that type.
- * False: nothing was taken, go the long way.
+ * The common case of a reference, in few instructions: a live frame of that owner, unless it changed hands meanwhile, and for a
+ * writable mapping already of that type. False: nothing was taken, go the long way.
  */
+static ALWAYS_INLINE bool frame_take_quick(struct frame *f, domid_t owner, bool writable)
+{
+	u64 old;
+
+	if (writable)
+		return word_take_quick(f, owner, QUICK_WRITABLE, &old);
+	old = atomic_load(&f->word);
+	return likely((old & (QUICK_COUNTS | FRAME_LIVE)) == FRAME_LIVE) &&
+	       likely(atomic_is(&f->owner, owner)) &&
+	       likely(atomic_cmpxchg(&f->word, &old, old + 1));
+}
 static inline bool frame_get_quick(struct frame *f, domid_t owner, bool writable)
 {
-	u64 old = atomic_load(&f->word);
-
-	if (writable) {
-		if (unlikely((old & QUICK_MASK) != QUICK_WRITABLE) ||
-		    unlikely(!atomic_is(&f->owner, owner)) ||
-		    unlikely(!atomic_cmpxchg(&f->word, &old, old + QUICK_TYPED_ONE)))
-			return false;
-	} else {
-		if (unlikely(!atomic_is(&f->owner, owner)) ||
-		    unlikely((old & (QUICK_COUNTS | FRAME_LIVE)) != FRAME_LIVE) ||
-		    unlikely(!atomic_cmpxchg(&f->word, &old, old + 1)))
-			return false;
-	}
+	if (unlikely(!frame_take_quick(f, owner, writable)))
+		return false;
 	if (likely(atomic_is(&f->owner, owner)))
 		return true;
 	if (writable)
@@ -179,6 +178,21 @@ static inline void leaf_put(u64 entry)
 		(void)type_put(frame_of(mfn));
 	else
 		frame_put(mfn);
+}
+
+/* False: nothing was given back, leaf_put() does it. (A hole's word is 0.) */
+static ALWAYS_INLINE bool leaf_put_quick(u64 entry)
+{
+	mfn_t mfn = pte_mfn(entry);
+	struct frame *f = frame_of(mfn);
+	u64 old;
+
+	if (unlikely(mfn_num(mfn) >= hw_frame_max))
+		return false;
+	if (entry & PTE_RW)
+		return type_put_quick(f);
+	old = atomic_load(&f->word);
+	return (u32)old > 1 && atomic_cmpxchg(&f->word, &old, old - 1);
 }
 
 #define CACHE_BITS (PTE_PAT | PTE_PCD | PTE_PWT)

@@ -86,42 +86,6 @@ static int change_entry(struct vcpu *v, struct change *change)
 	return 0;
 }
 
-/*
- * The common case, in few instructions: an L1 entry that names frames of the table's owner, with nothing special about
- * them. False: nothing was done, go the long way.
- */
-static ALWAYS_INLINE bool change_leaf_quick(const struct domain *owner, struct leaf_rules rules,
-					    u64 *entry, u64 value, bool preserve_ad,
-					    const u64 *expected)
-{
-	u64 old = expected ? *expected : atomic_load(entry);
-	bool is_taken = false;
-
-	if (value & PTE_PRESENT) {
-		if (unlikely(!is_plain_leaf(value, &rules)))
-			return false;
-		value = leaf_adjusted(value);
-		is_taken = ((old ^ value) & ~LEAF_HARMLESS) != 0;
-		/* A number out of range is taken for 0, nobody's: as for holes, the long way finds out. */
-		if (is_taken && unlikely(!frame_get_quick(frame_of(mfn_nospec(pte_mfn(value))),
-							  rules.owner, value & PTE_RW)))
-			return false;
-	} else if (value && mm_has_l1tf(owner)) {
-		return false;
-	}
-	if (preserve_ad)
-		value |= old & (PTE_ACCESSED | PTE_DIRTY);
-	if (unlikely(!atomic_cmpxchg(entry, &old, value))) {
-		if (is_taken)
-			leaf_put(value);
-		return false;
-	}
-	entry_changed(entry, old);
-	if ((is_taken || !(value & PTE_PRESENT)) && old & PTE_PRESENT)
-		leaf_put(old);
-	return true;
-}
-
 static int change_table(struct vcpu *v, struct change *change, enum frame_type type)
 {
 	unsigned int idx = (unsigned int)((u64)change->entry & (PAGE_SIZE - 1)) / 8;
@@ -195,6 +159,78 @@ static void table_unhold(struct vcpu *v, struct frame *f)
 	atomic_store(&v->mm->held, NULL);
 }
 
+/*
+ * The common case, in few instructions: an entry of an L1 (which is never left half-done) that names frames of the table's
+ * owner, with nothing special about them. What is not quick is done by functions apart, and last, so that the quick way needs
+ * no stack.
+ */
+static NOINLINE bool quick_refused(const struct vcpu *v, struct frame *table)
+{
+	(void)type_put(table);
+	atomic_store(&v->mm->held, NULL);
+	return false;
+}
+
+static NOINLINE bool quick_leaf_refused(const struct vcpu *v, struct frame *table, u64 leaf)
+{
+	leaf_put(leaf);
+	return quick_refused(v, table);
+}
+
+/* The entry was exchanged; old: what it held, if that is to be given back. */
+static NOINLINE bool quick_done(const struct vcpu *v, struct frame *table, u64 old)
+{
+	(void)type_put(table);
+	atomic_store(&v->mm->held, NULL);
+	if (old & PTE_PRESENT)
+		leaf_put(old);
+	return true;
+}
+
+static NOINLINE bool quick_mirrored(const struct vcpu *v, struct frame *table, const u64 *entry,
+				    u64 old, bool is_put)
+{
+	mirror_entry_changed(entry, old);
+	return quick_done(v, table, is_put ? old : 0);
+}
+
+static NOINLINE bool quick_leaf_put(u64 old)
+{
+	leaf_put(old);
+	return true;
+}
+
+static NOINLINE bool quick_plain_marked(const struct vcpu *v, struct domain *owner, struct frame *f)
+{
+	mm_mark_dirty(owner, frame_mfn(f));
+	return quick_done(v, f, 0);
+}
+
+/* A page that is no table (yet). */
+static NOINLINE bool quick_plain(const struct vcpu *v, struct domain *owner, struct frame *f,
+				 u64 *entry, u64 value)
+{
+	u64 before, taken;
+
+	if (unlikely(!word_take_quick(f, owner->id, QUICK_WRITABLE, &before))) {
+		atomic_store(&v->mm->held, NULL);
+		return false;
+	}
+	if (unlikely(!atomic_is(&f->owner, owner->id)))
+		return quick_refused(v, f);
+	atomic_store(entry, value);
+	if (unlikely(atomic_load(&mirror_count)))
+		return quick_plain_marked(v, owner, f);
+	/* The last one stamps: others may have mapped and unmapped it meanwhile, and left the word as it was. */
+	if (frame_word_typed(before) == 0)
+		before = 0;
+	taken = before + QUICK_TYPED_ONE;
+	if (unlikely(!atomic_cmpxchg(&f->word, &taken, before)))
+		return quick_done(v, f, 0);
+	atomic_store(&v->mm->held, NULL);
+	return true;
+}
+
 /* A word of a frame. */
 struct place {
 	mfn_t mfn;
@@ -202,43 +238,76 @@ struct place {
 };
 
 /*
- * The common ones: an L1 of its owner's, which is never left half-done, and a page that is no table (yet). The reference was
- * Mica's alone, so no TLB has seen it: unless it is the last one, the word becomes what it was.
+ * expected NULL: whatever it is now. The table's reference was Mica's alone, so no TLB has seen it: unless it is the last one,
+ * the word becomes what it was. False: nothing was done, go the long way.
  */
 static ALWAYS_INLINE bool update_quick(const struct vcpu *v, struct domain *owner, struct place at,
 				       u64 value, bool preserve_ad, const u64 *expected)
 {
-	struct frame *f = frame_of(at.mfn);
 	const struct leaf_rules rules = leaf_rules(owner);
-	u64 before, taken;
-	bool is_done;
+	struct frame *f = frame_of(at.mfn), *page;
+	u64 before, taken, old;
+	bool is_other = true; /* another frame than before, or another right to it */
 
 	if (unlikely(!mfn_is_none(v->mm->unsettled)))
 		return false;
-	atomic_store(&v->mm->held,
-		     f); /* as in table_hold(); it stays if the long way is to be gone */
-	if (likely(table_get_quick(f, rules.owner, FRAME_L1, &before))) {
-		is_done = change_leaf_quick(owner, rules, at.entry, value, preserve_ad, expected);
-	} else {
-		if (expected || !word_get_quick(f, rules.owner, QUICK_WRITABLE, &before))
-			return false;
-		atomic_store(at.entry, value);
-		mm_mark_dirty(owner, at.mfn);
-		is_done = true;
-		/* The last one stamps: others may have mapped and unmapped it meanwhile, and left the word as it was. */
-		if (frame_word_typed(before) == 0)
-			before = 0;
+	atomic_store(&v->mm->held, f); /* as in table_hold() */
+	if (unlikely(!word_take_quick(f, rules.owner, QUICK_TABLE(FRAME_L1), &before))) {
+		if (!expected)
+			return quick_plain(v, owner, f, at.entry, value);
+		atomic_store(&v->mm->held, NULL); /* there may be no long way */
+		return false;
 	}
+	if (unlikely(!atomic_is(&f->owner, rules.owner)))
+		return quick_refused(v, f);
+	old = expected ? *expected : atomic_load(at.entry);
+	if (value & PTE_PRESENT) {
+		if (unlikely(!is_plain_leaf(value, &rules)))
+			return quick_refused(v, f);
+		value = leaf_adjusted(value);
+		is_other = ((old ^ value) & ~LEAF_HARMLESS) != 0;
+		if (is_other) {
+			/* A number out of range is taken for 0, nobody's: as for holes, the long way finds out. */
+			page = frame_of(mfn_nospec(pte_mfn(value)));
+			if (unlikely(!frame_take_quick(page, rules.owner, value & PTE_RW)))
+				return quick_refused(v, f);
+			if (unlikely(!atomic_is(&page->owner, rules.owner)))
+				return quick_leaf_refused(v, f, value);
+		}
+	} else if (value && mm_has_l1tf(owner)) {
+		return quick_refused(v, f);
+	}
+	if (preserve_ad)
+		value |= old & (PTE_ACCESSED | PTE_DIRTY);
+	if (unlikely(!atomic_cmpxchg(at.entry, &old, value)))
+		return value & PTE_PRESENT && is_other ? quick_leaf_refused(v, f, value)
+						       : quick_refused(v, f);
+	if (unlikely(atomic_load(&mirror_count)))
+		return quick_mirrored(v, f, at.entry, old, is_other);
+	old = is_other ? old : 0;
 	taken = before + QUICK_TYPED_ONE;
 	if (unlikely(!atomic_cmpxchg(&f->word, &taken, before)))
-		(void)type_put(f);
-	if (likely(is_done))
-		atomic_store(&v->mm->held, NULL);
-	return is_done;
+		return quick_done(v, f, old);
+	atomic_store(&v->mm->held, NULL);
+	return !(old & PTE_PRESENT) || likely(leaf_put_quick(old)) || quick_leaf_put(old);
 }
 
-static NOINLINE int update_slow(struct vcpu *v, struct domain *table_owner,
-				struct domain *page_owner, maddr_t pte, u64 value, bool preserve_ad)
+bool pt_update_quick(struct vcpu *v, struct domain *owner, maddr_t pte, u64 value, bool preserve_ad)
+{
+	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
+
+	return likely(!(maddr_num(pte) & 7)) &&
+	       update_quick(v, owner, (struct place){mfn, pte_at(mfn, maddr_num(pte))}, value,
+			    preserve_ad, NULL);
+}
+
+bool pt_change_quick(struct vcpu *v, mfn_t table, u64 *entry, u64 old, u64 value)
+{
+	return update_quick(v, v->domain, (struct place){table, entry}, value, false, &old);
+}
+
+int pt_update_slow(struct vcpu *v, struct domain *table_owner, struct domain *page_owner,
+		   maddr_t pte, u64 value, bool preserve_ad)
 {
 	struct change c = {.value = value, .preserve_ad = preserve_ad};
 	enum frame_type type = FRAME_NONE;
@@ -256,26 +325,6 @@ static NOINLINE int update_slow(struct vcpu *v, struct domain *table_owner,
 	rc = change(v, &c, type);
 	table_unhold(v, f);
 	return rc;
-}
-
-int pt_update(struct vcpu *v, struct domain *table_owner, struct domain *page_owner, maddr_t pte,
-	      u64 value, bool preserve_ad)
-{
-	mfn_t mfn = mfn_nospec(maddr_to_mfn(pte));
-
-	if (likely(page_owner == table_owner) && likely(!(maddr_num(pte) & 7)) &&
-	    likely(update_quick(v, table_owner, (struct place){mfn, pte_at(mfn, maddr_num(pte))},
-				value, preserve_ad, NULL)))
-		return 0;
-	return update_slow(v, table_owner, page_owner, pte, value, preserve_ad);
-}
-
-bool pt_change_quick(struct vcpu *v, mfn_t table, u64 *entry, u64 old, u64 value)
-{
-	if (likely(update_quick(v, v->domain, (struct place){table, entry}, value, false, &old)))
-		return true;
-	atomic_store(&v->mm->held, NULL); /* there may be no long way */
-	return false;
 }
 
 int pt_update_if(struct vcpu *v, maddr_t pte, u64 *expected, u64 value)

@@ -5,9 +5,8 @@
 #include "hw/mem.h"
 #include "pv/priv.h"
 
-#define VECTOR_DB	 1
-#define DR6_BS		 BIT(14)
-#define FLAGS_ARITHMETIC 0x8d5ull
+#define VECTOR_DB 1
+#define DR6_BS	  BIT(14)
 
 u64 *pv_gpr(struct regs *regs, unsigned int number)
 {

@@ -118,7 +118,7 @@ static const struct emul_ops readonly_ops = {
 };
 
 /* The instruction at rip, remembered by its bytes, as the same ones come again and again. Its width is 0: not change.c's. */
-static const struct pv_change *change_fetch(struct vcpu *v, struct regs *regs)
+static struct pv_change *change_fetch(struct vcpu *v, struct regs *regs)
 {
 	struct pv_change *slot = &v->pv->changes[(regs->rip ^ regs->rip >> 4) % PV_CHANGES];
 	struct emul_change *change;
@@ -132,10 +132,10 @@ static const struct pv_change *change_fetch(struct vcpu *v, struct regs *regs)
 	change = &slot->change;
 	slot->code[0] = code[0];
 	slot->code[1] = code[1];
-	if (!emul_change_decode(change, (const u8 *)code))
+	if (!emul_change_decode(change, (const u8 *)slot->code))
 		change->bytes = 0;
-	else if (change->reg != EMUL_NO_REG)
-		slot->src_at = (u16)((u8 *)pv_gpr(regs, change->reg) - (u8 *)regs);
+	else
+		slot->src = change->reg == EMUL_NO_REG ? &change->imm : pv_gpr(regs, change->reg);
 	return slot;
 }
 
@@ -149,7 +149,7 @@ static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 	struct regs *regs = v->pv->regs;
 	const struct pv_change *slot;
 	const struct emul_change *change;
-	u64 rflags = regs->rflags, entry, old, new, src, *reg;
+	u64 rflags = regs->rflags, entry, old, new;
 	u64 *at = pte_at(table, cr2);
 
 	if (unlikely((rflags & RFLAGS_TF) != 0) || unlikely((u16)regs->cs != FLAT_KERNEL_CS) ||
@@ -161,17 +161,15 @@ static bool change_quick(struct vcpu *v, u64 cr2, mfn_t table)
 	change = &slot->change;
 	if (unlikely((cr2 & (change->bytes - 1u)) != 0)) /* a width of 0, too */
 		return false;
-	reg = (u64 *)(void *)((u8 *)regs + slot->src_at);
-	src = change->reg == EMUL_NO_REG ? change->imm : *reg;
 	old = entry = atomic_load(at);
 	if (change->bytes == 1)
 		old = (u8)(entry >> 8 * (cr2 & 7));
-	new = emul_change_value(change, old, src, regs->rax, &rflags);
+	new = emul_change_value(change, old, *slot->src, regs->rax, &rflags);
 	if (change->bytes == 1)
 		new = merge(entry, gva_make(cr2), new, 1);
 	if (!pt_change_quick(v, table, at, entry, new))
 		return false;
-	emul_change_commit(change, old, reg, &regs->rax);
+	emul_change_commit(change, old, slot->src, &regs->rax);
 	regs->rip += change->length;
 	regs->rflags = rflags & ~(u64)RFLAGS_RF;
 	return true;

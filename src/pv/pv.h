@@ -103,7 +103,7 @@ struct pv_vcpu {
 	struct pv_change {
 		u64 code[2];
 		struct emul_change change;
-		u16 src_at; /* the register in struct regs */
+		u64 *src; /* a register in *regs, or change.imm */
 	} changes[PV_CHANGES];
 	u64 *window; /* [c] L1 of its per-domain window (64 entries) */
 };

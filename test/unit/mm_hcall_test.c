@@ -35,17 +35,26 @@ int pv_ldt_set(struct vcpu *who, u64 va, u32 entries)
 	return entries > 8192 ? -EINVAL : 0;
 }
 
-/* The page that a vCPU's LDT holds as a descriptor page, taken away on demand. */
+/*
+ * The page that a vCPU's LDT holds as a descriptor page, taken away on demand: unless that vCPU just gave it back itself. And
+ * how often its CPU reads the LDT again before the taker is there.
+ */
 static mfn_t in_ldt = {~0ull};
+static bool ldt_changes;
+static unsigned int ldt_read_again;
 
 bool pv_ldt_revoke(struct domain *owner, mfn_t mfn)
 {
-	(void)owner;
 	if (!mfn_equal(mfn, in_ldt))
 		return false;
 	frame_type_put(mfn);
+	if (ldt_read_again) {
+		ldt_read_again--;
+		assert_int_equal(frame_type_get(mfn, owner, FRAME_DESC), 0);
+		return true;
+	}
 	in_ldt = MFN_NONE;
-	return true;
+	return !ldt_changes;
 }
 
 static int setup(void **state)
@@ -252,6 +261,30 @@ static void page_of_an_ldt(void **state)
 	assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_SELF), 0);
 	assert_true(mfn_is_none(in_ldt));
 	assert_int_equal(frame_word_type(frame_of(page)->word), FRAME_WRITABLE);
+}
+
+/* The other vCPU has another LDT at that very moment, or touches the old one once more. */
+static void page_of_an_ldt_comes_and_goes(void **state)
+{
+	mfn_t l1 = world_page(d), page = world_page(d);
+	struct mmu_update request = {slot(l1, 0), pte_make(page, P | RW)}, none = {slot(l1, 0), 0};
+
+	(void)state;
+	assert_int_equal(pt_pin(d, l1, 1), 0);
+	assert_int_equal(frame_type_get(page, d, FRAME_DESC), 0);
+	in_ldt = page;
+	ldt_changes = true;
+	assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_SELF), 0);
+	ldt_changes = false;
+	for (unsigned int times = 1; times < 8; times++) {
+		assert_int_equal(mmu_update(v, &none, 1, NULL, DOMID_SELF), 0);
+		assert_int_equal(frame_type_get(page, d, FRAME_DESC), 0);
+		in_ldt = page;
+		ldt_read_again = times;
+		assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_SELF), 0);
+		assert_int_equal(ldt_read_again, 0);
+		assert_int_equal(frame_word_type(frame_of(page)->word), FRAME_WRITABLE);
+	}
 }
 
 /* What a guest keeps doing to a table of its own is no reason for others to come again and again. */
@@ -533,7 +566,8 @@ int main(void)
 		CASE(va_mapping),	   CASE(extended_operations),
 		CASE(reservations),	   CASE(exchanges),
 		CASE(exchanges_that_fail), CASE(maps),
-		CASE(page_of_an_ldt),	   CASE(foreign_page_in_use),
+		CASE(page_of_an_ldt),	   CASE(page_of_an_ldt_comes_and_goes),
+		CASE(foreign_page_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
