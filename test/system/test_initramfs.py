@@ -50,21 +50,34 @@ def test_a_crash_of_domain0_ends_the_machine(boot):
     machine.ends('reset')
 
 
-@pytest.mark.parametrize('cpu', ['qemu64', 'max', 'EPYC'])
-def test_cpu_models(boot, hypervisor, cpu):
+# Their other settings are those that meet in no other machine of make check (test_disk.py).
+@pytest.mark.parametrize('cpu, given', [('qemu64', dict(machine='q35', smp=4)), ('max', dict(smp=4, mem='16G')),
+                                        ('EPYC', dict(machine='q35', smp=2, mem='4G'))], ids=['qemu64', 'max', 'EPYC'])
+def test_cpu_models(boot, hypervisor, cpu, given):
     if hypervisor == 'xen' and cpu in ('max', 'EPYC'):
         pytest.skip('Xen loses Domain 0 on these here: QEMU reads the IRETQ frame with supervisor rights')
-    reaches_init(boot(cpu=cpu))
+    reaches_init(boot(cpu=cpu, **given))
 
 
 def test_q35(boot):
     reaches_init(boot(machine='q35', smp=2))
 
 
-@pytest.mark.parametrize('mem', ['4G', '16G'])
-def test_memory(boot, mem):
-    machine = reaches_init(boot(mem=mem))
+@pytest.mark.parametrize('mem, given', [('4G', dict(cpu='qemu64')), ('16G', dict(machine='q35', cpu='qemu64'))], ids=['4G', '16G'])
+def test_memory(boot, mem, given):
+    machine = reaches_init(boot(mem=mem, **given))
     assert int(facts(machine)['memory'].split()[0]) > int(mem[:-1]) * 900 * 1024
+
+
+# The host only gives what is touched of it.
+@pytest.mark.parametrize('gib', [256, pytest.param(2048, marks=pytest.mark.matrix)])
+def test_much_memory(boot, gib):
+    backend = f'-object memory-backend-ram,id=big,size={gib}G,reserve=off -machine memory-backend=big'
+    machine = boot(mem=f'{gib}G', cpu='Haswell,phys-bits=46', hvargs='dom0_mem=1G', qemu=backend)
+    machine.expect('^MICA-INITRAMFS-END', 400)
+    machine.ends('poweroff', 60)
+    if machine.settings['HV'] == 'mica':
+        machine.has(f'(XEN) memory: {gib * 1024 - 1} MiB, ')
 
 
 def test_dom0_mem_is_honoured(boot):
