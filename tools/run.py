@@ -28,6 +28,7 @@ QEMU      more words for QEMU;  VGA=std for a screen
 --print   only print the command
 """
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -239,6 +240,13 @@ class Boot:
     def send(self, text):
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
+
+    def monitor(self, line):
+        """A command for QEMU's monitor; what it answers is not waited for."""
+        while not self.qmp and self._step(0.1):
+            pass
+        text = json.dumps({'execute': 'human-monitor-command', 'arguments': {'command-line': line}})
+        self.qmp.sendall(text.encode() + b'\n')
 
     def finish(self, timeout=120):
         """Waits for the end; returns self."""

@@ -19,6 +19,13 @@ static bool is_code_address(u64 va)
 	return is_canonical && (va < LAYOUT_START || va >= LAYOUT_END);
 }
 
+/* An NMI may be waiting for its handler: the exit loop looks again. */
+static void nmi_look(const struct vcpu *v)
+{
+	if (atomic_load(&v->pv->nmi_pending) != 0)
+		work_raise(cpu_id(), WORK_SCHEDULE);
+}
+
 /* (traps): entries until one with address 0; NULL clears the table. */
 int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 {
@@ -41,6 +48,8 @@ int do_set_trap_table(struct vcpu *v, struct hcall_args *args)
 			return err(EINVAL);
 		v->pv->traps[info.vector] = info;
 		pv_entry_refresh(v);
+		if (info.vector == PV_VECTOR_NMI)
+			nmi_look(v);
 		at = gva_add(at, sizeof(info));
 	}
 	return 0;
@@ -86,8 +95,9 @@ static int callback_set(struct vcpu *v, unsigned int type, u64 rip, bool masks)
 		pv->syscall32 = (struct pv_callback){rip, masks};
 		return 0;
 	case CALLBACKTYPE_nmi:
-		pv->nmi_rip = rip;
-		work_raise(cpu_id(), WORK_SCHEDULE); /* one may be waiting */
+		pv->traps[PV_VECTOR_NMI] = (struct trap_info){PV_VECTOR_NMI, 4, FLAT_KERNEL_CS,
+							      rip};
+		nmi_look(v);
 		return 0;
 	default: /* sysenter: as on a CPU without it */
 		return err(ENOSYS);
@@ -116,7 +126,7 @@ int do_callback_op(struct vcpu *v, struct hcall_args *args)
 		if (guest_get(unreg, gva_make(args->a[1])) != 0)
 			return err(EFAULT);
 		if (unreg.type == CALLBACKTYPE_nmi) {
-			v->pv->nmi_rip = 0;
+			v->pv->traps[PV_VECTOR_NMI].address = 0;
 			return 0;
 		}
 		return unreg.type <= CALLBACKTYPE_syscall32 ? err(EINVAL) : err(ENOSYS);
@@ -137,7 +147,7 @@ int do_nmi_op(struct vcpu *v, struct hcall_args *args)
 			       ? callback_set(v, CALLBACKTYPE_nmi, callback.handler_address, true)
 			       : err(EINVAL);
 	case XENNMI_unregister_callback:
-		v->pv->nmi_rip = 0;
+		v->pv->traps[PV_VECTOR_NMI].address = 0;
 		return 0;
 	default:
 		return err(ENOSYS);

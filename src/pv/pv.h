@@ -89,8 +89,7 @@ struct pv_vcpu {
 
 	struct trap_info traps[256]; /* [v] */
 	struct pv_callback event, failsafe, syscall, syscall32;
-	u64 nmi_rip; /* [v] NMI handler, 0: none */
-	u32 nmi_pending;
+	u32 nmi_pending; /* [a] */
 
 	u32 gdt_entries;		/* [v] */
 	u64 gdt_mfns[PV_GDT_PAGES_MAX]; /* [v] frames held as descriptor pages */
@@ -150,10 +149,12 @@ static inline bool pv_events_wanted(const struct vcpu *v)
 	return unlikely(atomic_load(&v->info->evtchn_upcall_pending) != 0) &&
 	       atomic_load(&v->info->evtchn_upcall_mask) == 0;
 }
-/* An NMI for v comes with a work bit, so only the exit loop asks. */
+/* The handler is a row of the table, whichever call set it. An NMI comes with a work bit, so only the exit loop asks. */
+#define PV_VECTOR_NMI 2
 static inline bool pv_nmi_wanted(const struct vcpu *v)
 {
-	return unlikely(atomic_load(&v->pv->nmi_pending) != 0) && v->pv->nmi_rip != 0;
+	return unlikely(atomic_load(&v->pv->nmi_pending) != 0) &&
+	       v->pv->traps[PV_VECTOR_NMI].address != 0;
 }
 void pv_nmi_send(struct vcpu *v); /* any vCPU, from anywhere but an NMI */
 void pv_syscall_deliver(struct vcpu *v, bool compat);

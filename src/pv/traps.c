@@ -150,8 +150,8 @@ void pv_nmi_send(struct vcpu *v)
 
 void pv_events_deliver(struct vcpu *v)
 {
-	if (v->pv->nmi_rip != 0 && atomic_exchange(&v->pv->nmi_pending, 0) != 0) {
-		bounce(v, v->pv->nmi_rip, true, NULL, 0);
+	if (pv_nmi_wanted(v) && atomic_exchange(&v->pv->nmi_pending, 0) != 0) {
+		bounce(v, v->pv->traps[PV_VECTOR_NMI].address, true, NULL, 0);
 		return;
 	}
 	if (v->pv->event.rip == 0) {

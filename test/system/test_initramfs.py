@@ -50,6 +50,23 @@ def test_a_crash_of_domain0_ends_the_machine(boot):
     machine.ends('reset')
 
 
+def test_nmis_reach_domain0(boot):
+    """One vCPU's to all others, and the machine's, which every local APIC is told of and Domain 0 once."""
+    text = '''echo l > /proc/sysrq-trigger
+echo backtraces: $(dmesg | grep 'NMI backtrace for cpu')
+echo nmi wanted
+until dmesg | grep -q 'NMI received'; do sleep 1; done
+sleep 1
+echo nmis: $(dmesg | grep -c 'NMI received')
+'''
+    machine = boot(smp=2, append=script(text))
+    machine.expect('^nmi wanted')
+    machine.has('NMI backtrace for cpu ')
+    machine.monitor('nmi')
+    machine.expect('^nmis: 1$')
+    machine.ends('poweroff')
+
+
 # Their other settings are those that meet in no other machine of make check (test_disk.py).
 @pytest.mark.parametrize('cpu, given', [('qemu64', dict(machine='q35', smp=4)), ('max', dict(smp=4, mem='16G')),
                                         ('EPYC', dict(machine='q35', smp=2, mem='4G'))], ids=['qemu64', 'max', 'EPYC'])

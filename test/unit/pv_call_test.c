@@ -97,9 +97,9 @@ static void callbacks(void **state)
 				 is_known ? 0 : -ENOSYS);
 	}
 	assert_true(v->pv->syscall32.masks_events && v->pv->syscall.masks_events);
-	assert_int_equal(v->pv->nmi_rip, CODE);
+	assert_int_equal(v->pv->traps[PV_VECTOR_NMI].address, CODE);
 	assert_int_equal(CALL(callback_op, CALLBACKOP_unregister, U(&unreg)), 0);
-	assert_int_equal(v->pv->nmi_rip, 0);
+	assert_int_equal(v->pv->traps[PV_VECTOR_NMI].address, 0);
 	unreg.type = CALLBACKTYPE_event;
 	assert_int_equal(CALL(callback_op, CALLBACKOP_unregister, U(&unreg)), -EINVAL);
 	unreg.type = 77;
@@ -109,12 +109,12 @@ static void callbacks(void **state)
 	assert_int_equal(CALL(callback_op, 5, U(&reg)), -ENOSYS);
 
 	assert_int_equal(CALL(nmi_op, XENNMI_register_callback, U(&nmi)), 0);
-	assert_int_equal(v->pv->nmi_rip, CODE + 7);
+	assert_int_equal(v->pv->traps[PV_VECTOR_NMI].address, CODE + 7);
 	nmi.handler_address = IN_MICA;
 	assert_int_equal(CALL(nmi_op, XENNMI_register_callback, U(&nmi)), -EINVAL);
 	assert_int_equal(CALL(nmi_op, XENNMI_register_callback, BAD), -EFAULT);
 	assert_int_equal(CALL(nmi_op, XENNMI_unregister_callback, 0), 0);
-	assert_int_equal(v->pv->nmi_rip, 0);
+	assert_int_equal(v->pv->traps[PV_VECTOR_NMI].address, 0);
 	assert_int_equal(CALL(nmi_op, 9, 0), -ENOSYS);
 }
 

@@ -204,6 +204,8 @@ static void to_user_and_back(void **state)
 
 static void events_and_nmi(void **state)
 {
+	struct trap_info *table = guest_ptr(guest_va(1));
+
 	(void)state;
 	kernel_at(guest_va(CODE_PAGE));
 	v->info->evtchn_upcall_mask = 0;
@@ -215,13 +217,23 @@ static void events_and_nmi(void **state)
 	guest_trap(v, 0xf0, 0);
 	assert_int_equal(regs->rip, EVENT); /* once */
 	v->info->evtchn_upcall_pending = 0;
-	v->pv->nmi_rip = NMI;
+	/* The handler is a row of the table: Linux registers no other. Until it is there one waits. */
+	kernel_at(guest_va(CODE_PAGE));
+	pv_nmi_send(v);
+	guest_trap(v, 0xf0, 0);
+	assert_int_equal(regs->rip, guest_va(CODE_PAGE));
+	assert_int_equal(v->pv->nmi_pending, 1);
+	table[0] = (struct trap_info){PV_VECTOR_NMI, 4, FLAT_KERNEL_CS, NMI};
+	table[1].address = 0;
+	assert_int_equal(CALL(set_trap_table, guest_va(1)), 0);
+	assert_int_equal(regs->rip, NMI);
+	assert_int_equal(v->pv->nmi_pending, 0);
 	kernel_at(guest_va(CODE_PAGE));
 	work_raise(0, WORK_NMI);
 	guest_trap(v, 0xf0, 0);
 	assert_int_equal(regs->rip, NMI);
 	assert_int_equal(v->pv->nmi_pending, 0);
-	v->pv->nmi_rip = 0;
+	v->pv->traps[PV_VECTOR_NMI].address = 0;
 }
 
 static void debug_and_fpu(void **state)
@@ -756,13 +768,13 @@ static void in_mica(void **state)
 	}
 	machine_settle();
 	/* NMI: nothing but a bit and a word to itself; Domain 0 gets it on the way out. */
-	v->pv->nmi_rip = NMI;
+	v->pv->traps[PV_VECTOR_NMI].address = NMI;
 	own.vector = 2;
 	assert_int_equal(entry_trap_ist(&own), 0);
 	assert_true(work_is_raised());
 	guest_trap(v, 0xf0, 0);
 	assert_int_equal(regs->rip, NMI);
-	v->pv->nmi_rip = 0;
+	v->pv->traps[PV_VECTOR_NMI].address = 0;
 	/* #DB of Mica's own instructions (MOV SS; SYSCALL): dropped. Of the guest's: its frame. */
 	own = (struct regs){.vector = 1, .rip = 0x5000, .cs = 0xe008, .rflags = 0x302};
 	assert_int_equal(entry_trap_ist(&own), 0);

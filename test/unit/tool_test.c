@@ -462,7 +462,7 @@ static void nmis(void **state)
 	pv_nmi_send(down);
 	assert_int_equal(*told, before);
 	assert_int_equal(down->pv->nmi_pending, 1);
-	u->pv->nmi_rip = guest_va(0);
+	u->pv->traps[PV_VECTOR_NMI].address = guest_va(0);
 	pv_nmi_send(u);
 	assert_true(*told > before);
 	machine_settle();

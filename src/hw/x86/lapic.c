@@ -111,7 +111,10 @@ void hw_lapic_error(void)
 		log_warning("cpu %u: local APIC error 0x%x", hw_cpu_id(), status);
 }
 
-/* The local interrupt pin that carries the NMI on this CPU, as the MADT says. */
+/*
+ * The local interrupt pin that carries the NMI, as the MADT says: of the boot CPU alone. It goes to all of them, and once is
+ * enough for Domain 0.
+ */
 static void nmi_pins_set(u32 apic_id)
 {
 	u32 acpi_id = ~0u;
@@ -150,7 +153,8 @@ static void registers_set(void)
 		hw_lapic_write(LAPIC_LVT_PERF, LVT_MASKED);
 	if (lvt_max >= 5)
 		hw_lapic_write(LAPIC_LVT_THERMAL, LVT_MASKED);
-	nmi_pins_set(hw_lapic_id());
+	if (hw_cpu_id() == 0)
+		nmi_pins_set(hw_lapic_id());
 	hw_lapic_write(LAPIC_ESR, 0);
 	hw_lapic_write(LAPIC_LVT_ERROR, VECTOR_ERROR);
 	/* What firmware left in service would hold back everything below it. */
