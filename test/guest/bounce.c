@@ -2,7 +2,8 @@
 /*
  * A test guest: the shortest ways between a guest's user and its kernel. Linux masks events at every entry, and so does this
  * guest; where that is so Mica's entry stubs do the work without C. What frames and registers say, events that come meanwhile,
- * the virtual IOPL; and stacks that cannot be used, which end a second domain and nothing else.
+ * the virtual IOPL; frames that are forged, faults that are Mica's; and stacks that cannot be used, which end a second domain
+ * and nothing else.
  */
 #define __XEN_TOOLS__ 1
 #include "guest.h"
@@ -18,6 +19,8 @@
 USER(user_syscall, "mov %rcx, %rdi; mov %r11, %rsi; mov $77, %eax; syscall");
 USER(user_read, "mov %rcx, %rdi; mov %r11, %rsi; mov 8, %rbx");
 USER(user_write, "movq $1, 16");
+USER(user_port, "in $0x80, %al");
+USER(user_selector, "mov $0x17, %eax; mov %eax, %es; syscall");
 
 static struct user u;
 static struct {
@@ -137,9 +140,65 @@ static void iopl(void)
 	       "not any more");
 }
 
+/* What a frame says that the stub's iret may not load. */
+static void forged(void)
+{
+	user_init(&u, user_port);
+	u.rflags = 0x3202;
+	equals(user_run(&u), 13, "iret: IOPL 3 gives user mode no ports");
+	user_init(&u, user_syscall);
+	u.ss = 0x13;
+	check(user_run(&u) == VECTOR_FAILSAFE || last_trap.vector == 13, "iret: ss of nothing");
+	user_init(&u, user_syscall);
+	u.ss = 0xe028;
+	equals(user_run(&u), VECTOR_SYSCALL, "iret: ss of privilege 0 is amended");
+	user_init(&u, user_syscall);
+	u.flags = VGCF_in_syscall;
+	u.rcx = 0x1111;
+	equals(user_run(&u), VECTOR_SYSCALL, "iret: as SYSRET");
+	equals(last_trap.regs.rdi, (long)user_syscall, "iret: as SYSRET: rcx is rip");
+}
+
+/* User mode with events masked, which no Linux has: C says so in the frame. */
+static void masked(void)
+{
+	user_init(&u, user_syscall);
+	u.rflags = 2;
+	equals(user_run(&u), VECTOR_SYSCALL, "masked: syscall");
+	check(seen.mask_in_frame == 1 && seen.mask_now == 1, "masked: syscall: the frame says so");
+	equals(seen.rflags & 0x200, 0, "masked: syscall: IF");
+	user_init(&u, user_read);
+	u.rflags = 2;
+	equals(user_run(&u), 14, "masked: #PF");
+	check(seen.mask_in_frame == 1 && seen.mask_now == 1, "masked: #PF: the frame says so");
+	equals(seen.rflags & 0x200, 0, "masked: #PF: IF");
+	equals(vcpu_infos[0]->evtchn_upcall_mask, 0, "events are not masked");
+}
+
+/* Page faults that are none of the guest's kernel: of a descriptor, and of a write to a table. */
+static void not_its_own(void)
+{
+	u64 *ldt = page_alloc(), *table = table_alloc(0), entry = (mfn_of(ldt) << 12) | PTE_RO;
+
+	ldt[2] = 0x00cff3000000ffff; /* data, ring 3 */
+	make_ro(ldt);
+	equals(mmuext(MMUEXT_SET_LDT, (u64)ldt, 16), 0, "LDT set");
+	equals(trap_try("mov %0, %%es", , "r"(0x17)), NO_TRAP, "kernel: a selector of the LDT");
+	asm volatile("mov %0, %%es" ::"r"(0));
+	equals(mmuext(MMUEXT_SET_LDT, (u64)ldt, 16), 0, "LDT set again");
+	user_init(&u, user_selector);
+	equals(user_run(&u), VECTOR_SYSCALL, "user: a selector of the LDT");
+	asm volatile("mov %0, %%es" ::"r"(0));
+	equals(mmuext(MMUEXT_SET_LDT, 0, 0), 0, "LDT: none");
+	equals(mmuext(MMUEXT_PIN_L1_TABLE, mfn_of(table), 0), 0, "a table");
+	equals(trap_write(table + 1, entry), NO_TRAP, "kernel: writes to it");
+	equals(table[1] & PTE_MFN, entry & PTE_MFN, "it has been written");
+	equals(mmuext(MMUEXT_UNPIN_TABLE, mfn_of(table), 0), 0, "the table is none");
+}
+
 /* ---- stacks that are none: the child tries, and is no more */
 
-enum { WORD_CASE };
+enum { WORD_CASE, WORD_STACK };
 
 #define TRY(rsp, code) asm volatile("mov %0, %%rsp\n" code::"r"(rsp), "a"(23L) : "memory")
 
@@ -157,6 +216,9 @@ void child_main(void)
 {
 	u64 number = child_shared.words[WORD_CASE], stack = bad_stacks[number % STACKS];
 
+	if (child_shared.words[WORD_STACK])
+		stack = child_shared.words[WORD_STACK];
+
 	trap_register(true);
 	switch (number / STACKS) {
 	case 0:
@@ -168,11 +230,25 @@ void child_main(void)
 	case 2:
 		TRY(stack, "syscall"); /* iret */
 		break;
-	default:
+	case 3:
 		TRY(stack, "mov 8, %%rax");
 		break;
+	default: /* no root for user mode */
+		user_init(&u, user_syscall);
+		user_enter(&u);
 	}
 	child_step();
+}
+
+static void child_dies(u64 number, u64 stack, const char *what)
+{
+	struct child *c = child_make();
+
+	c->shared->words[WORD_CASE] = number;
+	c->shared->words[WORD_STACK] = stack;
+	equals(child_run(c), 0, "child: unpaused");
+	check(!child_wait(c, 1), what);
+	child_end(c);
 }
 
 static void stacks(void)
@@ -180,14 +256,27 @@ static void stacks(void)
 	static const char *const what[] = {"system call", "page fault from user", "iret",
 					   "page fault from kernel"};
 
-	for (u64 i = 0; i < STACKS * ARRAY_SIZE(what); i++) {
-		struct child *c = child_make();
+	for (u64 i = 0; i < STACKS * 4; i++)
+		child_dies(i, 0, what[i / STACKS]);
+	/* A page of ours, where the hypervisor sees it, with a frame that goes on in the child's kernel. */
+	for (u64 how = 0; how < 4; how++) {
+		const u64 frame[] = {0,
+				     0,
+				     0,
+				     0,
+				     (u64)child_step,
+				     FLAT_KERNEL_CS & ~3ul,
+				     0x202,
+				     (u64)kernel_stack_top - 8,
+				     FLAT_KERNEL_SS};
+		u64 *page = page_alloc(), *before = page_alloc();
 
-		c->shared->words[WORD_CASE] = i;
-		equals(child_run(c), 0, "child: unpaused");
-		check(!child_wait(c, 1), what[i / STACKS]);
-		child_end(c);
+		memcpy(page + 256, frame, sizeof(frame));
+		memcpy(before, page, PAGE_SIZE);
+		child_dies(how * STACKS, HYPERVISOR + (mfn_of(page) << 12) + 2048, what[how]);
+		equals(memcmp(page, before, PAGE_SIZE), 0, "nothing was written there");
 	}
+	child_dies(4 * STACKS, 0, "iret to user mode, which has no root");
 }
 
 void guest_main(void)
@@ -199,6 +288,9 @@ void guest_main(void)
 	faults();
 	pending();
 	iopl();
+	forged();
+	masked();
+	not_its_own();
 	trap_hook = NULL;
 	trap_register(false);
 	stacks();

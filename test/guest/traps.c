@@ -11,6 +11,7 @@
 	asm(".pushsection .text\n" #name ":\n\t" code "\n\tud2\n\t.popsection")
 #define LOW	     ((char *)0x400000ul)
 #define NONCANONICAL 0x800000000000ul
+#define LAST_SYSCALL ((char *)NONCANONICAL - 2) /* the instruction after it is at no address */
 
 USER(user_ud2, "ud2");
 USER(user_div, "xor %ecx, %ecx; div %ecx");
@@ -336,30 +337,58 @@ static const char low_code[] = {
 	0x0f,
 	0x0b};
 
-static void low_map(void)
+/* A page at va, with tables of its own below an empty slot of the root. */
+static char *map_alone(const char *va, const char *text)
 {
 	char *page = page_alloc();
-	u64 l1 = mfn_of(page) << 12, l2, l3;
-	u64 *table = page_alloc();
+	u64 entry = (mfn_of(page) << 12) | PTE_RW;
 
-	memcpy(page, low_code, sizeof(low_code));
-	table[0] = l1 | PTE_RW; /* 0x400000 is slot 2 of the L2, slot 0 of the L1 */
-	make_ro(table);
-	l2 = mfn_of(table) << 12;
-	table = page_alloc();
-	table[2] = l2 | PTE_RW;
-	make_ro(table);
-	l3 = mfn_of(table_alloc((mfn_of(table) << 12) | PTE_RW)) << 12;
-	equals(mmu_update(maddr_of(root()), l3 | PTE_RW), 0, "a page low enough for 32 bits");
+	for (unsigned int level = 1; level <= 3; level++) {
+		u64 *table = page_alloc();
+
+		table[((u64)va >> (3 + 9 * level)) & 511] = entry;
+		make_ro(table);
+		entry = (mfn_of(table) << 12) | PTE_RW;
+	}
+	equals(mmu_update(maddr_of(&root()[(u64)va >> 39]), entry), 0, text);
+	return page;
+}
+
+static void last_bytes_call(void)
+{
+	long rc = __HYPERVISOR_xen_version;
+
+	asm volatile("jmp *%1" : "+a"(rc) : "r"(LAST_SYSCALL), "D"(XENVER_version));
+}
+
+/*
+ * Case 7: a system call in the last two bytes of the lower half. On Intel's CPUs SYSRET with what then is in rcx faults in
+ * ring 0, on the guest's stack: Mica goes to that address sign-extended, Xen by IRET.
+ */
+static void last_bytes(void)
+{
+	const u64 slot = (u64)LAST_SYSCALL >> 39;
+	char *page = map_alone(LAST_SYSCALL, "the last page of the lower half");
+
+	memcpy(page + PAGE_SIZE - 2, "\x0f\x05", 2);
+	equals(mmu_update(maddr_of(&user_root()[slot]), root()[slot]), 0, "... for user mode");
+	check(trap_call(last_bytes_call) == 13 || last_trap.vector == 14,
+	      "kernel: hypercall in the last canonical bytes (7)");
+	equals(last_trap.rip, on_mica() ? (long)HYPERVISOR_VIRT_START : (long)NONCANONICAL,
+	       "kernel: where it goes on (7)");
+	equals(last_trap.regs.cs & 3, 0, "kernel: the guest's kernel has the fault (7)");
+	equals(run(LAST_SYSCALL), VECTOR_SYSCALL, "user: syscall in the last canonical bytes (7)");
+	equals(last_trap.rip, NONCANONICAL, "user: its rip (7)");
 }
 
 void guest_main(void)
 {
-	low_map();
+	memcpy(map_alone(LOW, "a page low enough for 32 bits"), low_code, sizeof(low_code));
 	kernel_mode();
 	user_mode();
 	gates();
 	compatibility();
 	bad_frames();
+	last_bytes();
 	others();
 }

@@ -10,11 +10,13 @@ import re
 
 import pytest
 
-from conftest import ROOT, ORACLE
+from conftest import ROOT, ORACLE, run
 
 SMP = {'smp': 2, 'grant_map': 2, 'shares': 2}
 QEMU = {'shares': '-icount shift=4,sleep=off'}  # it measures time: that of instructions
 WORDS = 'dom0_mem=64M dom0_max_vcpus=4'
+# Without page-table isolation Mica is mapped while a guest runs: only there do these see a check of the stubs missing.
+UNISOLATED = ['bounce', 'mmuext', 'priv', 'ptwr', 'smp', 'traps']
 NAMES = sorted(p.stem for p in (ROOT / 'test/guest').glob('*.c'))
 RESULT = r'^Test result: (SUCCESS|FAILURE.*)\n'
 KEPT = ORACLE / 'guests.json'
@@ -40,15 +42,20 @@ def checks(log):
     return {'checks': len(words), 'digest': hashlib.sha256('\n'.join(words).encode()).hexdigest()[:16]}
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_guest(boot, hypervisor, name, request):
+CASES = [(name, run.DEFAULTS['CPU']) for name in NAMES] + [(name, 'EPYC') for name in UNISOLATED]
+
+
+@pytest.mark.parametrize('name, cpu', CASES)
+def test_guest(boot, hypervisor, name, cpu, request):
+    if hypervisor == 'xen' and cpu == 'EPYC':
+        pytest.skip('Xen loses Domain 0 where there is SMAP')
     image = ROOT / f'build/guest/test/{name}.elf'
     assert image.exists(), f'{image} is not built: make test-guests'
     words = WORDS
     if hypervisor == 'xen':
         words += ' no-bootscrub bootscrub=0 sync_console'
     machine = boot(kernel=image, initrd='none', mem='256M', hvargs=words, smp=SMP.get(name, 1),
-                   qemu=QEMU.get(name, ''))
+                   cpu=cpu, qemu=QEMU.get(name, ''))
     found = machine.expect(RESULT, 300)
     machine.stop()
     failed = re.findall(r'^not ok .*$', machine.log, re.M)
@@ -56,6 +63,7 @@ def test_guest(boot, hypervisor, name, request):
     assert len(re.findall(RESULT, machine.log, re.M)) == 1
     if hypervisor == 'mica':
         machine.lacks('^# time went back by [1-9]')
+        assert re.findall(r'audit: .*', machine.log) == ['audit: 0 findings']
     if request.config.getoption('record') and hypervisor == 'xen':
         remember(name, checks(machine.log))
     else:

@@ -176,6 +176,8 @@ static void power_off(void)
 
 void finish(void)
 {
+	if (!is_child())
+		audit();
 	if (failure_count == 0)
 		print("Test result: SUCCESS\n");
 	else
