@@ -298,9 +298,9 @@ bench-compare: build/mica $(BENCH_GUESTS) guest	## what a change does: BASE=ref 
 bench-growth: build/mica $(BENCH_GUESTS) disk	## each cost against more guests, memory, vCPUs, ports, grants; into doc/performance.md (AXIS= HV= for some)
 	$(Q)tools/deps.sh
 	$(Q)$(PY) tools/bench_growth.py
-bench-quick: build/mica $(BENCH_GUESTS) guest	## fail if an operation costs Mica more than test/bench/expected.json says
+bench-quick: build/mica $(BENCH_GUESTS) disk	## fail if an operation costs Mica more than test/bench/expected.json says
 	$(Q)$(PY) tools/bench.py quick
-bench-keep: build/mica $(BENCH_GUESTS) guest	## make that file
+bench-keep: build/mica $(BENCH_GUESTS) disk	## make that file
 	$(Q)$(PY) tools/bench.py keep
 
 .PHONY: help

@@ -24,7 +24,10 @@ FIGURES = bench.BUILD / 'life.json'
 LIFE = '''for i in 1 2; do
 sleep 1; /srv/ops --mark; xl create -q -p /srv/bench.cfg; sleep 1; /srv/ops --mark; xl destroy bench; sleep 1; /srv/ops --mark
 done
-xl info | grep _memory; xl list; echo life end'''
+'''
+KEPT = 'xl info | grep _memory; xl list; echo life end'
+HOSTS = ('2G', '4G')  # of which the memory kept is told
+START = (512, 1024)  # MiB of Domain 0, for what each page more costs while it starts
 GUESTS = {'idle': 0, 'busy': 4}  # pages that each writes to in a millisecond
 MIB = 128
 WAYS = {'live': "xl migrate -s '' $name 'exec xl migrate-receive'", 'saved': 'xl save $name /srv/image && xl restore /srv/image'}
@@ -49,16 +52,25 @@ rm -f /srv/image $log-$name*.log
 '''
 
 
-def life(hv):
-    """A guest made, paused, and destroyed."""
-    text, rows = bench.run(hv, 'plain', 'xl', **bench.xl_dom0(WORDS, LIFE, {'bench.cfg': bench.guest_cfg(WORDS)}))
-    marks = [row['hypervisor'] for what, row in rows if what == 'mark']
+def in_dom0(hv, script, **more):
+    """What was said, what was counted, and the MiB that the hypervisor keeps."""
+    files = {'bench.cfg': bench.guest_cfg(WORDS)}
+    text, rows = bench.run(hv, 'plain', 'xl', **bench.xl_dom0(WORDS, script + KEPT, files), **more)
     memory = {k: int(n) for k, n in re.findall(r'^(\w+)_memory +: (\d+)', text, re.M)}
     if 'life end' not in text:
         sys.exit(f'{hv}: it did not come to its end\n' + text[-2000:])
     domains = sum(int(n) for n in re.findall(r'^\S+ +\d+ +(\d+) +\d+ +[-\w]{6} ', text, re.M))
-    return {'boot': rows[0][1]['hypervisor'], 'create': marks[4], 'destroy': marks[5],
-            'kept': memory['total'] - memory['free'] - domains}
+    return rows, memory['total'] - memory['free'] - domains
+
+
+def life(hv):
+    """Domain 0 started; a guest made, paused, and destroyed; memory kept."""
+    starts = [bench.run(hv, HVARGS=f'dom0_mem={mib}M,max:{mib}M {bench.XEN_WORDS["plain"]}')[1][1][1]['hypervisor'] for mib in START]
+    rows, kept = in_dom0(hv, LIFE)
+    marks = [row['hypervisor'] for what, row in rows if what == 'mark']
+    return {'boot': rows[0][1]['hypervisor'], 'create': marks[4], 'destroy': marks[5], 'start': starts[1],
+            'page': (starts[1] - starts[0]) / ((START[1] - START[0]) * 256),
+            'kept': {HOSTS[0]: kept, **{memory: in_dom0(hv, '', MEM=memory)[1] for memory in HOSTS[1:]}}}
 
 
 def rounds(told):
@@ -88,10 +100,12 @@ def moves(hv, ways):
 
 
 def rows_of_life(found):
-    yield ['millions of instructions', 'boot', 'create', 'destroy', 'MiB kept']
+    yield ['millions of instructions', 'boot', 'Domain 0 to its first user instruction', 'a page of it (instructions)',
+           'create', 'destroy', *(f'MiB kept of {memory}iB' for memory in HOSTS)]
     for hv, row in sorted(found.items(), reverse=True):
         if 'boot' in row:
-            yield [hv.title()] + [f'{row[k] / 1e6:.1f}' for k in ('boot', 'create', 'destroy')] + [str(row['kept'])]
+            yield ([hv.title(), f'{row["boot"] / 1e6:.1f}', f'{row["start"] / 1e6:.1f}', f'{row["page"]:.0f}'] +
+                   [f'{row[k] / 1e6:.1f}' for k in ('create', 'destroy')] + [str(row['kept'][memory]) for memory in HOSTS])
 
 
 def rows_of_moves(found):
