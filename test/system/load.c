@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Load for Domain 0, as a static Linux program (also built for i386): load SECONDS [KIND-TO-LEAVE-OUT].
+ * Load for Domain 0, as a static Linux program (also built for i386): load SECONDS [DISK SERVER].
  * Every kind of work checks itself, and the first thing found wrong ends the program with one line "LOAD-BAD ...".
  * At the end it prints "LOAD-OK" and how often each kind came round.
  *
@@ -11,12 +11,15 @@
  *   file     a file is written, copied, compared
  *   pipe     two processes send a counter to and fro
  *   network  a stream over the loopback device arrives as it was sent
+ *   disk     blocks of DISK, a device, are written past the page cache; what is read back later is what was written
+ *   wire     SERVER, by a network card, returns a stream (echo, port 7) as it was sent
  *   time     CLOCK_MONOTONIC, read by all threads, never goes back
  *   float    each thread keeps sums in vector registers
  *   segment  a segment of a local descriptor table stays loaded while others run
  *   signal   a timer signal interrupts all of this
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <asm/ldt.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,18 +56,20 @@ enum kind {
 	FILES,
 	PIPES,
 	NETWORK,
+	DISK,
+	WIRE,
 	TIMES,
 	FLOATS,
 	SEGMENTS,
 	SIGNALS,
 	KINDS
 };
-static const char *const kind_name[KINDS] = {"fork",  "protect", "remap",   "churn",
-					     "file",  "pipe",	 "network", "time",
+static const char *const kind_name[KINDS] = {"fork",  "protect", "remap", "churn", "file",
+					     "pipe",  "network", "disk",  "wire",  "time",
 					     "float", "segment", "signal"};
 static atomic_ulong rounds[KINDS];
 static atomic_bool stop;
-static const char *self;
+static const char *self, *disk, *server;
 
 static _Noreturn void bad(const char *format, ...)
 {
@@ -355,8 +360,42 @@ static void *pipes(void *arg)
 	return arg;
 }
 
-/* ---- network: one thread sends numbers, another gets them, over TCP */
-static int stream[2];
+/* ---- disk: each of two threads has half of it, of HALF blocks; it checks the block of the round before last */
+#define BLOCK (64u << 10)
+#define HALF  300u
+
+static void *disks(void *arg)
+{
+	static atomic_uint threads;
+	const off_t base = (off_t)(threads++ * HALF * BLOCK);
+	uint32_t *words = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+	int fd = open(disk, O_RDWR | O_DIRECT);
+
+	if (fd < 0 || words == MAP_FAILED)
+		bad("disk: %s", strerror(errno));
+	for (uint32_t round = 0; !stop; round++) {
+		const uint32_t old = round < 2 ? round : round - 2;
+
+		for (uint32_t i = 0; i < BLOCK / 4; i++)
+			words[i] = (round * (BLOCK / 4) + i) * 2654435761u;
+		if (pwrite(fd, words, BLOCK, base + (off_t)(round % HALF * BLOCK)) !=
+		    (ssize_t)BLOCK)
+			bad("disk: write: %s", strerror(errno));
+		memset(words, 0, BLOCK);
+		if (pread(fd, words, BLOCK, base + (off_t)(old % HALF * BLOCK)) != (ssize_t)BLOCK)
+			bad("disk: read: %s", strerror(errno));
+		for (uint32_t i = 0; i < BLOCK / 4; i++)
+			if (words[i] != (old * (BLOCK / 4) + i) * 2654435761u)
+				bad("disk: word %u of block %u is %x", i, old, words[i]);
+		rounds[DISK]++;
+	}
+	close(fd);
+	return arg;
+}
+
+/* ---- network and wire: one thread sends numbers, another gets them, over TCP */
+static int stream[2], wire;
 
 static void network_open(void)
 {
@@ -375,7 +414,17 @@ static void network_open(void)
 	close(listener);
 }
 
-static void *network_send(void *arg)
+static void wire_open(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(7)};
+
+	wire = socket(AF_INET, SOCK_STREAM, 0);
+	if (!inet_pton(AF_INET, server, &at.sin_addr) ||
+	    connect(wire, (struct sockaddr *)&at, sizeof(at)))
+		bad("wire: %s", strerror(errno));
+}
+
+static void numbers_send(int fd)
 {
 	uint32_t numbers[2000], next = 0;
 
@@ -383,35 +432,57 @@ static void *network_send(void *arg)
 		for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 			numbers[i] = next++ * 2654435761u;
 		for (size_t done = 0; done < sizeof(numbers);) {
-			ssize_t n = write(stream[0], (char *)numbers + done,
-					  sizeof(numbers) - done);
+			ssize_t n = write(fd, (char *)numbers + done, sizeof(numbers) - done);
 
 			if (n < 0)
 				bad("send: %s", strerror(errno));
 			done += (size_t)n;
 		}
 	}
-	shutdown(stream[0], SHUT_WR);
-	return arg;
+	shutdown(fd, SHUT_WR);
 }
 
-static void *network_receive(void *arg)
+static void numbers_receive(int fd, enum kind kind)
 {
 	uint32_t numbers[1500], next = 0;
 	size_t have = 0;
 	ssize_t n;
 
-	while ((n = read(stream[1], (char *)numbers + have, sizeof(numbers) - have)) > 0) {
+	while ((n = read(fd, (char *)numbers + have, sizeof(numbers) - have)) > 0) {
 		have += (size_t)n;
 		for (size_t i = 0; i < have / 4; i++)
 			if (numbers[i] != next++ * 2654435761u)
-				bad("number %u of the network arrived as %x", next - 1, numbers[i]);
+				bad("number %u of the %s arrived as %x", next - 1, kind_name[kind],
+				    numbers[i]);
 		memmove(numbers, numbers + have / 4, have % 4);
 		have %= 4;
-		rounds[NETWORK]++;
+		rounds[kind]++;
 	}
 	if (n < 0 || have)
-		bad("receive: %s", strerror(errno));
+		bad("%s: receive: %s", kind_name[kind], strerror(errno));
+}
+
+static void *network_send(void *arg)
+{
+	numbers_send(stream[0]);
+	return arg;
+}
+
+static void *network_receive(void *arg)
+{
+	numbers_receive(stream[1], NETWORK);
+	return arg;
+}
+
+static void *wire_send(void *arg)
+{
+	numbers_send(wire);
+	return arg;
+}
+
+static void *wire_receive(void *arg)
+{
+	numbers_receive(wire, WIRE);
 	return arg;
 }
 
@@ -525,13 +596,20 @@ static void prepare(void)
 		bad("pwrite: %s", strerror(errno));
 	view_map(0);
 	network_open();
+	if (server)
+		wire_open();
 	setitimer(ITIMER_REAL, &every, NULL);
+}
+
+static bool is_asked(int kind)
+{
+	return (kind != DISK && kind != WIRE) || server;
 }
 
 static bool all_done(void)
 {
 	for (int k = 0; k < KINDS; k++)
-		if (!rounds[k])
+		if (!rounds[k] && is_asked(k))
 			return false;
 	return true;
 }
@@ -539,13 +617,15 @@ static bool all_done(void)
 int main(int argc, char **argv)
 {
 	static void *(*const work[])(void *) = {
-		forks,	      guard_owner,     guard_writer, guard_writer, guard_writer, view_owner,
-		view_reader,  view_reader,     view_reader,  files,	   pipes,	 times,
-		times,	      times,	       floats,	     floats,	   churns,	 churns,
-		network_send, network_receive, segments,
+		forks,	    guard_owner, guard_writer, guard_writer, guard_writer,
+		view_owner, view_reader, view_reader,  view_reader,  files,
+		pipes,	    times,	 times,	       times,	     floats,
+		floats,	    churns,	 churns,       network_send, network_receive,
+		segments,   disks,	 disks,	       wire_send,    wire_receive,
 	};
-	enum { THREADS = sizeof(work) / sizeof(work[0]) };
+	enum { THREADS = sizeof(work) / sizeof(work[0]), OF_DEVICES = 4 };
 	pthread_t thread[THREADS];
+	size_t threads = THREADS - OF_DEVICES;
 	unsigned int seconds;
 	uint64_t end;
 
@@ -555,21 +635,26 @@ int main(int argc, char **argv)
 		return 42;
 	self = argv[0];
 	seconds = (unsigned int)atoi(argv[1]);
+	if (argc == 4) {
+		disk = argv[2];
+		server = argv[3];
+		threads = THREADS;
+	}
 	prepare();
 	end = now_ns() + seconds * 1000000000ull;
-	for (size_t i = 0; i < THREADS; i++)
+	for (size_t i = 0; i < threads; i++)
 		if (pthread_create(&thread[i], NULL, work[i], (void *)(uintptr_t)i))
 			bad("pthread_create");
 	/* On a slow machine longer, until something was done of each kind. */
 	while (now_ns() < end || (!all_done() && now_ns() < end + 120000000000ull))
 		usleep(100000);
 	stop = true;
-	for (size_t i = 0; i < THREADS; i++)
+	for (size_t i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
 	printf("LOAD-OK %zu bits:", 8 * sizeof(void *));
 	for (int k = 0; k < KINDS; k++) {
 		printf(" %s %lu", kind_name[k], rounds[k]);
-		if (!rounds[k])
+		if (!rounds[k] && is_asked(k))
 			bad("nothing done of %s", kind_name[k]);
 	}
 	printf("\n");
