@@ -37,6 +37,7 @@ bool fake_alloc_fails(void);
 
 extern unsigned int fake_ipi_count[FAKE_CPU_MAX][IPI_COUNT];
 extern unsigned int fake_flush_count[FAKE_CPU_MAX]; /* full TLB flushes on each CPU */
+extern unsigned int fake_frame_flush_count;	    /* frames flushed from caches */
 extern void (*fake_flush_hook)(unsigned int cpu, unsigned int kind, u64 va);
 extern void (*fake_relax_hook)(void);
 

@@ -537,7 +537,7 @@ static void device_memory(void **state)
 	assert_int_equal(update(slot(t.l2, 4), pte_make(device, P)), 0); /* not a table yet */
 	assert_int_equal(pt_pin(d, t.l2, 2), -EINVAL);
 	table_of(t.l2)[4] = 0;
-	/* 402: a page that was mapped uncached is flushed from caches before it is judged. */
+	/* 402: that a page was mapped uncached is kept in mind until it is judged. */
 	assert_int_equal(update(slot(t.l1, 5), pte_make(t.leaf, P | RW | PTE_PCD)), 0);
 	assert_true(frame_of(t.leaf)->word & FRAME_NONCOH);
 	assert_int_equal(update(slot(t.l1, 5), 0), 0);
@@ -552,6 +552,38 @@ static void device_memory(void **state)
 		assert_int_equal(update(slot(t.l1, i), 0), 0);
 	d->iomem_allowed = NULL;
 	rangeset_init(&mm_iomem_readonly, readonly, 4);
+}
+
+/* 402: a page that was mapped other than its cache lines may be is flushed from caches before it is judged, once. */
+static void flushed_from_caches(void **state)
+{
+	/* By PAT, PCD, PWT: WB WT UC- UC WC WP UC- UC */
+	static const bool may_be_stale[8] = {0, 0, 1, 1, 1, 0, 1, 1};
+	struct tree t = tree_make(P);
+	struct range allowed[4];
+	struct rangeset iomem;
+
+	(void)state;
+	rangeset_init(&iomem, allowed, 4);
+	rangeset_add(&iomem, 5000, 5001);
+	d->iomem_allowed = &iomem;
+	assert_int_equal(pt_pin(d, t.l1, 1), 0);
+	for (unsigned int idx = 0; idx < 8; idx++) {
+		mfn_t leaf = world_page(d);
+		u64 flags = P | RW | (idx & 4 ? PTE_PAT : 0) | (idx & 2 ? PTE_PCD : 0) |
+			    (idx & 1 ? PTE_PWT : 0);
+		unsigned int before = fake_frame_flush_count;
+
+		assert_int_equal(update(slot(t.l1, 5), pte_make(leaf, flags)), 0);
+		assert_int_equal(update(slot(t.l1, 5), 0), 0);
+		assert_int_equal(fake_frame_flush_count, before);
+		assert_int_equal(pt_pin(d, leaf, 1), 0);
+		assert_int_equal(fake_frame_flush_count, before + may_be_stale[idx]);
+		assert_int_equal(pt_unpin(d, leaf), 0);
+		assert_int_equal(pt_pin(d, leaf, 1), 0);
+		assert_int_equal(fake_frame_flush_count, before + may_be_stale[idx]);
+	}
+	d->iomem_allowed = NULL;
 }
 
 /* 401, 408: before a page that was writable is a table, no TLB may hold it. */
@@ -739,6 +771,7 @@ int main(void)
 		CASE(plain_page_is_just_written),
 		CASE(l1tf_absent_entry_names_no_ram),
 		CASE(device_memory),
+		CASE(flushed_from_caches),
 		CASE(flush_before_promotion),
 		CASE(no_stamp_is_zero),
 		CASE(roots_are_held),

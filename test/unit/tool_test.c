@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "evtchn/evtchn.h"
 #include "gnttab/gnttab.h"
+#include "hcall/hcall.h"
 #include "hw/features.h"
 #include "hw/layout.h"
 #include "lib/errno.h"
@@ -220,6 +221,44 @@ static void pauses(void **state)
 	assert_int_equal(tool_domctl(XEN_DOMCTL_pausedomain, 99, &op), -ESRCH);
 	assert_int_equal(DOMCTL(resumedomain), 0); /* not shut down: nothing happens */
 	assert_ptr_equal(machine_current(1), g.d->vcpus[0]);
+}
+
+/* 492, 499: a second call while one is at work on the domain. This one begins where the first copies from its caller. */
+static void *(*translate_before)(u64 va, bool is_write);
+static struct xen_domctl second;
+static int second_rc = 1;
+
+static void *second_comes(u64 va, bool is_write)
+{
+	struct hcall_args args = {.a = {U(&second)}};
+
+	if (g.d->is_in_domctl && second_rc == 1) {
+		second_rc = 0;
+		second_rc = do_domctl(v, &args);
+	}
+	return translate_before(va, is_write);
+}
+
+static void one_at_a_time(void **state)
+{
+	static u64 frame;
+
+	(void)state;
+	tool_run(&g);
+	second = (struct xen_domctl){.cmd = XEN_DOMCTL_pausedomain,
+				     .interface_version = XEN_DOMCTL_INTERFACE_VERSION,
+				     .domain = g.id};
+	frame = g.mfns[7];
+	op.u.getpageframeinfo3.num = 1;
+	set_xen_guest_handle(op.u.getpageframeinfo3.array, &frame);
+	translate_before = fake_copy_translate;
+	fake_copy_translate = second_comes;
+	assert_int_equal(DOMCTL(getpageframeinfo3), 0);
+	fake_copy_translate = translate_before;
+	assert_int_equal(second_rc, -ERESTART);
+	assert_ptr_equal(machine_current(1), g.d->vcpus[0]); /* it is not paused */
+	assert_int_equal(DOMCTL(pausedomain), 0); /* and once the first is over, it can be */
+	assert_true(machine_current(1)->is_idle);
 }
 
 static void rights(void **state)
@@ -717,6 +756,7 @@ int main(void)
 		TEST(the_machine),
 		TEST(the_list_of_domains),
 		TEST(pauses),
+		TEST(one_at_a_time),
 		TEST(rights),
 		TEST(names_and_numbers),
 		TEST(a_suspend_is_told),
