@@ -198,12 +198,41 @@ static void death(struct child *c, u64 *page)
 	      "the dead: gone with the last page");
 }
 
+#define MARK	  0x5ec2e75ec2e7ul
+#define FRAMES	  65536ul /* of the machine */
+#define BIG_ORDER 9u
+#define BIG_MAX	  120u
+#define LEFT_MAX  6000u
+
+static u8 is_marked[FRAMES];
+
+/* Every frame of the child that is neither image nor table gets a mark. */
+static void mark(struct child *c)
+{
+	const u64 image_first = 256, image_last = pfn_of(image_end) + 16;
+
+	for (u64 pfn = 0; pfn < CHILD_PAGES; pfn++) {
+		long rc = 0;
+		u64 *page = pfn >= image_first && pfn < image_last
+				    ? NULL
+				    : foreign_map(c->id, c->p2m[pfn], PTE_RW, &rc);
+
+		if (!page)
+			continue;
+		for (unsigned int i = 0; i < 512; i++)
+			page[i] = MARK;
+		foreign_unmap(page);
+		is_marked[c->p2m[pfn] % FRAMES] = 1;
+	}
+}
+
 static u64 first_life(void)
 {
 	struct child *c = child_make();
 	u64 pfn = CHILD_PAGES - 1, *page;
 	long rc;
 
+	mark(c);
 	calls_refused(c);
 	frames_told(c);
 	c->shared->words[WORD_MAKER_MFN] = mfn_of(page_alloc());
@@ -239,8 +268,60 @@ static void second_life(void)
 			foreign_unmap(page);
 	}
 	check(is_clean, "new memory is scrubbed");
+	mark(c);
 	equals(child_run(c), 0, "second child: unpaused");
 	child_end(c);
+}
+
+static u64 taken(u64 *mfns, u64 count, unsigned int order)
+{
+	struct xen_memory_reservation r = {
+		.nr_extents = count, .extent_order = order, .domid = DOMID_SELF};
+
+	for (u64 i = 0; i < count; i++)
+		mfns[i] = 0x80000 + (order ? i << order : 0x40000 + i);
+	r.extent_start.p = (void *)mfns;
+	return (u64)memop(XENMEM_populate_physmap, &r);
+}
+
+static void given_back(u64 *mfns, u64 count, unsigned int order)
+{
+	struct xen_memory_reservation r = {
+		.nr_extents = count, .extent_order = order, .domid = DOMID_SELF};
+
+	r.extent_start.p = (void *)mfns;
+	equals(memop(XENMEM_decrease_reservation, &r), (long)count, "memory given back");
+}
+
+/* While there is next to nothing else to be had: the frames of the dead again; at once, or after a time to scrub them. */
+static void frames_again(u64 ns)
+{
+	static u64 big[BIG_MAX], left[LEFT_MAX];
+	struct child *c = child_make();
+	u64 big_count = 0, left_count, again = 0, marks = 0;
+	u64 *page = page_alloc();
+
+	memset(is_marked, 0, sizeof(is_marked));
+	mark(c);
+	if (free_pages() > LEFT_MAX / 2)
+		big_count = taken(big, (free_pages() - LEFT_MAX / 2) >> BIG_ORDER, BIG_ORDER);
+	equals(child_run(c), 0, "third child: unpaused");
+	child_end(c);
+	if (ns)
+		sleep_ns(ns);
+	left_count = taken(left, LEFT_MAX, 0);
+	for (u64 i = 0; i < left_count; i++) {
+		again += is_marked[left[i] % FRAMES];
+		if (set_va(page, (left[i] << 12) | PTE_RO, UVMF_INVLPG))
+			fatal("frame %lx cannot be mapped", left[i]);
+		for (unsigned int j = 0; j < 512; j++)
+			marks += page[j] == MARK;
+	}
+	foreign_unmap(page);
+	check(again > CHILD_PAGES / 4, "frames of the dead are ours");
+	equals(marks, 0, "nothing of the dead is in them");
+	given_back(left, left_count, 0);
+	given_back(big, big_count, BIG_ORDER);
 }
 
 void guest_main(void)
@@ -253,6 +334,8 @@ void guest_main(void)
 	before = free_pages();
 	first_life();
 	second_life();
+	frames_again(0);
+	frames_again(20000000);
 	for (int i = 0; i < 1000 && (after = free_pages()) != before; i++)
 		sleep_ns(1000000);
 	/* Xen's own heap may have taken a page for good. */
