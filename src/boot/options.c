@@ -150,7 +150,7 @@ static const struct option_spec specs[] = {
 	OPTION("maxcpus", UINT, opt_maxcpus),
 	OPTION("loglvl", CUSTOM, opt_loglvl, .parse = parse_level),
 	OPTION("guest_loglvl", CUSTOM, opt_guest_loglvl, .parse = parse_level),
-	OPTION("entry-limit", BOOL, opt_entry_limit),
+	OPTION("entry-limit", UINT, opt_entry_limit),
 	OPTION("noreboot", BOOL, opt_noreboot),
 	OPTION("sched_ratelimit_us", UINT, opt_sched_ratelimit_us),
 	OPTION("low_mem_virq_limit", SIZE, opt_low_mem_bytes),

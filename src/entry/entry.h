@@ -27,7 +27,7 @@ void run_exit(void);
 /* switch.c: interrupts off. */
 void switch_to(struct vcpu *prev, struct vcpu *next, struct vcpu *left);
 /* run.c: the debug build's stop-watch around each entry; `what`, `name`, `argument` go into its complaint. */
-extern bool opt_entry_limit;
+extern unsigned int opt_entry_limit;
 void limit_begin(void);
 void limit_end(const char *what, const char *name, u64 argument);
 static inline void entry_limit_begin(void)

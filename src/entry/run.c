@@ -18,13 +18,11 @@
 #include "time/time.h"
 
 /*
- * No entry keeps a CPU longer than a million instructions, whatever its arguments: debug builds with `entry-limit` on the
- * command line time each one and say which did. Meant for an emulator that counts instructions as nanoseconds; elsewhere
- * the clock measures the neighbours too.
+ * No entry keeps a CPU longer than a million instructions, whatever its arguments: debug builds with
+ * `entry-limit=1000000` on the command line time each one and say which did. Meant for an emulator that counts instructions
+ * as nanoseconds; elsewhere the clock measures the neighbours too.
  */
-#define LIMIT_NS 1000000ull
-
-bool opt_entry_limit;
+unsigned int opt_entry_limit;
 
 static u64 began[CPU_MAX];
 
@@ -37,7 +35,7 @@ void limit_end(const char *what, const char *name, u64 argument)
 {
 	u64 ns = (hw_tsc() - began[cpu_id()]) * 1000000 / hw_tsc_khz;
 
-	if (ns > LIMIT_NS)
+	if (ns > opt_entry_limit)
 		log_error("entry limit: %s %s (%lx) took %lu ns", what, name, argument, ns);
 }
 
@@ -85,6 +83,7 @@ static void idle(void)
 	if (frame_scrub_wanted() && time_is_quiet(SCRUB_QUIET_NS)) {
 		hw_irq_enable();
 		(void)frame_scrub();
+		entry_limit_end("scrub", "of", 0);
 		hw_irq_disable();
 	} else {
 		hw_idle();
@@ -97,20 +96,21 @@ void run_exit(void)
 		struct vcpu *v;
 		u64 work;
 
+		entry_limit_begin();
 		hw_irq_disable();
 		work = work_is_raised() ? work_take() : 0; /* pairs with work_raise() */
 		if ((work & ~BIT(WORK_SCHEDULE)) != 0) {
 			hw_irq_enable();
 			hw_preempt_begin();
-			entry_limit_begin();
 			work_handle(work & ~BIT(WORK_SCHEDULE));
-			entry_limit_end("work", "bits", work);
 			hw_irq_disable();
 		}
 		if ((work & BIT(WORK_SCHEDULE)) != 0)
 			reschedule();
-		if (work != 0)
+		if (work != 0) {
+			entry_limit_end("work", "bits", work);
 			continue;
+		}
 		v = current_vcpu();
 		if (v->is_idle) {
 			idle();
@@ -120,5 +120,6 @@ void run_exit(void)
 			return;
 		hw_irq_enable();
 		pv_events_deliver(v);
+		entry_limit_end("events", "pending", 0);
 	}
 }

@@ -165,7 +165,6 @@ static NOINLINE void other_trap(struct vcpu *v, struct regs *regs)
 		perf_count(exceptions[regs->vector]);
 		hw_irq_enable();
 		exception(v, regs);
-		entry_limit_end("trap", "at", regs->rip);
 		break;
 	}
 }
@@ -174,7 +173,7 @@ void entry_trap_guest(void)
 {
 	struct vcpu *v = current_vcpu();
 	struct regs *regs = v->pv->regs;
-	u64 cr2;
+	u64 cr2, vector = regs->vector;
 
 	entry_limit_begin();
 	if (likely(regs->vector == EXCEPTION_PF)) {
@@ -182,15 +181,14 @@ void entry_trap_guest(void)
 		cr2 = hw_cr2_read();
 		hw_irq_enable();
 		page_fault(v, regs, cr2);
-		entry_limit_end("trap", "at", regs->rip);
 	} else if (likely(regs->vector == EXCEPTION_GP)) { /* a privileged instruction */
 		perf_count(exceptions[EXCEPTION_GP]);
 		hw_irq_enable();
 		general_protection(v, regs);
-		entry_limit_end("trap", "at", regs->rip);
 	} else {
 		other_trap(v, regs);
 	}
+	entry_limit_end("trap", "vector", vector);
 	hw_irq_disable();
 	if (!may_go_on(v))
 		run_exit();
