@@ -166,7 +166,8 @@ void tool_domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 		       (d->tool_pauses != 0 ? XEN_DOMINF_paused : 0) |
 		       (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
 	info->tot_pages = d->mm->pages_current;
-	info->max_pages = d->mm->pages_max;
+	/* What is no limit is told as Xen tells it: tools multiply. */
+	info->max_pages = MIN(d->mm->pages_max, (u64)UINT32_MAX);
 	info->outstanding_pages = d->mm->pages_claimed;
 	info->shared_info_frame = mfn_num(d->shared_mfn);
 	info->ssidref = d->ssid;

@@ -174,11 +174,16 @@ static void the_list_of_domains(void **state)
 {
 	static struct xen_domctl_getdomaininfo infos[4];
 
+	u64 limit = dom0->mm->pages_max;
+
 	(void)state;
 	memset(&sys, 0, sizeof(sys));
 	sys.u.getdomaininfolist.buffer.p = infos;
 	sys.u.getdomaininfolist.max_domains = 4;
+	dom0->mm->pages_max = 1ull << 52; /* as without dom0_mem=max: */
 	assert_int_equal(sysctl(XEN_SYSCTL_getdomaininfolist), 0);
+	dom0->mm->pages_max = limit;
+	assert_int_equal(infos[0].max_pages, UINT32_MAX);
 	assert_int_equal(sys.u.getdomaininfolist.num_domains, 2);
 	assert_int_equal(infos[0].domain, 0);
 	assert_true(infos[0].flags & XEN_DOMINF_running);
