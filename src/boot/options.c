@@ -163,7 +163,6 @@ static const struct option_spec specs[] = {
 	/* Understood, without effect: see doc/options.md for why. */
 	IGNORED("console"),
 	IGNORED("vga"),
-	IGNORED("ucode"),
 	IGNORED("smt"),
 	IGNORED("no-real-mode"),
 	IGNORED("edd"),
