@@ -12,6 +12,7 @@
 #include "hw/io.h"
 #include "hw/mem.h"
 #include "hw/paging.h"
+#include "hw/start.h"
 #include "lib/abi.h"
 #include "lib/string.h"
 #include "mm/mm.h"
@@ -190,6 +191,7 @@ static void registers_set(void)
 		hw_xcr0_write(hw_features.xcr0);
 	hw_wrmsr(MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | (hw_has_nx ? EFER_NX : 0));
 	hw_guesses_start();
+	hw_cpu_start();
 	hw_wrmsr(MSR_PAT, PAT_FIXED);
 	if (hw_features.has_tsc_aux)
 		hw_wrmsr(MSR_TSC_AUX, hw_this_cpu()->tsc_aux);

@@ -354,7 +354,7 @@ static int mca_command(struct xen_mc *op)
 
 /*
  * Domain 0 asks for machine-check records and for the CPUs that they name. Mica keeps no records (a fatal machine check ends
- * in a report, a corrected one is counted), so there is never anything to fetch; injecting errors is refused.
+ * in a report, a corrected one stays in its bank), so there is never anything to fetch; injecting errors is refused.
  */
 int do_mca(struct vcpu *v, struct hcall_args *args)
 {

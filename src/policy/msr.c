@@ -74,7 +74,7 @@ static const struct msr_row msr_rows[] = {
 	ROW(0x10a, 0x10a, DONE, FAULT, WHO_ALL, 0, "ARCH_CAPABILITIES",
 	    .feature = XEN_X86_FEATURE_ARCH_CAPS),
 	CONSTANT(0x140, 0, WHO_ALL, "MISC_FEATURES_ENABLES"),
-	/* Two silent banks: real machine checks reach Domain 0 by VIRQ_MCA. */
+	/* Two silent banks: a fatal machine check ends in Mica's report, and of corrected ones no guest is told. */
 	DROPPED(0x179, 0x179, 2, WHO_ALL, "MCG_CAP"),
 	DROPPED(0x17a, 0x17a, 0, WHO_ALL, "MCG_STATUS"),
 	DROPPED(0x17b, 0x17b, 0, WHO_ALL, "MCG_CTL"),

@@ -183,6 +183,10 @@ void hw_halt(void)
 	abort();
 }
 
+void hw_machine_checks_print(void)
+{
+}
+
 void hw_machine_reboot(void)
 {
 	end(CHILD_REBOOT);

@@ -379,6 +379,21 @@ static void other_instructions(void **state)
 	regs->rax = 0x40000000;
 	assert_true(INSN("\x0f\xa2"));
 	assert_int_equal((u32)regs->rbx, 0x566e6558); /* XenV */
+	/* By CPUID faulting the guest's user gets the same; nothing else that is privileged is done for it. */
+	for (unsigned int i = 0; i < 3; i++) {
+		const char *const code[] = {"\x0f\xa2", "\x0f\x32",
+					    "\x0f\x20\xc0"}; /* cpuid, rdmsr, mov rax, cr0 */
+
+		memcpy(guest_ptr(guest_va(CODE_PAGE)), code[i], 3);
+		to_user(guest_va(CODE_PAGE), 0x7fff0000, 0);
+		regs->rax = 0x40000000;
+		regs->rcx = 0xc0000080;
+		regs->rbx = 0;
+		guest_trap(v, GP, 0);
+		assert_int_equal(regs->rip, i == 0 ? guest_va(CODE_PAGE) + 2 : HANDLER(GP));
+		assert_int_equal((u32)regs->rbx, i == 0 ? 0x566e6558 : 0);
+		kernel_at(0);
+	}
 	fake_tsc = 0x1234567890;
 	assert_true(INSN("\x0f\x31"));
 	assert_int_equal(regs->rdx << 32 | (u32)regs->rax, 0x1234567890);

@@ -27,29 +27,38 @@
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
 
-#define MSR_APIC_BASE	      0x1bu
-#define MSR_SPEC_CTRL	      0x48u
-#define MSR_PRED_CMD	      0x49u
-#define MSR_ARCH_CAPABILITIES 0x10au
-#define MSR_PAT		      0x277u
-#define MSR_EFER	      0xc0000080u
-#define MSR_STAR	      0xc0000081u
-#define MSR_LSTAR	      0xc0000082u
-#define MSR_CSTAR	      0xc0000083u
-#define MSR_SFMASK	      0xc0000084u
-#define MSR_FS_BASE	      0xc0000100u
-#define MSR_GS_BASE	      0xc0000101u
-#define MSR_KERNEL_GS_BASE    0xc0000102u
-#define MSR_TSC_AUX	      0xc0000103u
-#define MSR_SYSENTER_CS	      0x174u
-#define EFER_SCE	      BIT(0)
-#define EFER_LME	      BIT(8)
-#define EFER_LMA	      BIT(10)
-#define EFER_NX		      BIT(11)
-#define EFER_AUTO_IBRS	      BIT(21)
-#define SPEC_CTRL_IBRS	      BIT(0)
-#define SPEC_CTRL_BHI_DIS_S   BIT(10)
-#define PRED_CMD_IBPB	      BIT(0)
+#define MSR_APIC_BASE		  0x1bu
+#define MSR_SPEC_CTRL		  0x48u
+#define MSR_PRED_CMD		  0x49u
+#define MSR_PLATFORM_INFO	  0xceu
+#define MSR_ARCH_CAPABILITIES	  0x10au
+#define MSR_MISC_FEATURES_ENABLES 0x140u
+#define MSR_MCG_CAP		  0x179u
+#define MSR_MCG_STATUS		  0x17au
+#define MSR_MCG_CTL		  0x17bu
+#define MSR_MCI_CTL(bank)	  (0x400u + 4 * (bank))
+#define MSR_MCI_STATUS(bank)	  (0x401u + 4 * (bank))
+#define MSR_MCI_ADDR(bank)	  (0x402u + 4 * (bank))
+#define MSR_MCI_MISC(bank)	  (0x403u + 4 * (bank))
+#define MSR_PAT			  0x277u
+#define MSR_EFER		  0xc0000080u
+#define MSR_STAR		  0xc0000081u
+#define MSR_LSTAR		  0xc0000082u
+#define MSR_CSTAR		  0xc0000083u
+#define MSR_SFMASK		  0xc0000084u
+#define MSR_FS_BASE		  0xc0000100u
+#define MSR_GS_BASE		  0xc0000101u
+#define MSR_KERNEL_GS_BASE	  0xc0000102u
+#define MSR_TSC_AUX		  0xc0000103u
+#define MSR_SYSENTER_CS		  0x174u
+#define EFER_SCE		  BIT(0)
+#define EFER_LME		  BIT(8)
+#define EFER_LMA		  BIT(10)
+#define EFER_NX			  BIT(11)
+#define EFER_AUTO_IBRS		  BIT(21)
+#define SPEC_CTRL_IBRS		  BIT(0)
+#define SPEC_CTRL_BHI_DIS_S	  BIT(10)
+#define PRED_CMD_IBPB		  BIT(0)
 
 /* ABI (xen/arch-x86/xen.h): what the fixed PAT holds. */
 #define PAT_FIXED 0x0000050100070406ull
