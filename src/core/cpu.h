@@ -24,7 +24,7 @@ enum work_bit {
 	WORK_CONSOLE,  /* the console ring has news for Domain 0 */
 	WORK_KEY,      /* a serial key was pressed */
 	WORK_REAP,     /* a dying domain lost its last reference */
-	WORK_CRASH,    /* the current domain was crashed */
+	WORK_CRASH,    /* a domain was crashed, or Domain 0 has ended */
 	WORK_MEMORY,   /* memory has become scarce */
 	WORK_COUNT
 };

@@ -18,6 +18,7 @@
 
 unsigned int opt_loglvl = LOG_INFO;
 unsigned int opt_guest_loglvl = LOG_WARNING;
+bool log_is_ending;
 
 static struct lock console_lock = LOCK_INIT(LOCK_RANK_CONSOLE);
 static char ring[RING_SIZE];
@@ -37,15 +38,19 @@ static void PRINTF_LIKE(3, 0)
 {
 	char line[LINE_MAX_BYTES];
 	int len = format_print(line, sizeof(line), "(XEN) %s", prefix);
+	bool locks = !log_is_ending;
+	u64 flags;
 
 	len += format_vprint(line + len, sizeof(line) - (size_t)len - 1, format, args);
 	len = MIN(len, (int)sizeof(line) - 2);
 	line[len++] = '\n';
-	LOCK_SCOPE_IRQ(&console_lock);
+	flags = locks ? lock_acquire_irq(&console_lock) : 0;
 	for (int i = 0; i < len; i++)
 		ring[ring_end++ % RING_SIZE] = line[i];
 	if (to_console)
 		hw_console_write(line, (size_t)len);
+	if (locks)
+		lock_release_irq(&console_lock, flags);
 }
 
 void log_print(enum log_level level, const char *format, ...)

@@ -16,6 +16,9 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 extern unsigned int opt_loglvl;	      /* lines up to this level reach the serial line */
 extern unsigned int opt_guest_loglvl; /* the same for lines caused by guests */
 
+/* The report speaks: nobody else does any more, and whom it has interrupted may hold the lock for ever. */
+extern bool log_is_ending;
+
 void log_print(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 void log_guest(const struct vcpu *v, enum log_level level, const char *format, ...)
 	PRINTF_LIKE(3, 4);

@@ -14,9 +14,11 @@
 #include "hw/cpu.h"
 #include "hw/ioapic.h"
 #include "hw/layout.h"
+#include "hw/start.h"
 #include "lib/format.h"
 #include "pv/pv.h"
 
+#define VECTOR_MC	18
 #define BACKTRACE_MAX	24
 #define TRACE_IN_REPORT 24
 
@@ -114,7 +116,8 @@ void debug_trace_print(unsigned int count)
 	}
 }
 
-static void guest_print(void)
+/* is_whole: from the exit loop, where every register is in the frame; a hypercall's stub leaves some to C. */
+static void guest_print(bool is_whole)
 {
 	struct vcpu *v = hw_this_cpu()->current;
 
@@ -124,12 +127,13 @@ static void guest_print(void)
 		  pv_is_kernel(v) ? "kernel" : "user");
 	debug_regs_print(v->pv->regs);
 	if (v->pv->regs->vector == VECTOR_SYSCALL)
-		log_error("hypercall: %s", debug_hypercall_name(v->pv->regs->number));
+		log_error("hypercall: %s%s", debug_hypercall_name(v->pv->regs->number),
+			  is_whole ? "" : "; rbx, rbp, rcx, r11 to r15 may be older than it");
 }
 
-static void details_print(u64 rip, u64 rbp)
+static void details_print(u64 rip, u64 rbp, bool is_whole)
 {
-	guest_print();
+	guest_print(is_whole);
 	backtrace_print(rip, rbp);
 	debug_trace_print(TRACE_IN_REPORT);
 }
@@ -151,6 +155,7 @@ static void report_begin(void)
 	if (atomic_exchange(&reporting, 1) != 0)
 		debug_cpu_stop(); /* a fault in the report, or another CPU's: the first one counts */
 	others_stop();
+	log_is_ending = true;
 }
 
 NORETURN void panic(const char *format, ...)
@@ -164,7 +169,8 @@ NORETURN void panic(const char *format, ...)
 	va_end(args);
 	log_error("PANIC on CPU %u: %s", cpu_id(), text);
 	if (dom0 != NULL)
-		details_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
+		details_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0),
+			      true);
 	finish();
 }
 
@@ -172,7 +178,7 @@ NORETURN void bug(const char *what, const char *file, unsigned int line)
 {
 	report_begin();
 	log_error("BUG on CPU %u: %s (%s:%u)", cpu_id(), what, file, line);
-	details_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
+	details_print((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0), false);
 	finish();
 }
 
@@ -181,6 +187,8 @@ NORETURN void debug_fatal_trap(const struct regs *regs)
 	report_begin();
 	log_error("FATAL TRAP %u in Mica on CPU %u", regs->vector, cpu_id());
 	debug_regs_print(regs);
-	details_print(regs->rip, regs->rbp);
+	if (regs->vector == VECTOR_MC)
+		hw_machine_checks_print();
+	details_print(regs->rip, regs->rbp, false);
 	finish();
 }

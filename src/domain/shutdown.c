@@ -3,6 +3,7 @@
  * The end of a domain, and of the machine when it is Domain 0's. Reached from hcall/ and from the exit loop; calls the
  * report and the platform. Lock: the domain's, for the reason.
  */
+#include "core/cpu.h"
 #include "core/log.h"
 #include "domain/domain.h"
 #include "evtchn/evtchn.h"
@@ -52,9 +53,10 @@ void domain_shutdown(struct domain *d, u8 reason)
 		if (is_first && d != dom0)
 			domain_pause_nosync(d); /* whoever resumes it takes this pause back */
 	}
+	/* Not in the call: the stub has saved all registers only on the way to the exit loop, and the report shows them. */
 	if (d == dom0)
-		machine_end(reason);
-	if (is_first)
+		work_raise(cpu_id(), WORK_CRASH);
+	else if (is_first)
 		end_tell(d, reason);
 }
 
@@ -73,6 +75,8 @@ void domain_crash_finish(void)
 	for_each_domain(d)
 		if (atomic_load(&d->is_crashed) && !d->is_shut_down)
 			domain_shutdown(d, SHUTDOWN_crash);
+	if (dom0 != NULL && dom0->is_shut_down)
+		machine_end(dom0->shutdown_code);
 }
 
 void domain_nmi_raise(void)

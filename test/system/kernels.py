@@ -14,18 +14,24 @@ TEXT = 0x1000            # where it lies in the file
 NOTES = 0x200
 ENTRY, HYPERCALL_PAGE, VIRT_BASE, XEN_VERSION, GUEST_OS, LOADER = 1, 2, 3, 5, 6, 8
 CONSOLE_IO, SCHED_OP, SHUTDOWN = 18, 29, 2
+POWEROFF, CRASH = 0, 3
+# Registers that a hypercall leaves to C, and numbers that nothing else has.
+KEPT = {'rbx': 0xb0b1b2b3b4b5b6b7, 'rbp': 0xc0c1c2c3c4c5c6c7, 'r12': 0xd0d1d2d3d4d5d6d7, 'r15': 0xe0e1e2e3e4e5e6e7}
+LOAD_KEPT = b''.join(op + struct.pack('<Q', value) for op, value in
+                     zip((b'\x48\xbb', b'\x48\xbd', b'\x49\xbc', b'\x49\xbf'), KEPT.values()))
+SPIN = b'\xeb\xfe'
 
 
-def code(text):
-    """console_io(write, text); sched_op(shutdown, {poweroff}); jump to itself."""
+def code(text, between=b'', reason=POWEROFF):
+    """console_io(write, text); what is between; sched_op(shutdown, {reason}); jump to itself."""
     text = text.encode() + b'\n'
-    tail = b'\0\0\0\0' + text
+    tail = struct.pack('<I', reason) + text
     parts = [b'\xb8' + struct.pack('<I', CONSOLE_IO), b'\x31\xff',
              b'\xbe' + struct.pack('<I', len(text))]
     second = b'\xb8' + struct.pack('<I', SCHED_OP) + b'\xbf' + struct.pack('<I', SHUTDOWN)
     head = b''.join(parts)
     # lea rdx, [rip + text]; syscall; ...; lea rsi, [rip + reason]; syscall; jmp .
-    after_first = b'\x0f\x05' + second + b'\x48\x8d\x35'
+    after_first = b'\x0f\x05' + between + second + b'\x48\x8d\x35'
     to_reason = 2 + 2                                # behind the second lea: syscall, jmp
     to_text = len(after_first) + 4 + to_reason + 4   # behind the first lea
     return (head + b'\x48\x8d\x15' + struct.pack('<i', to_text) + after_first +
@@ -42,12 +48,12 @@ def note(number, value):
     return struct.pack('<III4s', 4, len(value), number, b'Xen\0') + value + bytes(-len(value) % 4)
 
 
-def elf(notes=None, bits=64, machine=62, memsz=None, entry=BASE + LOAD, filler=0, shows_ramdisk=False):
-    """filler: bytes of random data behind the code, so that there is something to damage."""
+def elf(notes=None, bits=64, machine=62, memsz=None, entry=BASE + LOAD, filler=0, shows_ramdisk=False, **ends):
+    """filler: bytes of random data behind the code, so that there is something to damage; ends: as code() takes it."""
     if notes is None:
         notes = {ENTRY: entry, VIRT_BASE: BASE, XEN_VERSION: 'xen-3.0', GUEST_OS: 'small', LOADER: 'generic'}
     area = b''.join(note(n, v) for n, v in notes.items())
-    text = (SHOW_RAMDISK if shows_ramdisk else b'') + code(HELLO) + random.Random(1).randbytes(filler)
+    text = (SHOW_RAMDISK if shows_ramdisk else b'') + code(HELLO, **ends) + random.Random(1).randbytes(filler)
     head = b'\x7fELF' + bytes([bits // 32, 1, 1]) + bytes(9)
     head += struct.pack('<HHIQQQIHHHHHH', 2, machine, 1, entry, 64, 0, 0, 64, 56, 2, 0, 0, 0)
     head += struct.pack('<IIQQQQQQ', 1, 7, TEXT, BASE + LOAD, LOAD, len(text), memsz or len(text) + 0x1000, 0x1000)

@@ -238,3 +238,34 @@ def test_kernel_command_line_of_8_kib(small):
 def test_no_acpi(small):
     stops(small(kernels.elf(), qemu='-no-acpi'),
           'no usable ACPI tables: Mica needs them to find CPUs and interrupt controllers')
+
+
+def reported(machine, *lines):
+    """The report has these lines, in this order; the first may cut another short."""
+    at = 0
+    for line in (*lines, 'last of CPU 0:'):
+        found = re.compile(rf'\(XEN\) error: {line}', re.M).search(machine.log, at)
+        assert found, f'{line!r} is not in the report, or not there'
+        at = found.end()
+
+
+@pytest.mark.parametrize('word, end', [('noreboot', 'stopped \\(noreboot\\)'), ('no-noreboot', 'rebooting')])
+def test_a_crash_of_domain0_shows_its_registers(small, word, end):
+    machine = small(kernels.elf(between=kernels.LOAD_KEPT, reason=kernels.CRASH), hvargs=word)
+    machine.expect(rf'^\(XEN\) error: {end}', 30)
+    kept = {name: f'{value:016x}' for name, value in kernels.KEPT.items()}
+    reported(machine, r'PANIC on CPU 0: Domain 0 crashed \(its kernel says so\)', 'current: d0v0, kernel mode',
+             f'rax .* rbx {kept["rbx"]}', f'rsi .* rbp {kept["rbp"]}', f'r9 .* r12 {kept["r12"]}',
+             f'r13 .* r15 {kept["r15"]}', 'hypercall: sched_op$', 'backtrace:', r'  ffff\w+ \w\w+\+\w+')
+    if word != 'noreboot':
+        machine.ends('reset', 30)
+    machine.stop()
+
+
+def test_a_machine_check_shows_its_banks(small):
+    machine = small(kernels.elf(between=kernels.SPIN), hvargs='no-noreboot')
+    machine.expect(f'^{kernels.HELLO}', 30)
+    machine.monitor('mce 0 1 0xbd00000000000135 5 0x1234000 0x8c')
+    machine.ends('reset', 30)
+    reported(machine, 'FATAL TRAP 18 in Mica on CPU 0', r'machine check: status 5, \d+ banks$',
+             'bank 1: status bd00000000000135 address 1234000 misc 8c$', 'current: d0v0, kernel mode')
