@@ -251,7 +251,7 @@ size: build/mica	## lines of source and bytes of image
 # ---------------------------------------------------------------- everything
 
 .PHONY: check check-quick check-matrix check-oracle soak system xl xl-table
-check:			## install what is missing, build, run every test, count
+check:			## install what is missing, build, run the tests (not all: see xl, check-matrix, soak), count
 	$(Q)$(PY) tools/check.py
 
 check-quick:		## the same without booting anything
@@ -260,7 +260,7 @@ check-quick:		## the same without booting anything
 system: build/mica disk	## system tests only (T=expression, HV=mica|xen)
 	$(Q)$(PY) -m pytest -q test/system -m 'not matrix and not soak and (not xl or daily)' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
 
-xl: build/mica disk	## tests of guests made by xl only (T=expression, HV=mica|xen)
+xl: build/mica disk	## all tests of guests made by xl, an hour; make check has a third of them (T=expression, HV=mica|xen)
 	$(Q)$(PY) -m pytest -q test/system -m 'xl and not soak' $(if $(T),-k "$(T)") $(if $(HV),--hypervisor $(HV))
 
 xl-table: build/mica disk	## make doc/xl.md, the table of xl's verbs
@@ -272,7 +272,7 @@ check-matrix: build/mica disk	## the whole matrix of machines
 check-oracle: disk	## run the cases on Debian's Xen and keep what it says in test/oracle
 	$(Q)$(PY) -m pytest -v test/system -m 'not soak' --hypervisor xen --record
 
-soak: build/mica disk	## load inside Domain 0, an hour (SOAK=seconds)
+soak: build/mica disk	## an hour of load inside Domain 0 (SOAK=seconds), 1,000 guests made and destroyed, 20 migrations
 	$(Q)$(PY) -m pytest -v test/system -m soak
 
 .PHONY: bench bench-doc bench-jobs bench-jobs-doc bench-boot bench-ops bench-life bench-life-doc bench-compare bench-growth bench-quick bench-keep

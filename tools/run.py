@@ -316,12 +316,12 @@ def leave_room(s):
 
 def guest_verdict(boot):
     """What became of the guest: shown, and a reason to fail."""
-    result = re.search(r'^MICA-DEMO-END (.*)$', boot.log, re.M)
-    why = result[1].strip() if result else 'nothing was heard of it'
-    if why == 'ok':
-        print('run.py: the guest came up, read its disk, reached Domain 0 and was shut down')
-    else:
-        sys.exit(f'run.py: the guest: {why}')
+    for line, good, what in (('END', 'ok', ''), ('GONE', '0', 'shutting it down: ')):
+        result = re.search(rf'^MICA-DEMO-{line} (.*)$', boot.log, re.M)
+        why = result[1].strip() if result else 'nothing was heard of it'
+        if why != good:
+            sys.exit(f'run.py: the guest: {what}{why}')
+    print('run.py: the guest came up, read its disk, reached Domain 0 and was shut down')
 
 
 def batch(s, report):
