@@ -394,7 +394,10 @@ int do_domctl(struct vcpu *v, struct hcall_args *args)
 		return rc;
 	rc = act(v, &op);
 	/* The end of the list of domains is no failure. */
-	if (rc < 0 && rc != -ERESTART && op.cmd != XEN_DOMCTL_getdomaininfo)
+	if (rc < 0 && rc != -ERESTART && op.cmd == XEN_DOMCTL_createdomain)
+		log_debug("d%u: domctl %u (createdomain) makes no domain of %u vCPUs: %d",
+			  v->domain->id, op.cmd, op.u.createdomain.max_vcpus, rc);
+	else if (rc < 0 && rc != -ERESTART && op.cmd != XEN_DOMCTL_getdomaininfo)
 		log_debug("d%u: domctl %u (%s) on d%u fails: %d", v->domain->id, op.cmd,
 			  row_find(op.cmd).text, op.domain, rc);
 	if (rc != -ERESTART && guest_put(gva_make(args->a[0]), op) != 0)

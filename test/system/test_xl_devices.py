@@ -26,6 +26,7 @@ def image(name, vdev, access='w'):
     return f'format=raw,vdev={vdev},access={access},script=block,target=/srv/{name}.img'
 
 
+@pytest.mark.daily
 def test_disk_of_64_mib(xl_dom0):
     """What is read is what Domain 0 wrote, and the other way round."""
     size = 64 * MIB

@@ -33,6 +33,7 @@ def test_linux_comes_up_and_shuts_down(xl_dom0):
     guest.gone()
 
 
+@pytest.mark.daily
 def test_reboot_gives_a_new_domain(xl_dom0):
     guest = xl_dom0.linux('demo').boots()
     before = xl_dom0.domains()['demo'][0]

@@ -68,13 +68,14 @@ def test_restored_paused(xl_dom0):
     assert 'demo' in guest('hostname')
 
 
-def test_under_load(xl_dom0):
-    """A job that checksums its disk goes on over two savings, and ends right."""
+@pytest.mark.parametrize('vcpus, times', [pytest.param(1, 1, marks=pytest.mark.daily), (4, 2)])
+def test_under_load(xl_dom0, vcpus, times):
+    """A job that checksums its disk goes on over savings, and ends right."""
     there = disk(xl_dom0, 'a', 4)
-    guest = xl_dom0.linux('demo', disks=['/srv/a.img'], vcpus=4).boots()
+    guest = xl_dom0.linux('demo', disks=['/srv/a.img'], vcpus=vcpus).boots()
     guest(JOB)
-    saved_and_restored(xl_dom0, guest)
-    saved_and_restored(xl_dom0, guest)
+    for _ in range(times):
+        saved_and_restored(xl_dom0, guest)
     job_ends_right(guest, there)
 
 
