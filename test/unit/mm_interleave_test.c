@@ -355,31 +355,6 @@ static const struct scenario give = {
 	.check = end,
 };
 
-/* The same, the page being another's before the reference is there, and its counts what they were. */
-static void hands_0(void)
-{
-	if (!update(map, 0, pte_make(a, P))) {
-		guest_access(slot(map, 0), false);
-		update(map, 0, 0);
-	}
-}
-
-static void hands_1(void)
-{
-	mm_domain_drop(d, a);
-	give_2();
-}
-
-static const struct scenario hands = {
-	.name = "a page of another's by the time it is mapped",
-	.cpus = 2,
-	.preemptions = 3,
-	.random_runs = 500,
-	.setup = give_setup,
-	.body = {hands_0, hands_1},
-	.check = end,
-};
-
 /* A page changes its type while an update of its entries, which holds the type, comes from another CPU: none is refused. */
 static void held_0(void)
 {
@@ -637,11 +612,6 @@ static void test_give(void **state)
 	run(&give);
 }
 
-static void test_hands(void **state)
-{
-	(void)state;
-	run(&hands);
-}
 static void test_held(void **state)
 {
 	(void)state;
@@ -678,13 +648,13 @@ int main(int argc, char **argv)
 	if (argc > 1) /* one case by name */
 		cmocka_set_test_filter(argv[1]);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_last_unmap), cmocka_unit_test(test_tree),
-		cmocka_unit_test(test_half),	   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_circle),	   cmocka_unit_test(test_entry),
-		cmocka_unit_test(test_give),	   cmocka_unit_test(test_hands),
-		cmocka_unit_test(test_held),	   cmocka_unit_test(test_cross),
-		cmocka_unit_test(test_foreign),	   cmocka_unit_test(test_same_number),
-		cmocka_unit_test(test_plain),	   cmocka_unit_test(test_alien),
+		cmocka_unit_test(test_last_unmap),  cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_half),	    cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_circle),	    cmocka_unit_test(test_entry),
+		cmocka_unit_test(test_give),	    cmocka_unit_test(test_held),
+		cmocka_unit_test(test_cross),	    cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_same_number), cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_alien),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
