@@ -375,6 +375,7 @@ static void machine_checks(void **state)
 	assert_int_equal(call_mca(XEN_MC_msrinject), -EOPNOTSUPP);
 	assert_int_equal(call_mca(XEN_MC_mceinject), -EOPNOTSUPP);
 	assert_int_equal(call_mca(XEN_MC_inject_v2), -EOPNOTSUPP);
+	assert_int_equal(call_mca(XEN_MC_notifydomain), -EINVAL);
 	assert_int_equal(call_mca(77), -EINVAL);
 }
 

@@ -30,6 +30,10 @@ static struct vcpu *v;
 
 static void numbers(void **state)
 {
+	static const u32 pmu[] = {XENPMU_mode_get,    XENPMU_mode_set, XENPMU_feature_get,
+				  XENPMU_feature_set, XENPMU_init,     XENPMU_finish,
+				  XENPMU_lvtpc_set,   XENPMU_flush};
+
 	(void)state;
 	assert_int_equal(CALL(xen_version, XENVER_version), 4 << 16 | 17);
 	for (u64 number = 42; number < 48; number++)
@@ -42,7 +46,8 @@ static void numbers(void **state)
 	assert_string_equal(hcall_name(11), "unknown");
 	assert_string_equal(hcall_name(1000), "unknown");
 	assert_int_equal(CALL(xsm_op, 0), -ENOSYS);
-	assert_int_equal(CALL(xenpmu_op, 0), -EOPNOTSUPP);
+	for (unsigned int i = 0; i < ARRAY_SIZE(pmu); i++)
+		assert_int_equal(CALL(xenpmu_op, pmu[i], 0), -EOPNOTSUPP);
 }
 
 static void trap_table(void **state)
@@ -89,7 +94,7 @@ static void callbacks(void **state)
 	for (unsigned int type = 0; type < 8; type++) {
 		bool is_known = type == CALLBACKTYPE_event || type == CALLBACKTYPE_failsafe ||
 				type == CALLBACKTYPE_syscall || type == CALLBACKTYPE_syscall32 ||
-				type == CALLBACKTYPE_nmi;
+				type == CALLBACKTYPE_nmi; /* not CALLBACKTYPE_sysenter_deprecated */
 
 		reg.type = (u16)type;
 		reg.flags = CALLBACKF_mask_events;
@@ -120,6 +125,11 @@ static void callbacks(void **state)
 
 static void small_ones(void **state)
 {
+	static const u32 assists[] = {
+		VMASST_TYPE_4gb_segments,	 VMASST_TYPE_4gb_segments_notify,
+		VMASST_TYPE_writable_pagetables, VMASST_TYPE_pae_extended_cr3,
+		VMASST_TYPE_architectural_iopl,	 VMASST_TYPE_runstate_update_flag};
+
 	(void)state;
 	assert_int_equal(CALL(stack_switch, FLAT_KERNEL_SS, guest_va(40)), 0);
 	assert_int_equal(v->pv->kernel_sp, guest_va(40));
@@ -128,6 +138,11 @@ static void small_ones(void **state)
 	assert_int_equal(CALL(fpu_taskswitch, 0), 0);
 	assert_false(hw_cr0_read() & CR0_TS);
 
+	for (unsigned int i = 0; i < ARRAY_SIZE(assists); i++) {
+		assert_int_equal(CALL(vm_assist, VMASST_CMD_enable, assists[i]), 0);
+		assert_true(dom0->vm_assist & BIT(assists[i]));
+		assert_int_equal(CALL(vm_assist, VMASST_CMD_disable, assists[i]), 0);
+	}
 	assert_int_equal(CALL(vm_assist, VMASST_CMD_enable, VMASST_TYPE_m2p_strict), 0);
 	assert_true(dom0->vm_assist & BIT(VMASST_TYPE_m2p_strict));
 	assert_int_equal(CALL(vm_assist, VMASST_CMD_disable, VMASST_TYPE_m2p_strict), 0);

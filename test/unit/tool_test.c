@@ -347,6 +347,54 @@ static void names_and_numbers(void **state)
 	assert_int_equal(DOMCTL(sendtrigger), -ENOSYS);
 }
 
+/* What the calls of several operations do not: each says so. */
+static void sub_operations(void **state)
+{
+	static const struct {
+		u32 op;
+		long rc;
+	} shadow[] = {
+		{XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION, -EINVAL},
+		{XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION, -EINVAL},
+		{XEN_DOMCTL_SHADOW_OP_ENABLE_TEST, -EINVAL},
+		{XEN_DOMCTL_SHADOW_OP_ENABLE, -EINVAL}, /* with no mode */
+		{XEN_DOMCTL_SHADOW_OP_OFF, -EINVAL},	/* it is off */
+		{XEN_DOMCTL_SHADOW_OP_PEEK, -EINVAL},
+		{XEN_DOMCTL_SHADOW_OP_CLEAN, -EINVAL},
+		{XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY, 0},
+		{XEN_DOMCTL_SHADOW_OP_PEEK, 0},
+		{XEN_DOMCTL_SHADOW_OP_CLEAN, 0},
+		{XEN_DOMCTL_SHADOW_OP_OFF, 0},
+	};
+	static const u32 tbuf[] = {XEN_SYSCTL_TBUFOP_get_info,	   XEN_SYSCTL_TBUFOP_set_cpu_mask,
+				   XEN_SYSCTL_TBUFOP_set_evt_mask, XEN_SYSCTL_TBUFOP_set_size,
+				   XEN_SYSCTL_TBUFOP_enable,	   XEN_SYSCTL_TBUFOP_disable};
+	static const u32 sched[] = {XEN_DOMCTL_SCHEDOP_putvcpuinfo, XEN_DOMCTL_SCHEDOP_getvcpuinfo};
+	static const u32 trigger[] = {XEN_DOMCTL_SENDTRIGGER_INIT, XEN_DOMCTL_SENDTRIGGER_SLEEP};
+
+	(void)state;
+	memset(&sys, 0, sizeof(sys));
+	memset(&op, 0, sizeof(op));
+	for (unsigned int i = 0; i < ARRAY_SIZE(shadow); i++) {
+		op.u.shadow_op = (struct xen_domctl_shadow_op){.op = shadow[i].op};
+		assert_int_equal(DOMCTL(shadow_op), shadow[i].rc);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(tbuf); i++) {
+		sys.u.tbuf_op.cmd = tbuf[i];
+		assert_int_equal(sysctl(XEN_SYSCTL_tbuf_op), -EOPNOTSUPP);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+		op.u.scheduler_op.cmd = sched[i];
+		assert_int_equal(DOMCTL(scheduler_op), -EINVAL);
+		op.u.sendtrigger.trigger = trigger[i];
+		op.u.sendtrigger.vcpu = 0;
+		assert_int_equal(DOMCTL(sendtrigger), i == 0 ? -ENOSYS : -EINVAL);
+	}
+	/* XEN_DOMCTL_soft_reset_cont: the public header shows it to hypervisors only. */
+	assert_int_equal(tool_domctl(23, g.id, &op), -ENOSYS);
+}
+
 /* The event of its own that a suspend raises, instead of VIRQ_DOM_EXC. */
 static void a_suspend_is_told(void **state)
 {
@@ -768,6 +816,7 @@ int main(void)
 		TEST(contexts),
 		TEST(context_of_one_that_ran),
 		TEST(nmis),
+		TEST(sub_operations),
 		TEST(extended_state),
 		TEST(what_frames_are),
 		TEST(the_hypercall_page),
