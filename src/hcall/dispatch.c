@@ -94,8 +94,9 @@ int do_multicall(struct vcpu *v, struct hcall_args *args)
 
 		if (!hw_get_words(&copy.op, at, ENTRY_WORDS))
 			return err(EFAULT);
-		/* Four may come together, but of those that clear megabytes each alone. */
-		if ((args->a[1] % 4 == 0 || unlikely(copy.op == __HYPERVISOR_memory_op)) &&
+		/* Four may come together, but of those that clear megabytes or free a table's pages each alone. */
+		if ((args->a[1] % 4 == 0 || copy.op == __HYPERVISOR_mmu_update ||
+		     unlikely(copy.op == __HYPERVISOR_memory_op)) &&
 		    hw_preempt_wanted())
 			return -ERESTART;
 		copy.args.result = 0;

@@ -118,6 +118,7 @@ static void pages_of_nobody(void)
 {
 	static u64 mfns[512];
 	static struct mmu_update updates[GIVEN_UP];
+	static struct multicall_entry calls[GIVEN_UP / 2];
 	struct xen_memory_reservation r = {.nr_extents = 512, .domid = DOMID_SELF};
 	u64 *tables[GIVEN_UP], *l2 = page_alloc();
 
@@ -141,7 +142,12 @@ static void pages_of_nobody(void)
 			mfns[n] = (tables[i][n] & PTE_MFN) >> 12;
 		equals(memop(XENMEM_decrease_reservation, &r), 512, "which are given up");
 	}
-	equals(hypercall(mmu_update, updates, GIVEN_UP, NULL, DOMID_SELF), 0, "and go");
+	equals(hypercall(mmu_update, updates, GIVEN_UP / 2, NULL, DOMID_SELF), 0, "and go");
+	for (unsigned int i = 0; i < GIVEN_UP / 2; i++)
+		calls[i] = (struct multicall_entry){
+			.op = __HYPERVISOR_mmu_update,
+			.args = {(u64)&updates[GIVEN_UP / 2 + i], 1, 0, DOMID_SELF}};
+	equals(hypercall(multicall, calls, GIVEN_UP / 2), 0, "and go, each by a call in one");
 	equals(mmuext(MMUEXT_UNPIN_TABLE, mfn_of(l2), 0), 0, "the table of tables");
 }
 
