@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A test guest: copies between its own frames and those it granted to itself, and the rarer grant operations:
- * unmap_and_replace, swap_grant_ref, transfer, cache_flush, dump_table. Security cases 226, 411, 500 (what is looked at once
- * stays so), 234 (access not looked at on replace), 316, 318 (batches).
+ * unmap_and_replace, swap_grant_ref, transfer, cache_flush, dump_table. Security cases 234
+ * (access not looked at on replace), 316, 318 (batches).
  */
 #include "guest.h"
 

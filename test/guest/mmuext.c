@@ -2,7 +2,7 @@
 /*
  * A test guest: mmuext_op. Pins of each level, base pointers, flushes of each form, LDT, pages copied and cleared.
  * Security cases 58 and 242 (a pin's error path keeps or loses a reference), 299, 309, 310 (half-done tables), 438
- * (a root given back while it is loaded), 286 (a changed upper entry is flushed).
+ * (a root given back while it is loaded).
  */
 #include "guest.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A test guest: segment bases, descriptors, GDT and LDT. Security cases 193 and 293 (bases that are not canonical,
- * FSGSBASE), 106 and following (descriptors with gates, hypervisor privileges), 298 (descriptor limits).
+ * A test guest: segment bases; descriptors, with gates and the hypervisor's privileges among them; GDT and LDT. Security case
+ * 193 (bases that are not canonical).
  */
 #include "guest.h"
 

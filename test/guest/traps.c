@@ -2,7 +2,7 @@
 /*
  * A test guest: exceptions of kernel and user mode, the iret hypercall with good and bad frames, system calls of both
  * modes, failsafe callback, NMI, the FPU trap. Security cases 7 (return to an address that is not canonical), 183, 259
- * (int 0x80), 202 (IF on the way out), 339 (two events at once), 44 (NT on entry).
+ * (int 0x80), 202 (IF on the way out), 339 (SYSENTER without an entry point), 44 (NT on entry).
  */
 #include "guest.h"
 
