@@ -31,8 +31,9 @@ losetup -a
 """
 
 
-def initramfs(folder):
-    """The initramfs, with the tiny kernel as /srv/tiny, a ramdisk to append with the memory checker and the clock's, and the function `left`."""
+def initramfs(folder, more=()):
+    """The initramfs, with the tiny kernel as /srv/tiny, a ramdisk to append with the memory checker and the clock's, and
+    the function `left`; more: {'srv/name': content}."""
     xl_initramfs.main()
     subprocess.run(['gcc', *TINY, '-o', folder / 'tiny', ROOT / 'test/system/tiny.c'], check=True)
     cpio = fetch.Cpio()
@@ -40,7 +41,7 @@ def initramfs(folder):
         compile_c('-static', '-s', '-o', folder / name, ROOT / f'test/system/{name}.c')
         cpio.add(f'bin/{name}', 0o100755, (folder / name).read_bytes())
     files = {'srv/left': LEFT.encode(), 'srv/tiny': (folder / 'tiny').read_bytes(),
-             'srv/dirty.cpio': cpio.done()}
+             'srv/dirty.cpio': cpio.done(), **dict(more)}
     return xl_shell.with_files(files, folder / 'initrd')
 
 
