@@ -142,25 +142,24 @@ static NOINLINE int machphys_update(struct domain *d, mfn_t mfn, u64 pfn)
 
 /*
  * A page that is wanted writable again may still be in some vCPU's LDT: it is taken from there. It may also have left by itself
- * while the update was refused, or be back before the next: so the update is tried again in any case, and not refused while
- * the page comes and goes.
+ * while the update was refused, or be back before the next: so the update of a leaf is tried again in any case, and not refused
+ * while the page comes and goes. (A table that is refused would be judged again and again, if that is preempted.)
  */
 static NOINLINE int update_again(struct vcpu *v, struct domain *tables, struct domain *pages,
 				 maddr_t pte, u64 value, bool preserve_ad)
 {
-	bool was_there = false;
+	u64 table = atomic_load(&frame_of(mfn_nospec(maddr_to_mfn(pte)))->word);
+	bool is_leaf = frame_word_type(table) == FRAME_L1, was_there = false;
+	int rc = -EINVAL;
 
-	if (!(value & PTE_PRESENT))
-		return -EINVAL;
-	for (unsigned int i = 0; i < 2; i++) {
-		int rc;
+	for (unsigned int i = 0; i < 2 && value & PTE_PRESENT && rc == -EINVAL; i++) {
+		bool is_there = pv_ldt_revoke(pages, pte_mfn(value));
 
-		was_there |= pv_ldt_revoke(pages, pte_mfn(value));
-		rc = pt_update(v, tables, pages, pte, value, preserve_ad);
-		if (rc != -EINVAL)
-			return rc;
+		was_there |= is_there;
+		if (is_there || is_leaf)
+			rc = pt_update(v, tables, pages, pte, value, preserve_ad);
 	}
-	return was_there ? -ERESTART : -EINVAL;
+	return rc == -EINVAL && was_there ? -ERESTART : rc;
 }
 
 static inline int update(struct vcpu *v, struct domain *tables, struct domain *pages, maddr_t pte,

@@ -308,7 +308,8 @@ static void unknown_commands(void **state)
 {
 	u64 arg = 0;
 
-	assert_int_equal(op(a, 14, &arg), -EBUSY); /* EVTCHNOP_reset_cont: there is none to continue */
+	assert_int_equal(op(a, 14, &arg),
+			 -EBUSY); /* EVTCHNOP_reset_cont: there is none to continue */
 	arg = 99;
 	assert_int_equal(op(a, 14, &arg), -ESRCH);
 	assert_int_equal(op(a, 15, &arg), -ENOSYS);

@@ -287,6 +287,23 @@ static void page_of_an_ldt_comes_and_goes(void **state)
 	}
 }
 
+/* What is refused is refused, also if judging it takes several calls. */
+static void refused_though_preempted(void **state)
+{
+	mfn_t l2 = world_page(d), l1 = world_page(d);
+	struct mmu_update request = {slot(l2, 0), pte_make(l1, P | RW)};
+	u64 *entries = hw_frame_map(l1);
+
+	(void)state;
+	assert_int_equal(pt_pin(d, l2, 2), 0);
+	entries[511] = 0xfffffffffffff003ull; /* nobody's */
+	fake_preempt_every = 3;
+	assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_SELF), -EINVAL);
+	fake_preempt_every = 0;
+	entries[511] = 0;
+	assert_int_equal(mmu_update(v, &request, 1, NULL, DOMID_SELF), 0);
+}
+
 /* What a guest keeps doing to a table of its own is no reason for others to come again and again. */
 static void foreign_page_in_use(void **state)
 {
@@ -561,12 +578,19 @@ static void maps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(batch_of_updates),	   CASE(machphys),
-		CASE(foreign_mappings),	   CASE(forged_continuations),
-		CASE(va_mapping),	   CASE(extended_operations),
-		CASE(reservations),	   CASE(exchanges),
-		CASE(exchanges_that_fail), CASE(maps),
-		CASE(page_of_an_ldt),	   CASE(page_of_an_ldt_comes_and_goes),
+		CASE(batch_of_updates),
+		CASE(machphys),
+		CASE(foreign_mappings),
+		CASE(forged_continuations),
+		CASE(va_mapping),
+		CASE(extended_operations),
+		CASE(reservations),
+		CASE(exchanges),
+		CASE(exchanges_that_fail),
+		CASE(maps),
+		CASE(page_of_an_ldt),
+		CASE(page_of_an_ldt_comes_and_goes),
+		CASE(refused_though_preempted),
 		CASE(foreign_page_in_use),
 	};
 
