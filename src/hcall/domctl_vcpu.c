@@ -118,9 +118,9 @@ int domctl_getvcpuextstate(struct vcpu *target, struct xen_domctl *op)
 {
 	struct xen_domctl_vcpuextstate *ext = &op->u.vcpuextstate;
 	HEAP_SCOPE struct pv_xstate *state = heap_alloc(sizeof(*state) + PAGE_SIZE);
-	size_t bytes = pv_xstate_bytes();
+	size_t bytes = pv_xstate_bytes(target->domain);
 
-	ext->xfeature_mask = hw_features.xcr0;
+	ext->xfeature_mask = target->domain->policy->xcr0_max;
 	if ((u64)ext->buffer.p == 0 || bytes == 0) {
 		ext->size = bytes;
 		return 0;
@@ -138,7 +138,7 @@ int domctl_setvcpuextstate(struct vcpu *target, struct xen_domctl *op)
 	const struct xen_domctl_vcpuextstate *ext = &op->u.vcpuextstate;
 	HEAP_SCOPE struct pv_xstate *state = heap_alloc(sizeof(*state) + PAGE_SIZE);
 
-	if (ext->size > pv_xstate_bytes())
+	if (ext->size > sizeof(*state) + PAGE_SIZE)
 		return err(EINVAL);
 	if (state == NULL)
 		return err(ENOMEM);

@@ -226,6 +226,11 @@ static u32 xsave_bytes(const struct policy *policy, u64 xcr0, bool is_compact)
 	return bytes;
 }
 
+u32 policy_xsave_bytes(const struct policy *policy)
+{
+	return xsave_bytes(policy, policy->xcr0_max, false);
+}
+
 /* A component whose place or size is not believable is not shown: its sum sizes the guest's own buffers. */
 static bool component_is_sane(const struct policy *policy, u32 i)
 {

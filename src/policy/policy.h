@@ -96,6 +96,8 @@ void policy_featureset(const struct policy *policy, u32 words[POLICY_FEATURE_WOR
 
 /* May the guest load this into XCR0 (SDM 1 13.3)? False where it has no XSAVE. */
 bool policy_xcr0_is_valid(const struct policy *policy, u64 xcr0);
+/* Bytes of a standard XSAVE area with all that it may load there. */
+u32 policy_xsave_bytes(const struct policy *policy);
 
 /* --- model-specific registers (msr.c) --- */
 

@@ -194,16 +194,23 @@ void pv_context_get(struct vcpu *v, struct vcpu_guest_context *ctx)
 
 /* ---------------------------------------------------------------- extended state */
 
-size_t pv_xstate_bytes(void)
+/* What this CPU has; no more than that is taken. */
+static size_t xstate_bytes_max(void)
 {
 	return hw_features.xcr0 != 0 ? sizeof(struct pv_xstate) + hw_features.xsave_bytes : 0;
+}
+
+size_t pv_xstate_bytes(const struct domain *d)
+{
+	return MIN(xstate_bytes_max(), sizeof(struct pv_xstate) + policy_xsave_bytes(d->policy));
 }
 
 void pv_xstate_get(const struct vcpu *v, struct pv_xstate *state)
 {
 	state->xcr0 = v->pv->xcr0;
-	state->xcr0_accum = hw_features.xcr0;
+	state->xcr0_accum = v->domain->policy->xcr0_max;
 	memcpy(state->area, v->pv->fpu, hw_features.xsave_bytes);
+	((u64 *)state->area)[XSTATE_BV] &= state->xcr0_accum;
 }
 
 int pv_xstate_set(struct vcpu *v, const struct pv_xstate *state, size_t bytes)
@@ -213,7 +220,7 @@ int pv_xstate_set(struct vcpu *v, const struct pv_xstate *state, size_t bytes)
 			  : ~0ull;
 	u64 *header = (u64 *)v->pv->fpu + XSTATE_BV;
 
-	if (bytes > pv_xstate_bytes() || ((has | state->xcr0) & ~hw_features.xcr0) != 0 ||
+	if (bytes > xstate_bytes_max() || ((has | state->xcr0) & ~hw_features.xcr0) != 0 ||
 	    !policy_xcr0_is_valid(v->domain->policy, state->xcr0))
 		return err(EINVAL);
 	pv_fpu_init(v->pv->fpu);

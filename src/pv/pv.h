@@ -127,14 +127,14 @@ void pv_vcpu_destroy(struct vcpu *v);
 int pv_context_set(struct vcpu *v, const struct vcpu_guest_context *ctx);
 void pv_context_get(struct vcpu *v, struct vcpu_guest_context *ctx);
 /*
- * Extended state as tools save it: struct pv_xstate, then the standard XSAVE area of what the CPU has, pv_xstate_bytes() in
- * all. set: -EINVAL: not that form, or components that this CPU has not.
+ * Extended state as tools save it: struct pv_xstate, then the standard XSAVE area of what the domain may use (so that a host
+ * that has no more takes it), pv_xstate_bytes() in all. set: -EINVAL: not that form, or components that this CPU has not.
  */
 struct pv_xstate {
 	u64 xcr0, xcr0_accum;
 	u8 area[];
 };
-size_t pv_xstate_bytes(void);
+size_t pv_xstate_bytes(const struct domain *d);
 void pv_xstate_get(const struct vcpu *v, struct pv_xstate *state);
 int pv_xstate_set(struct vcpu *v, const struct pv_xstate *state, size_t bytes);
 

@@ -23,6 +23,7 @@
 #include "hw/layout.h"
 #include "lib/errno.h"
 #include "lib/rangeset.h"
+#include "policy/policy.h"
 #include "sched/sched.h"
 
 static struct vcpu *v; /* Domain 0's */
@@ -597,6 +598,17 @@ static void extended_state(void **state)
 	assert_int_equal(DOMCTL(setvcpuextstate), -EINVAL);
 	assert_int_equal(DOMCTL(getvcpuextstate), -EINVAL);
 	ext->size = bytes;
+	/* A domain that may not use AVX can go where there is none. */
+	words[0] = words[2 + 64] = 7;
+	assert_int_equal(DOMCTL(setvcpuextstate), 0);
+	g.d->vcpus[0]->pv->xcr0 = g.d->policy->xcr0_max = 3;
+	ext->size = 16 + 576;
+	assert_int_equal(DOMCTL(getvcpuextstate), 0);
+	assert_int_equal(ext->xfeature_mask, 3);
+	assert_int_equal(words[0], 3);
+	assert_int_equal(words[1], 3);
+	assert_int_equal(words[2 + 64], 3);
+	assert_int_equal(DOMCTL(setvcpuextstate), 0);
 	set_xen_guest_handle(ext->buffer, (u64 *)BAD);
 	assert_int_equal(DOMCTL(setvcpuextstate), -EFAULT);
 	assert_int_equal(DOMCTL(getvcpuextstate), -EFAULT);
