@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from test_xl_bad import audited
+
 pytestmark = pytest.mark.xl
 MIGRATE = "xl migrate -s '' {} 'exec xl migrate-receive'"
 
@@ -77,3 +79,21 @@ def test_a_target_destroyed_in_the_middle_leaves_the_source(xl_dom0):
     assert xl_dom0('cat /tmp/status').split()[1] != '0', xl_dom0('cat /tmp/moved')
     assert set(xl_dom0.domains()) == {'Domain-0', 'demo'}
     goes_on(xl_dom0, guest)
+
+
+@pytest.mark.mica_only
+def test_a_source_destroyed_in_the_middle_leaves_nothing(xl_dom0):
+    """Twice: neither domain, frame, grant nor byte of the heap stays."""
+    counts = None
+    for _ in range(2):
+        checker(xl_dom0, vcpus=2)
+        xl_dom0(f'({MIGRATE.format("demo")} > /tmp/moved 2>&1; echo "status $?" > /tmp/status) & '
+                'for i in $(seq 300); do xl domid demo--incoming > /dev/null 2>&1 && break; sleep 0.2; done; '
+                'sleep 1; xl destroy demo; wait', limit=600)
+        assert xl_dom0('cat /tmp/status').split()[1] != '0', xl_dom0('cat /tmp/moved')
+        assert set(xl_dom0.domains()) == {'Domain-0'}
+        xl_dom0('rm -f /var/log/xen/console/*')
+        assert not xl_dom0.clean()
+        counts = counts or xl_dom0.counts()
+    assert xl_dom0.counts(counts) == counts
+    audited(xl_dom0)
