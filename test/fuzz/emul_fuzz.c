@@ -18,8 +18,6 @@
 #define MODE_STEPS	0x06
 #define MODE_TRAP	0x08
 #define MODE_ERROR	0x10
-#define FLAG_TF		0x100ul
-#define FLAG_DF		0x400ul
 #define MUST(condition) ((condition) ? (void)0 : must_failed(#condition))
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -17,12 +17,7 @@
 #define RUN_32(m, ...) \
 	machine_run(m, (const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}), false)
 
-#define START	0x400000ul
-#define FLAG_CF 1ul
-#define FLAG_ZF 0x40ul
-#define FLAG_TF 0x100ul
-#define FLAG_DF 0x400ul
-#define FLAG_RF 0x10000ul
+#define START 0x400000ul
 
 static void check_call(const struct machine *m, unsigned int i, enum machine_call_kind kind,
 		       u64 where, u64 value, unsigned int bytes)

@@ -32,11 +32,7 @@
 #define STACK_BYTES    (1 << 16)
 
 #define FLAGS_STATUS 0x8d5ul
-#define FLAG_AF	     0x10ul
-#define FLAG_TF	     0x100ul
 #define FLAG_IF	     0x200ul
-#define FLAG_DF	     0x400ul
-#define FLAG_RF	     0x10000ul
 #define FLAG_ONE     0x2ul /* always set */
 
 #define VECTOR_DB 1
