@@ -13,6 +13,7 @@
 #include "core/err.h"
 #include "hw/layout.h"
 #include "lib/bitmap.h"
+#include "lib/string.h"
 
 u64 mm_twin_entry;
 bool opt_xpti_dom0 = true, opt_xpti_domu = true;
@@ -95,22 +96,41 @@ void twin_entry_changed(struct domain *d, const u64 *entry)
 	lock_release(&d->mm->mirror_lock);
 }
 
+/*
+ * The slots of one word of l4_slots, run by run: a kernel's lie side by side. (Who changes an entry of the source meanwhile
+ * writes it here once the lock is free; no CPU walks the twin yet.)
+ */
+static void slots_copy(u64 *to, const u64 *from, u64 slots)
+{
+	while (slots) {
+		u64 lowest = slots & -slots, behind = slots + lowest;
+		unsigned int first = (unsigned int)__builtin_ctzl(slots);
+		unsigned int end = behind ? (unsigned int)__builtin_ctzl(behind) : 64;
+
+		slots &= behind;
+		if (end - first == 1)
+			atomic_store(&to[first], atomic_load(&from[first]));
+		else
+			memcpy(&to[first], &from[first], (end - first) * sizeof(u64));
+	}
+}
+
 /* source MFN_NONE: empty. */
 static void fill(const struct domain *d, mfn_t twin, mfn_t source)
 {
 	u64 *to = map(twin);
-	const u64 *from = mfn_is_none(source) ? NULL : map(source);
 
 	*source_of(twin) = mfn_is_none(source) ? 0 : (u32)mfn_num(source);
+	if (mfn_is_none(source))
+		memset(to, 0, PAGE_SIZE);
 	to[pte_index(LAYOUT_M2P, 4)] = hypervisor_entry(d, LAYOUT_FIRST_SLOT);
 	to[LAYOUT_PERDOMAIN_SLOT] = hypervisor_entry(d, LAYOUT_PERDOMAIN_SLOT);
 	to[pte_index(LAYOUT_IMAGE, 4)] = mm_twin_entry;
+	if (mfn_is_none(source))
+		return;
 	for (unsigned int word = 0; word < ARRAY_SIZE(d->mm->l4_slots); word++)
-		for (u64 left = atomic_load(&d->mm->l4_slots[word]); left; left &= left - 1) {
-			unsigned int idx = word * 64 + (unsigned int)__builtin_ctzl(left);
-
-			atomic_store(&to[idx], from ? atomic_load(&from[idx]) : 0);
-		}
+		slots_copy(to + word * 64, map(source) + word * 64,
+			   atomic_load(&d->mm->l4_slots[word]));
 }
 
 mfn_t twin_root(struct vcpu *v, bool user)
