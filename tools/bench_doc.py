@@ -37,8 +37,8 @@ plot "-" using 2:xtic(1) title "Xen 4.17" linecolor rgb "#c0504d", "-" using 2:x
 '''
 # Why an operation costs more than on Xen; else a matter of who comes when.
 DEARER = {
-    'socket round trip': 'twenty of its entries go to C, and each of these loads CR3 twice and overwrites the branch history; Xen with'
-                         ' `xpti=no` does the second alone, and only in PV guests',
+    'socket round trip': 'its entries go to C, where each loads CR3 twice and overwrites the branch history, and four L4 tables are copied; Xen with'
+                         ' `xpti=no` only overwrites the branch history, of PV guests',
     'set_segment_base': 'a call that does next to nothing, but Mica\'s C is reached by two CR3 loads and an overwritten branch history',
     'sleep 100 us': 'where a wake-up and the tick fall together, which differs from round to round, an entry serves both',
 }
