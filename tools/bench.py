@@ -287,7 +287,8 @@ def marks(counts, most, xen, plain=None):
 
 def pair(systems, name, key):
     """A count of Xen's and of Mica's; nothing where it is not counted."""
-    said = [f'{systems[hv][name][key]:.4g}' if key in systems.get(hv, {}).get(name, {}) else '-' for hv in SYSTEMS[1:]]
+    counts = [systems.get(hv, {}).get(name, {}).get(key) for hv in SYSTEMS[1:]]
+    said = ['-' if n is None else f'{n:.4g}' if n < 1e4 else number(n) for n in counts]
     return ' / '.join(said) if said != ['-', '-'] else ''
 
 
@@ -312,7 +313,7 @@ def rows_of(found, mode, where):
     means = {hv: mean_ratio(systems[hv], found['plain']['native']) for hv in systems}
     most = int(limits()['geometric mean']) / 100
     yield (['geometric mean of totals to native', '1'] +
-           sum(([f'{means[hv]:.2f}', ''] if hv in means else ['', ''] for hv in SYSTEMS[1:]), []) +
+           sum(([f'{means[hv]:.3f}', ''] if hv in means else ['', ''] for hv in SYSTEMS[1:]), []) +
            [f'{most:.2f}', '>' if means.get('mica', 0) > most else '', '', '', '', '', ''])
 
 
