@@ -202,6 +202,8 @@ static size_t xstate_bytes_max(void)
 
 size_t pv_xstate_bytes(const struct domain *d)
 {
+	if (d->policy->xcr0_max == 0)
+		return 0; /* no XSAVE: its registers are all in the context, and it could not take a state back */
 	return MIN(xstate_bytes_max(), sizeof(struct pv_xstate) + policy_xsave_bytes(d->policy));
 }
 

@@ -609,6 +609,11 @@ static void extended_state(void **state)
 	assert_int_equal(words[1], 3);
 	assert_int_equal(words[2 + 64], 3);
 	assert_int_equal(DOMCTL(setvcpuextstate), 0);
+	g.d->policy->xcr0_max = 0;
+	assert_int_equal(DOMCTL(getvcpuextstate), 0);
+	assert_int_equal(ext->size, 0);
+	g.d->policy->xcr0_max = 3;
+	ext->size = 16 + 576;
 	set_xen_guest_handle(ext->buffer, (u64 *)BAD);
 	assert_int_equal(DOMCTL(setvcpuextstate), -EFAULT);
 	assert_int_equal(DOMCTL(getvcpuextstate), -EFAULT);
